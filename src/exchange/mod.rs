@@ -1,0 +1,1 @@
+//! The embedded Exchange: a real HTTP/SOAP server on loopback over SQLite.

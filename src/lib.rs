@@ -1,0 +1,4 @@
+//! pimsync keeps an Exchange mailbox and a directory of plain files in step, both ways.
+
+pub mod cli;
+pub mod exchange;

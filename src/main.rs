@@ -1,0 +1,5 @@
+//! The `pimsync` command.
+
+fn main() -> std::process::ExitCode {
+    pimsync::cli::run().into()
+}
