@@ -2,3 +2,6 @@
 
 pub mod cli;
 pub mod exchange;
+pub mod pim;
+pub mod plan;
+pub mod remote;

@@ -1,0 +1,2 @@
+//! PURE decisions.
+pub mod proof;

@@ -1,0 +1,281 @@
+//! What the engine asks of a server, whatever it speaks: one trait to read, one to write.
+//!
+//! Whoever holds only a [`RemoteRead`] cannot change the mailbox. The back end is `ews`; a second one must pass the same
+//! contract suite (`tests/remote_contract.rs`).
+
+pub mod error;
+pub mod ews;
+
+use std::future::Future;
+use std::io;
+
+pub use error::{ItemError, ItemErrorClass, RemoteError};
+
+use crate::pim::{
+    ActivityMark, ChangeKey, FolderId, FolderKind, ItemId, ServerFolder, ServerMarks, ServerMessage, SpecialFolder,
+    SyncState, Tag, UnixTime,
+};
+use crate::plan::proof::{FolderRemoval, MessageRemoval};
+
+/// The answer for one item of a batch.
+pub type PerItem<T> = Result<T, ItemError>;
+
+/// What changed in the tree of folders since a state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FolderChanges {
+    /// New or changed folders, parents not necessarily first.
+    pub changed: Vec<ServerFolder>,
+    /// Folders that are gone.
+    pub gone: Vec<FolderId>,
+    /// From here on next time.
+    pub state: SyncState,
+}
+
+/// A change to an item of one folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ItemChange {
+    /// The item is new or something about it changed; the two are not told apart, since servers mix them up. Boxed: it is large.
+    Present(Box<ServerMessage>),
+    /// Only the read state changed; the change key is not told.
+    Read {
+        /// The item.
+        id: ItemId,
+        /// Whether it is read now.
+        read: bool,
+    },
+    /// The item is no longer in this folder: deleted, or moved away.
+    Gone(ItemId),
+}
+
+/// One page of a folder's changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangePage {
+    /// The changes, in the server's order.
+    pub changes: Vec<ItemChange>,
+    /// From here on next time; to be stored only after every change of the page is durable.
+    pub state: SyncState,
+    /// Whether the server says that nothing follows. Some say so too early: a page with changes is always worth one more call.
+    pub last: bool,
+}
+
+/// Takes the bodies of messages as they come in, piece by piece.
+///
+/// A slot can begin again after a lost connection: what came for it before is void then.
+pub trait BodySink: Send {
+    /// The body of the message in that slot of the request begins.
+    fn begin(&mut self, slot: usize) -> io::Result<()>;
+    /// The next bytes of the body that began last.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
+}
+
+/// Gives the body of a message to be uploaded. Opened anew for each try, so it can be read more than once.
+pub trait BodySource: Send + Sync {
+    /// Opens the body at its start. RFC 5322 bytes with LF or CRLF line ends as they lie on disk.
+    fn open(&self) -> io::Result<Box<dyn io::Read + Send>>;
+}
+
+/// A message body was fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fetched {
+    /// As the server renders it.
+    Rendered,
+    /// The server could not render it: headers and text were put together from its properties.
+    Rebuilt,
+}
+
+/// What a folder says without being listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FolderActivity {
+    /// The folder.
+    pub id: FolderId,
+    /// Its mark; `None` where the server has none to give.
+    pub mark: Option<ActivityMark>,
+    /// How many items it says it holds.
+    pub total: Option<u64>,
+}
+
+/// A message to be created.
+pub struct Upload<'a> {
+    /// Left on the message, so that it is found if the answer is lost.
+    pub tag: Tag,
+    /// Its flags and categories, and whether it is a draft.
+    pub marks: ServerMarks,
+    /// When it was received.
+    pub received: UnixTime,
+    /// Its body.
+    pub body: &'a dyn BodySource,
+}
+
+/// What the server says of an item that was just created or moved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// Its id from now on.
+    pub id: ItemId,
+    /// Its version.
+    pub change_key: ChangeKey,
+}
+
+/// A change to a message's flags and categories.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MarkUpdate {
+    /// The message.
+    pub id: ItemId,
+    /// The version that the change is based on: another one is a conflict.
+    pub change_key: ChangeKey,
+    /// What the server says now, as far as we know.
+    pub from: ServerMarks,
+    /// What it shall say. Only what differs from `from` is sent.
+    pub to: ServerMarks,
+}
+
+/// A message to be deleted or moved; its version is compared just before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Versioned {
+    /// The message.
+    pub id: ItemId,
+    /// The version it must still have.
+    pub change_key: ChangeKey,
+}
+
+/// Where a deleted message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disposal {
+    /// Into Deleted Items, where its owner can take it back.
+    ToDeletedItems,
+    /// Out of the mailbox's folders: what deleting it from Deleted Items means (`SoftDelete`, still recoverable for an administrator's while).
+    Dispose,
+}
+
+/// Everything that only reads.
+pub trait RemoteRead: Send + Sync {
+    /// The special folders that the mailbox has, and the root of its visible tree, in one request. Also the cheapest proof that the
+    /// sign-in works.
+    fn special_folders(&self) -> impl Future<Output = Result<SpecialFolders, RemoteError>> + Send;
+
+    /// What changed in the tree below the root since `since`; the whole tree without it. All pages together.
+    ///
+    /// # Errors
+    /// [`RemoteError::StateInvalid`] when the server no longer knows the state: ask again without.
+    fn folder_changes(
+        &self,
+        since: Option<&SyncState>,
+    ) -> impl Future<Output = Result<FolderChanges, RemoteError>> + Send;
+
+    /// The activity of many folders, in few requests; in the order asked. A folder that cannot be read has its own error.
+    fn activity(
+        &self,
+        folders: &[FolderId],
+    ) -> impl Future<Output = Result<Vec<PerItem<FolderActivity>>, RemoteError>> + Send;
+
+    /// One page of a folder's changes since `since`; from the beginning without it. `max` is 1 to 512.
+    ///
+    /// # Errors
+    /// [`RemoteError::StateInvalid`], [`RemoteError::FolderGone`].
+    fn item_changes(
+        &self,
+        folder: &FolderId,
+        since: Option<&SyncState>,
+        max: u16,
+    ) -> impl Future<Output = Result<ChangePage, RemoteError>> + Send;
+
+    /// How these messages are now, in the order asked; [`ItemErrorClass::Gone`] for those that are not there.
+    fn messages(&self, ids: &[ItemId])
+    -> impl Future<Output = Result<Vec<PerItem<ServerMessage>>, RemoteError>> + Send;
+
+    /// Fetches bodies into `sink`, in one request or few; `sizes` are what the listing said, to cut batches by. Returns per slot
+    /// how it went; a slot with an error may have begun, and what it wrote is void.
+    fn bodies(
+        &self,
+        items: &[(ItemId, u64)],
+        sink: &mut dyn BodySink,
+    ) -> impl Future<Output = Result<Vec<PerItem<Fetched>>, RemoteError>> + Send;
+
+    /// The messages in a folder that carry one of the tags.
+    fn find_tagged(
+        &self,
+        folder: &FolderId,
+        tags: &[Tag],
+    ) -> impl Future<Output = Result<Vec<ServerMessage>, RemoteError>> + Send;
+}
+
+/// The mailbox's special folders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpecialFolders {
+    /// The root of the visible tree (`msgfolderroot`).
+    pub root: FolderId,
+    /// The ones that it has.
+    pub special: Vec<(SpecialFolder, FolderId)>,
+}
+
+/// Everything that changes the mailbox.
+pub trait RemoteWrite: RemoteRead {
+    /// Creates a folder.
+    ///
+    /// # Errors
+    /// An [`ItemError`] of class [`ItemErrorClass::Exists`] when a sibling has the name.
+    fn create_folder(
+        &self,
+        parent: &FolderId,
+        name: &str,
+        kind: FolderKind,
+    ) -> impl Future<Output = Result<PerItem<FolderId>, RemoteError>> + Send;
+
+    /// Renames a folder.
+    fn rename_folder(
+        &self,
+        folder: &FolderId,
+        name: &str,
+    ) -> impl Future<Output = Result<PerItem<()>, RemoteError>> + Send;
+
+    /// Moves a folder, with all below it, under another parent.
+    fn move_folder(
+        &self,
+        folder: &FolderId,
+        parent: &FolderId,
+    ) -> impl Future<Output = Result<PerItem<()>, RemoteError>> + Send;
+
+    /// Deletes a folder with all below it.
+    fn delete_folder(
+        &self,
+        folder: &FolderId,
+        disposal: Disposal,
+        proof: FolderRemoval,
+    ) -> impl Future<Output = Result<PerItem<()>, RemoteError>> + Send;
+
+    /// Creates messages in a folder, in the order given. Never sent twice: when the answer is lost, the tags are looked for, and what
+    /// is there counts as created. A message whose fate stays unknown has an error of class [`ItemErrorClass::Unknown`].
+    fn create_messages(
+        &self,
+        folder: &FolderId,
+        uploads: &[Upload<'_>],
+    ) -> impl Future<Output = Result<Vec<PerItem<Placed>>, RemoteError>> + Send;
+
+    /// Changes flags and categories; returns the new versions. A version that is no longer current is an error of class
+    /// [`ItemErrorClass::Conflict`], also on servers that would overwrite.
+    fn update_marks(
+        &self,
+        updates: &[MarkUpdate],
+    ) -> impl Future<Output = Result<Vec<PerItem<ChangeKey>>, RemoteError>> + Send;
+
+    /// Replaces the body of a draft.
+    fn replace_draft(
+        &self,
+        item: &Versioned,
+        body: &dyn BodySource,
+    ) -> impl Future<Output = Result<PerItem<ChangeKey>, RemoteError>> + Send;
+
+    /// Moves messages to another folder. What was changed since its version is left alone ([`ItemErrorClass::Conflict`]).
+    fn move_messages(
+        &self,
+        items: &[Versioned],
+        to: &FolderId,
+    ) -> impl Future<Output = Result<Vec<PerItem<Placed>>, RemoteError>> + Send;
+
+    /// Deletes messages. What was changed since its version is left alone ([`ItemErrorClass::Conflict`]); what is gone already is
+    /// [`ItemErrorClass::Gone`].
+    fn delete_messages(
+        &self,
+        items: &[(Versioned, MessageRemoval)],
+        disposal: Disposal,
+    ) -> impl Future<Output = Result<Vec<PerItem<()>>, RemoteError>> + Send;
+}
