@@ -53,7 +53,7 @@ impl From<quick_xml::Error> for XmlError {
 pub(crate) struct Element {
     /// Its local name.
     pub(crate) name: Box<str>,
-    attributes: Vec<(Box<str>, String)>,
+    pub(crate) attributes: Vec<(Box<str>, String)>,
     /// The text right in it.
     pub(crate) text: String,
     /// The elements in it.
