@@ -1,6 +1,7 @@
 //! A client that posts what it is told and picks answers apart with string searches, so that nothing of the code under
 //! test is in the way.
-#![allow(dead_code)]
+#![allow(dead_code, missing_docs, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

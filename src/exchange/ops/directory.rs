@@ -45,12 +45,15 @@ fn resolve_slot(context: &Context<'_>, request: &Element) -> Slot {
     Ok(out.buffer)
 }
 
+/// When summer time begins and ends.
+type Summer = ((u8, i8, u8), (u8, i8, u8));
+
 /// A time zone: its Windows name, what people see, minutes west of Greenwich in winter, and when summer time begins and
 /// ends (month, occurrence in the month of a Sunday with -1 for the last, hour).
-type Zone = (&'static str, &'static str, i32, Option<((u8, i8, u8), (u8, i8, u8))>);
+type Zone = (&'static str, &'static str, i32, Option<Summer>);
 
-const EUROPE: Option<((u8, i8, u8), (u8, i8, u8))> = Some(((3, -1, 2), (10, -1, 3)));
-const AMERICA: Option<((u8, i8, u8), (u8, i8, u8))> = Some(((3, 2, 2), (11, 1, 2)));
+const EUROPE: Option<Summer> = Some(((3, -1, 2), (10, -1, 3)));
+const AMERICA: Option<Summer> = Some(((3, 2, 2), (11, 1, 2)));
 
 const ZONES: &[Zone] = &[
     ("UTC", "(UTC) Coordinated Universal Time", 0, None),

@@ -473,7 +473,7 @@ fn conversation(subject: &str, length: usize) -> Vec<u8> {
 
 /// The values of an item's extended property; none when it has no such property.
 pub(super) fn extended(item: &Item, path: &PropertyPath) -> Option<Vec<String>> {
-    let flags = i64::from(item.is_read) | i64::from(item.is_draft) * 8 | i64::from(item.has_attachments) * 16;
+    let flags = i64::from(item.is_read) + i64::from(item.is_draft) * 8 + i64::from(item.has_attachments) * 16;
     let computed = match path.tag() {
         Some(tag::MESSAGE_FLAGS) => Some(flags.to_string()),
         Some(tag::DELIVERY_TIME) => Some(time::iso(item.received)),

@@ -59,7 +59,7 @@ fn find_in(context: &Context<'_>, request: &Element, folder: &Element) -> Slot {
     let folder = context.folder(&db, folder)?;
     let associated = match request.attribute("Traversal") {
         Some("Associated") => true,
-        Some("SoftDeleted") => return Ok(rows(context, &db, request, &shape, &[], 0, 0)?),
+        Some("SoftDeleted") => return rows(context, &db, request, &shape, &[], 0, 0),
         _ => false,
     };
     let plain = request.child("Restriction").is_none() && request.child("QueryString").is_none();
