@@ -104,7 +104,7 @@ pub(super) fn render(context: &Context<'_>, folder: &FolderRow, shape: &Shape) -
     if let Some(name) = folder.distinguished.as_deref().filter(|_| shape.names("DistinguishedFolderId")) {
         out.put("t:DistinguishedFolderId", name);
     }
-    if element != "t:CalendarFolder" && wants("UnreadCount", default) {
+    if matches!(element, "t:Folder" | "t:TasksFolder") && wants("UnreadCount", default) {
         out.put("t:UnreadCount", &folder.unread.to_string());
     }
     out.close(element);
