@@ -2,6 +2,8 @@
 
 #![allow(dead_code)]
 
+pub(crate) mod canned;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io::{self, Read};

@@ -11,7 +11,7 @@ use super::payload::Payload;
 use super::rebuild::rebuild;
 use super::request::{self, Rendering};
 use super::shape;
-use super::transport::{Failure, account_error};
+use super::transport::{Failure, Loss, account_error};
 use crate::pim::ItemId;
 use crate::remote::{BodySink, Fetched, ItemErrorClass, PerItem, RemoteError};
 
@@ -278,7 +278,7 @@ impl Fetching<'_> {
     /// A request failed for these slots together: half of them next time, so that a culprit ends up alone. When it is alone, it is
     /// rebuilt if its answer was the trouble; if nothing comes at all, the server is gone.
     fn split(&mut self, slots: Vec<usize>, failure: Failure) -> Result<(), Failure> {
-        let lost = matches!(failure, Failure::Lost { nonsense: false, .. });
+        let lost = matches!(failure, Failure::Lost { how: Loss::Broken | Loss::Silence, .. });
         match slots.as_slice() {
             [] => Ok(()),
             _ if lost && self.fruitless < TRIES / 2 => {

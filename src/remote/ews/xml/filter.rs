@@ -54,7 +54,7 @@ impl Filter {
 
 /// Whether there is nothing to look at. Without early exit, so that the compiler can take many bytes at once.
 fn is_plain(bytes: &[u8]) -> bool {
-    let plain = |b: u8| (b >= 0x20) & (b < 0x80) & (b != b'&') | (b == b'\t') | (b == b'\n') | (b == b'\r');
+    let plain = |b: u8| (0x20..0x80).contains(&b) & (b != b'&') | (b == b'\t') | (b == b'\n') | (b == b'\r');
     bytes.chunks(4096).all(|block| block.iter().fold(true, |all, b| all & plain(*b)))
 }
 
