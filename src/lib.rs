@@ -5,3 +5,4 @@ pub mod exchange;
 pub mod pim;
 pub mod plan;
 pub mod remote;
+pub mod state;
