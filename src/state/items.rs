@@ -227,6 +227,13 @@ impl Reader<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// Whether a folder has drafts: they are edited in place, which no directory tells.
+    pub fn has_drafts(&self, folder: FolderKey) -> Result<bool, StateError> {
+        let mut statement =
+            self.0.prepare_cached("SELECT EXISTS (SELECT 1 FROM item WHERE folder = ?1 AND (server & 2) <> 0)")?;
+        Ok(statement.query_row([folder.0], |row| row.get(0))?)
+    }
+
     /// How many items the base has in a folder.
     pub fn count_items(&self, folder: FolderKey) -> Result<u64, StateError> {
         let mut statement = self.0.prepare_cached("SELECT count(*) FROM item WHERE folder = ?1")?;
@@ -305,7 +312,6 @@ impl Writer<'_> {
     /// Forgets an item.
     pub fn forget_item(&self, key: ItemKey) -> Result<(), StateError> {
         self.prepare_cached("DELETE FROM item WHERE key = ?1")?.execute([key.0])?;
-        self.prepare_cached("DELETE FROM moving WHERE item = ?1")?.execute([key.0])?;
         Ok(())
     }
 }

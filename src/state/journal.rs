@@ -1,9 +1,12 @@
-//! What is under way, and what was done: intents of uploads and moves, and the runs.
+//! What is under way, and what was done: intents of uploads, and the runs.
+//!
+//! Other writes need no intent. A delivery has its row before its file (`Standing::Arriving`); a move on the server is found again by the
+//! search key; changes of flags and deletions can be repeated without harm.
 
 use rusqlite::{OptionalExtension, params};
 
 use super::{AccountKey, Reader, StateError, Writer};
-use crate::pim::{FileKey, FolderKey, ItemKey, Tag, UnixTime};
+use crate::pim::{Digest, FileKey, FolderKey, Tag, UnixTime};
 
 /// An upload that was begun and whose answer was not noted yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,17 +17,12 @@ pub struct UploadIntent {
     pub folder: FolderKey,
     /// The unique part of the file's name.
     pub file: FileKey,
+    /// Bytes of the file.
+    pub len: u64,
+    /// Hash of the file.
+    pub digest: Digest,
     /// When it was begun.
     pub since: UnixTime,
-}
-
-/// A move on the server that was begun and whose answer was not noted yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MoveIntent {
-    /// The item.
-    pub item: ItemKey,
-    /// Where it was to go.
-    pub target: FolderKey,
 }
 
 /// How a run ended.
@@ -66,27 +64,17 @@ impl Reader<'_> {
     /// The uploads of an account that were begun and not finished.
     pub fn upload_intents(&self, account: AccountKey) -> Result<Vec<UploadIntent>, StateError> {
         let mut statement = self.0.prepare_cached(
-            "SELECT tag, folder, file, since FROM upload JOIN folder ON folder.key = upload.folder WHERE folder.account = ?1",
+            "SELECT tag, folder, file, len, digest, since FROM upload JOIN folder ON folder.key = upload.folder WHERE folder.account = ?1",
         )?;
         let rows = statement.query_map([account.0], |row| {
             Ok(UploadIntent {
                 tag: Tag::new(row.get::<_, String>(0)?),
                 folder: FolderKey(row.get(1)?),
                 file: FileKey::new(row.get::<_, Vec<u8>>(2)?),
-                since: UnixTime(row.get(3)?),
+                len: row.get::<_, i64>(3)?.unsigned_abs(),
+                digest: Digest(row.get(4)?),
+                since: UnixTime(row.get(5)?),
             })
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
-    /// The moves of an account that were begun and not finished.
-    pub fn move_intents(&self, account: AccountKey) -> Result<Vec<MoveIntent>, StateError> {
-        let mut statement = self.0.prepare_cached(
-            "SELECT moving.item, moving.target FROM moving JOIN item ON item.key = moving.item
-             JOIN folder ON folder.key = item.folder WHERE folder.account = ?1",
-        )?;
-        let rows = statement.query_map([account.0], |row| {
-            Ok(MoveIntent { item: ItemKey(row.get(0)?), target: FolderKey(row.get(1)?) })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -111,27 +99,23 @@ impl Reader<'_> {
 impl Writer<'_> {
     /// Notes that an upload begins.
     pub fn add_upload(&self, intent: &UploadIntent) -> Result<(), StateError> {
-        self.prepare_cached("INSERT OR REPLACE INTO upload (tag, folder, file, since) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![intent.tag.as_str(), intent.folder.0, intent.file.as_bytes(), intent.since.0])?;
+        self.prepare_cached(
+            "INSERT OR REPLACE INTO upload (tag, folder, file, len, digest, since) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![
+            intent.tag.as_str(),
+            intent.folder.0,
+            intent.file.as_bytes(),
+            intent.len.cast_signed(),
+            intent.digest.0,
+            intent.since.0
+        ])?;
         Ok(())
     }
 
     /// Notes that the fate of an upload is known.
     pub fn end_upload(&self, tag: &Tag) -> Result<(), StateError> {
         self.prepare_cached("DELETE FROM upload WHERE tag = ?1")?.execute([tag.as_str()])?;
-        Ok(())
-    }
-
-    /// Notes that a move begins.
-    pub fn add_move(&self, intent: MoveIntent) -> Result<(), StateError> {
-        self.prepare_cached("INSERT OR REPLACE INTO moving (item, target) VALUES (?1, ?2)")?
-            .execute(params![intent.item.0, intent.target.0])?;
-        Ok(())
-    }
-
-    /// Notes that the fate of a move is known.
-    pub fn end_move(&self, item: ItemKey) -> Result<(), StateError> {
-        self.prepare_cached("DELETE FROM moving WHERE item = ?1")?.execute([item.0])?;
         Ok(())
     }
 

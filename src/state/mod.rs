@@ -18,7 +18,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 pub use folders::{Account, AccountKey, FolderRow, Listing};
 pub use items::{Brief, ItemRow, Standing, name_hash, search_hash};
-pub use journal::{MoveIntent, RunResult, RunRow, UploadIntent};
+pub use journal::{RunResult, RunRow, UploadIntent};
 pub use trouble::{Conflict, HeldRow, Subject, Trouble};
 
 /// What can go wrong with `state.db`.

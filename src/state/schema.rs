@@ -60,6 +60,7 @@ CREATE TABLE item (
 CREATE INDEX item_remote ON item(remote_hash);
 CREATE INDEX item_file ON item(folder, file_hash);
 CREATE INDEX item_search ON item(search_hash);
+CREATE INDEX item_draft ON item(folder) WHERE (server & 2) <> 0;
 CREATE INDEX item_standing ON item(standing) WHERE standing <> 0;
 
 CREATE TABLE category_set (
@@ -71,12 +72,9 @@ CREATE TABLE upload (
     tag TEXT PRIMARY KEY,
     folder INTEGER NOT NULL,
     file BLOB NOT NULL,
+    len INTEGER NOT NULL,
+    digest BLOB NOT NULL,
     since INTEGER NOT NULL
-) STRICT;
-
-CREATE TABLE moving (
-    item INTEGER PRIMARY KEY,
-    target INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE trouble (
