@@ -54,7 +54,8 @@ impl MailTree {
             Err(other) => return Ok(other),
         };
         let Some(aside) = self.take_aside(dir, name)? else { return Ok(Changed::Vanished) };
-        let same = look(&aside)?.is_some_and(|found| found.stat == seen) || matches!(self.check(&aside, expect)?, Ok(_));
+        let same =
+            look(&aside)?.is_some_and(|found| found.stat == seen) || matches!(self.check(&aside, expect)?, Ok(_));
         if !same {
             put_back(&aside, &self.folder_path(dir), name)?;
             return Ok(Changed::ChangedMeanwhile);
@@ -117,6 +118,11 @@ impl MailTree {
         let swap_dir = self.swap_path(dir, name.subdir(), expect, new);
         self.make_in_tmp(dir, &swap_dir)?;
         let swap = swap_dir.join(name.file_name());
+        // An earlier try may have been interrupted.
+        match digest_at(&swap)? {
+            Some((left, _)) if left != expect && left != new => put_back(&swap, &self.folder_path(dir), name)?,
+            _ => discard(&swap)?,
+        }
         self.prepare_swap(dir, staged, &swap)?;
         let done = match platform::exchange(&swap, &path) {
             Ok(true) => self.verify_swap(dir, name, &swap, (expect, new)),
@@ -134,8 +140,6 @@ impl MailTree {
     fn prepare_swap(&self, dir: &FolderDir, staged: StagedFile, swap: &Path) -> Result<(), LocalError> {
         let io = |error| LocalError::io("write", swap, error);
         platform::sync_all(&[staged.path()], &self.account).map_err(io)?;
-        // What an earlier try left there under the same digests has the same content.
-        discard(swap)?;
         platform::rename_new(staged.path(), swap).map_err(io)?;
         staged.keep();
         swap.parent().map_or(Ok(()), sync)?;

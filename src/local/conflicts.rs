@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::folders::{look, make_dir, make_maildir, sync};
 use super::foldername;
+use super::folders::{look, make_dir, make_maildir, sync};
 use super::leftovers::hex;
 use super::platform;
 use super::scan::{list, open_at};

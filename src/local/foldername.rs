@@ -76,13 +76,16 @@ pub fn is_shortened_from(dir_name: &str, name: &str) -> bool {
 
 fn without_twin_suffix(dir_name: &str) -> &str {
     match dir_name.rsplit_once(MARK) {
-        Some((base, number)) if (1..=6).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit()) => base,
+        Some((base, number)) if (1..=6).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit()) => {
+            base
+        }
         _ => dir_name,
     }
 }
 
 fn without_hash(base: &str) -> Option<&str> {
-    let is_hash = |text: &str| text.len() == HASH_DIGITS && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let is_hash =
+        |text: &str| text.len() == HASH_DIGITS && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     base.rsplit_once(MARK).filter(|(_, hash)| is_hash(hash)).map(|(body, _)| body)
 }
 

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::platform::{self, Kind};
 use super::scan::{list, open_at};
-use super::{DirId, FolderDir, FolderForm, LocalError, LocalFolder, LocalTree, MailTree, Moved, Problem, ProblemKind, foldername};
+use super::{
+    DirId, FolderDir, FolderForm, LocalError, LocalFolder, LocalTree, MailTree, Moved, Problem, ProblemKind, foldername,
+};
 
 /// The file in a folder that holds its name for people (the vdir convention).
 pub(super) const DISPLAY_NAME: &str = "displayname";
@@ -33,7 +35,8 @@ impl MailTree {
     pub(super) fn list_folders(&self) -> Result<LocalTree, LocalError> {
         let now = (self.clock)();
         let mut walk = self.walk_folders()?;
-        let limit = now.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos()).saturating_sub(2_000_000_000);
+        let limit =
+            now.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos()).saturating_sub(2_000_000_000);
         let settled = walk.times.iter().all(|(_, time)| i128::from(*time) < i128::try_from(limit).unwrap_or(0));
         walk.found.stable = walk.held_still() && (settled || self.walk_folders()?.found.folders == walk.found.folders);
         Ok(walk.found)
@@ -72,7 +75,10 @@ impl MailTree {
     pub(super) fn move_folder(&self, from: &FolderDir, to: &FolderDir, true_name: &str) -> Result<Moved, LocalError> {
         let (old, new) = (self.folder_path(from), self.folder_path(to));
         if from.is_root() || to.is_root() || (to != from && to.is_within(from)) {
-            return Err(LocalError::BadName { name: to.to_string(), reason: "a folder cannot become a part of itself" });
+            return Err(LocalError::BadName {
+                name: to.to_string(),
+                reason: "a folder cannot become a part of itself",
+            });
         }
         let id = |path: &Path| Ok::<_, LocalError>(look(path)?.map(|found| found.id));
         let Some(old_id) = id(&old)? else { return Ok(Moved::Vanished) };
@@ -98,7 +104,9 @@ impl MailTree {
     /// Only for a shortened name: any other folder's `displayname` is its owner's business.
     fn write_display_name(&self, dir: &FolderDir, path: &Path, true_name: &str) -> Result<(), LocalError> {
         let file = path.join(DISPLAY_NAME);
-        if !foldername::is_shortened_from(dir.name(), true_name) || read_display_name(&file)?.as_deref() == Some(true_name) {
+        if !foldername::is_shortened_from(dir.name(), true_name)
+            || read_display_name(&file)?.as_deref() == Some(true_name)
+        {
             return Ok(());
         }
         let io = |error| LocalError::io("write", &file, error);
@@ -196,9 +204,9 @@ impl Walk<'_> {
     }
 
     fn held_still(&self) -> bool {
-        self.times.iter().all(|(path, time)| {
-            matches!(platform::look(path), Ok(Some(found)) if found.stat.mtime_ns == *time)
-        })
+        self.times
+            .iter()
+            .all(|(path, time)| matches!(platform::look(path), Ok(Some(found)) if found.stat.mtime_ns == *time))
     }
 }
 

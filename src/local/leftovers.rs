@@ -79,9 +79,11 @@ fn clear_maildir(maildir: &Path, done: &mut Leftovers) -> Result<(), LocalError>
             (Kind::Dir | Kind::Link | Kind::Special, _) => {}
         }
     }
-    Subdir::ALL.iter().map(|subdir| maildir.join(subdir.as_str())).chain([tmp]).try_for_each(|path| {
-        platform::sync_dir(&path).map_err(|error| LocalError::io("write", &path, error))
-    })
+    Subdir::ALL
+        .iter()
+        .map(|subdir| maildir.join(subdir.as_str()))
+        .chain([tmp])
+        .try_for_each(|path| platform::sync_dir(&path).map_err(|error| LocalError::io("write", &path, error)))
 }
 
 /// What the name of a directory of ours says.

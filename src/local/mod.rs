@@ -23,7 +23,7 @@ mod keywords;
 mod keywords_file;
 mod leftovers;
 mod message_name;
-mod platform;
+pub(crate) mod platform;
 mod remove_folder;
 mod scan;
 mod staged;

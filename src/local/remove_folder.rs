@@ -15,7 +15,8 @@ use crate::plan::proof::FolderRemoval;
 const TELL: usize = 5;
 
 /// Files that mail programs keep about a Maildir and make again when they miss them.
-const METADATA: [&str; 6] = [DISPLAY_NAME, "displayname.pimsync", "color", "maildirfolder", ".DS_Store", ".uidvalidity"];
+const METADATA: [&str; 6] =
+    [DISPLAY_NAME, "displayname.pimsync", "color", "maildirfolder", ".DS_Store", ".uidvalidity"];
 const METADATA_PREFIXES: [&str; 3] = ["dovecot", ".mbsyncstate", ".dovecot"];
 
 #[derive(Default)]

@@ -111,7 +111,9 @@ impl MailTree {
                 }
             });
             match result {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(LocalError::io("list", &path, error)),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(LocalError::io("list", &path, error));
+                }
                 Ok(()) | Err(_) => {}
             }
         }
