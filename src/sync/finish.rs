@@ -61,7 +61,11 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
         keys.extend(view.changed.keys());
         keys.extend(&view.away);
         for place in self.tree.places.iter().filter(|place| !place.on_server) {
-            state.read(|state| state.briefs(place.key(), |_, brief| drop(keys.insert(brief.key))))?;
+            state.read(|state| {
+                state.briefs(place.key(), |_, brief| {
+                    keys.insert(brief.key);
+                })
+            })?;
         }
         let rows = rows_of(self.run, keys)?;
         let mut rows: Vec<&ItemRow> = rows.values().collect();

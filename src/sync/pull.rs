@@ -54,12 +54,8 @@ pub(super) enum Note {
     Trouble(ItemId, String, String),
     /// A row as it is now.
     Row(ItemRow),
-    /// A new row.
-    Add(ItemRow),
     /// A row that is no more.
     Forget(ItemKey),
-    /// A conflict copy was kept.
-    Conflict(ItemKey, String),
 }
 
 impl Note {
@@ -72,9 +68,7 @@ impl Note {
             Self::EndTrouble(id) => tx.end_trouble(folder, &Subject::Message(id.clone())),
             Self::Trouble(id, code, reason) => tx.add_trouble(folder, &Subject::Message(id.clone()), code, reason, now),
             Self::Row(row) => tx.set_item(row),
-            Self::Add(row) => tx.add_item(row).map(drop),
             Self::Forget(key) => tx.forget_item(*key),
-            Self::Conflict(item, path) => tx.add_conflict(folder, *item, path, now),
         }
     }
 }
@@ -330,8 +324,13 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                     self.run.tally(self.place, |tally| tally.downloaded += 1);
                     let mut view = lock(self.view);
                     instead_of.map(|key| view.away.remove(&key));
-                    let arrived =
-                        LocalFile { folder: row.folder, name: name.clone(), marks: base_marks(&row), edited: false };
+                    let arrived = LocalFile {
+                        folder: row.folder,
+                        name: name.clone(),
+                        marks: base_marks(&row),
+                        edited: false,
+                        content: None,
+                    };
                     // An interrupted delivery left this very file behind: it is no stranger.
                     view.claim(&arrived);
                     view.settle(row.key, row.folder, name);
@@ -402,8 +401,9 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             tally.changed_here += u64::from(changed);
         });
         take_remote(&mut row, &update.remote);
+        take_content(&mut row, &file);
         row.flags = update.agreed.flags;
-        let still = LocalFile { folder: target, name: name.clone(), marks: update.marks, edited };
+        let still = LocalFile { folder: target, name: name.clone(), marks: update.marks, edited, content: None };
         self.settle(row, still, update.agreed);
         Ok(())
     }
@@ -490,7 +490,9 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                 format!("edited here and on the server: the server's version is in place, yours is kept as {copy}");
             self.run.notice(self.place.path(), NoticeKind::Conflict, Some(label(&remote.at)), text);
             self.run.tally(self.place, |tally| tally.conflicts += 1);
-            self.notes.push(Note::Conflict(row.key, copy));
+            // Noted at once: after a cut-off, both sides say the same, and nothing else tells of the copy.
+            let (folder, key, now) = (self.place.key(), row.key, self.run.now());
+            self.run.commit(move |tx| tx.add_conflict(folder, key, &copy, now)).await?;
         }
         let (at, name) = (dir.clone(), file.name.clone());
         match self.run.blocking(move |local| local.replace(&at, &name, staged, expected)).await {
@@ -561,7 +563,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             .await?;
         self.run.tally(self.place, |tally| tally.adopted += 1);
         lock(self.view).claim(&file);
-        let now = LocalFile { folder: file.folder, name, marks, edited: false };
+        let now = LocalFile { folder: file.folder, name, marks, edited: false, content: None };
         self.settle(ItemRow { key, ..row }, now, agreed);
         Ok(())
     }
@@ -590,8 +592,15 @@ pub(super) fn refreshed(mut row: ItemRow, remote: Option<&Remote>, local: Option
         row.folder = local.folder;
         row.file = local.at.name.key().clone();
         row.flags = local.marks.flags;
+        take_content(&mut row, &local.at);
     }
     row
+}
+
+fn take_content(row: &mut ItemRow, file: &LocalFile) {
+    if let Some(content) = file.content {
+        (row.digest, row.len, row.rendering) = (content.digest, content.len, content.rendering);
+    }
 }
 
 /// Takes the server's state into the row.

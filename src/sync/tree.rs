@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::{Action, NoticeKind, Run, Step, SyncError};
 use crate::local::{DirId, FolderDir, FolderForm, LocalError, LocalFolder, LocalTree, LocalWrite, Moved, foldername};
 use crate::pim::{FolderId, FolderKey, FolderKind, ServerFolder, SpecialFolder, SyncState};
-use crate::plan::Side;
 use crate::plan::folders::{self, FolderOp, Trees};
 use crate::remote::{ItemErrorClass, RemoteError, RemoteWrite};
 use crate::state::{FolderRow, Listing, name_hash};
@@ -647,10 +646,14 @@ fn match_directories<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
     for row in rows.values() {
         let Some(dir) = row.dir.as_deref() else { continue };
         match by_dir.get(dir) {
-            Some(folder) if is_id(row, folder) => drop(known.insert(folder.dir.clone(), row.key)),
+            Some(folder) if is_id(row, folder) => {
+                known.insert(folder.dir.clone(), row.key);
+            }
             Some(folder) => match overlap(run, row, folder)? {
                 Overlap::Nothing if by_id(row, local).is_some() => lost.push(row),
-                _ => drop(known.insert(folder.dir.clone(), row.key)),
+                _ => {
+                    known.insert(folder.dir.clone(), row.key);
+                }
             },
             None => lost.push(row),
         }
@@ -704,7 +707,11 @@ fn overlap<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
     folder: &LocalFolder,
 ) -> Result<Overlap, SyncError> {
     let mut names = HashSet::new();
-    run.state().read(|state| state.briefs(row.key, |hash, _| drop(names.insert(hash))))?;
+    run.state().read(|state| {
+        state.briefs(row.key, |hash, _| {
+            names.insert(hash);
+        })
+    })?;
     if names.is_empty() {
         return Ok(Overlap::Untold);
     }
