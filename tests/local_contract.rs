@@ -476,7 +476,7 @@ fn a_mail_reader_at_work_never_makes_a_message_look_gone() {
         let mut proofs = 0;
         for _ in 0..200 {
             let mut keys = BTreeSet::new();
-            let end = bench.tree.scan(&inbox, &mut |name| drop(keys.insert(name.key().clone()))).unwrap();
+            let end = bench.tree.scan(&inbox, &mut |name| keys.extend([name.key().clone()])).unwrap();
             if end.proves_absence() {
                 proofs += 1;
                 assert_eq!(keys.len(), MESSAGES, "a listing that missed a message passed as a proof");
@@ -512,7 +512,7 @@ fn how_long_many_messages_take() {
     });
     let mut names = Vec::new();
     time("list them", &mut || drop(bench.tree.scan(&inbox, &mut |name| names.push(name)).unwrap()));
-    time("stamp", &mut || drop(bench.tree.stamp(&inbox).unwrap()));
+    time("stamp", &mut || assert!(bench.tree.stamp(&inbox).is_ok()));
     time("flag them", &mut || {
         for name in &names {
             let to = name.with_marks(Flags::NONE.with(Flag::Seen, true), Letters::NONE);
