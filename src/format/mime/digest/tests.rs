@@ -99,7 +99,8 @@ fn mails() -> impl Strategy<Value = Mail> {
         prop::collection::vec(any::<u8>(), 0..200),
     )
         .prop_map(|(subject, to, date, text, file, bytes)| Mail {
-            subject,
+            // White space in it is folded on the way.
+            subject: fold(&subject),
             to: format!("{to}@x.org"),
             date,
             text,
@@ -138,8 +139,6 @@ proptest! {
             4 => changed.file.0 = other.file.0,
             _ => changed.file.1 = other.file.1,
         }
-        prop_assume!(changed.text.trim_end() == changed.text && changed.subject.trim() == changed.subject && one.subject.trim() == one.subject);
-        prop_assume!(fold(&changed.subject) == changed.subject && fold(&one.subject) == one.subject);
         prop_assert_eq!(digest(&rendered(&one, &style)) == digest(&rendered(&changed, &style)), one == changed);
     }
 
