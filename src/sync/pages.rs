@@ -89,7 +89,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         if let Some(unmet) = self.sweep.take()
             && !unmet.is_empty()
         {
-            self.run.commit(move |tx| unmet.keys().try_for_each(|key| tx.set_standing(*key, Standing::Gone))).await?;
+            self.run.commit(move |tx| unmet.iter().try_for_each(|(key, id)| tx.set_gone(*key, id))).await?;
             self.sweep = Some(BTreeMap::new());
         }
         Ok(state)
@@ -175,7 +175,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                 (ItemChange::Gone(id), Some(row)) => {
                     observed.notes.push(pull::Note::EndTrouble(id));
                     if row.folder == self.place.key() {
-                        observed.notes.push(pull::Note::Gone(row.key));
+                        observed.notes.push(pull::Note::Gone(row.key, row.id));
                     }
                 }
                 (ItemChange::Gone(id), None) => observed.notes.push(pull::Note::EndTrouble(id)),

@@ -45,7 +45,7 @@ pub(super) struct Page<'p> {
 #[derive(Clone, Debug)]
 pub(super) enum Note {
     /// The server reported the item gone.
-    Gone(ItemKey),
+    Gone(ItemKey, ItemId),
     /// A message is to be asked for again by the next run.
     Retry(ItemId),
     /// Whatever trouble there was with a message is over.
@@ -61,7 +61,7 @@ pub(super) enum Note {
 impl Note {
     fn write(&self, tx: &Writer<'_>, folder: FolderKey, now: UnixTime) -> Result<(), StateError> {
         match self {
-            Self::Gone(key) => tx.set_standing(*key, Standing::Gone),
+            Self::Gone(key, id) => tx.set_gone(*key, id),
             Self::Retry(id) => {
                 tx.add_trouble(folder, &Subject::Message(id.clone()), "held", "the local folder could not be read", now)
             }
@@ -352,14 +352,19 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                 let update = Update { key, remote, local, marks, agreed, content, move_to };
                 self.update(update).await
             }
-            Op::Adopt { remote, local, marks } => self.adopt(remote, local, marks).await,
+            Op::Adopt { remote, local, marks, agreed } => self.adopt(remote, local, marks, agreed).await,
             Op::Refresh { key, remote, local } => self.refresh(key, remote, local),
             Op::Forget { key } => {
                 self.notes.push(Note::Forget(key));
                 Ok(())
             }
             // Deletions are judged together, at the end of the round; pushes come after that.
-            Op::Remove { .. } | Op::Download { .. } | Op::Upload { .. } | Op::Push { .. } | Op::Delete { .. } => Ok(()),
+            Op::Remove { .. }
+            | Op::Download { .. }
+            | Op::Upload { .. }
+            | Op::Push { .. }
+            | Op::PushAdopted { .. }
+            | Op::Delete { .. } => Ok(()),
         }
     }
 
@@ -509,7 +514,13 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
     }
 
     /// Both sides have it: the file stays as it is, but for the marks that the server has and it has not.
-    async fn adopt(&mut self, remote: Remote, local: LocalState<LocalFile>, marks: Marks) -> Result<(), SyncError> {
+    async fn adopt(
+        &mut self,
+        remote: Remote,
+        local: LocalState<LocalFile>,
+        marks: Marks,
+        agreed: Marks,
+    ) -> Result<(), SyncError> {
         let file = local.at;
         let Some(dir) = self.directory(file.folder).await? else { return Ok(()) };
         let (at, name) = (dir.clone(), file.name.clone());
@@ -536,7 +547,6 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                 return Ok(());
             }
         };
-        let agreed = remote.marks.to_local();
         let row = ItemRow {
             key: ItemKey(0),
             folder: file.folder,
@@ -709,7 +719,7 @@ where
                 run.planned(here, Action::Adopt, local.at.name.key().to_string(), String::new());
             }
             Op::Refresh { .. } | Op::Forget { .. } | Op::Remove { .. } => {}
-            Op::Upload { .. } | Op::Push { .. } | Op::Delete { .. } => {}
+            Op::Upload { .. } | Op::Push { .. } | Op::PushAdopted { .. } | Op::Delete { .. } => {}
         }
     }
     // The state is a copy in memory: what the page reports gone is judged at the end of the round, as in a real run.
@@ -717,7 +727,7 @@ where
     run.state().write(|tx| {
         page.notes
             .iter()
-            .filter(|note| matches!(note, Note::Gone(_)))
+            .filter(|note| matches!(note, Note::Gone(..)))
             .try_for_each(|note| note.write(tx, folder, now))?;
         Ok(())
     })?;

@@ -270,6 +270,10 @@ impl Scan {
         let mut scan =
             Self { dir, keywords, changed: vec![], vanished: unmet.into_iter().collect(), loose, twins, odd, end };
         scan.vanished.sort();
+        // What lies there under the name of a message but is none (a link, say) hides it; that is no absence.
+        let hidden: HashSet<ItemKey> =
+            scan.end.held.iter().filter_map(|name| base.get(&name_hash(name.key()))).map(|brief| brief.key).collect();
+        scan.vanished.retain(|key| !hidden.contains(key));
         for (key, name) in check {
             scan.check(run, place, key, name)?;
         }

@@ -201,8 +201,11 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
             None => None,
         };
         if let (Some((root, _)), Some(changes)) = (known, changes) {
-            let mut folders: BTreeMap<_, _> =
-                rows.iter().map(|row| (row.id.clone(), server_folder(row, rows, &root))).collect();
+            let mut folders: BTreeMap<_, _> = rows
+                .iter()
+                .filter(|row| row.on_server)
+                .map(|row| (row.id.clone(), server_folder(row, rows, &root)))
+                .collect();
             changes.gone.iter().for_each(|id| drop(folders.remove(id)));
             folders.extend(changes.changed.into_iter().map(|folder| (folder.id.clone(), folder)));
             let special = rows.iter().filter_map(|row| Some((row.id.clone(), row.special?))).collect();
@@ -532,6 +535,7 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
             special: self.remote.special.get(&folder.id).copied(),
             dir: None,
             dir_id: None,
+            on_server: true,
             listing: Listing::default(),
             total: None,
         }
@@ -584,6 +588,7 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
     /// The row with what is new about it on either side, if anything is.
     fn refreshed(&self, row: &FolderRow) -> Option<FolderRow> {
         let mut fresh = row.clone();
+        fresh.on_server = self.remote.folders.contains_key(&row.id);
         if let Some(folder) = self.remote.folders.get(&row.id)
             && row.dir.is_none()
         {
@@ -603,6 +608,7 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         let met = self.local.folders.iter().find(|folder| self.known.get(&folder.dir) == Some(&row.key));
         let directory = match (row.dir.as_deref().map(FolderDir::new), met) {
             (None, _) => Directory::None,
+            (Some(_), None) if !self.local.stable => Directory::Unknown,
             (Some(_), Some(_)) => Directory::Here,
             (Some(Ok(dir)), None) if self.local.unreadable.iter().any(|unread| dir.is_within(unread)) => {
                 Directory::Unknown
@@ -615,7 +621,7 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
             (Some(Ok(_)), None) => Directory::Away,
             (Some(Err(_)), None) => Directory::Unknown,
         };
-        Place { row: row.clone(), on_server: self.remote.folders.contains_key(&row.id), directory }
+        Place { row: row.clone(), on_server: row.on_server, directory }
     }
 }
 
