@@ -2,6 +2,11 @@
 
 pub mod cli;
 pub mod exchange;
+pub mod format;
+pub mod identity;
+pub mod local;
 pub mod pim;
 pub mod plan;
 pub mod remote;
+pub mod state;
+pub mod sync;

@@ -1,2 +1,17 @@
-//! PURE decisions.
+//! The decisions, as pure functions: no files, no network, no SQL, no clock, no randomness, no logging.
+//!
+//! What both sides look like goes in as values ([`item::Case`], [`folders::Trees`]), what to do comes out as values
+//! ([`item::Plan`], [`folders::FolderOp`]). Only this module can make the proofs that deletions take.
+
+pub mod adopt;
+pub mod folders;
+pub mod guard;
+pub mod item;
+pub mod moves;
 pub mod proof;
+
+pub use guard::{Brake, FolderSize};
+pub use item::{
+    Base, Case, ConflictPolicy, Content, Evidence, Held, HeldReason, LocalState, Op, Plan, PushContent, RemoteState,
+    Seen, Side, plan,
+};

@@ -1,0 +1,3 @@
+//! Items to bytes and back.
+
+pub mod mime;

@@ -1,0 +1,312 @@
+//! The directory: a tree of Maildirs that other programs read and write at the same time.
+//!
+//! Whoever holds only a [`LocalRead`] cannot change the tree. [`MailTree`] is the one implementation.
+//!
+//! **Everything can change at any instant**: a mail reader renames a file between its listing and its reading, so "vanished" is
+//! an answer here, not an error; a name is never overwritten without a look at what is there; and what we take away is first put
+//! aside, looked at once more, and only then removed.
+//!
+//! **What a listing proves**: only a [`ScanEnd`] that is `complete` and `stable` shows that a message is gone. A folder that is
+//! missing in [`LocalTree::folders`] is gone only where no entry of `unreadable` and `unnamed` could be it.
+//!
+//! **Order of durable writing**: data → rename → directory ([`LocalWrite::deliver`]). Renames and removals are durable after
+//! [`LocalWrite::settle`], not before.
+
+mod change;
+mod conflicts;
+mod deliver;
+mod dir;
+mod error;
+pub mod foldername;
+mod folders;
+mod keywords;
+mod keywords_file;
+mod leftovers;
+mod message_name;
+pub(crate) mod platform;
+mod remove_folder;
+mod scan;
+mod staged;
+mod stamp;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use std::fs::File;
+use std::path::PathBuf;
+
+pub use deliver::Delivery;
+pub use dir::FolderDir;
+pub use error::{LocalError, LocalErrorClass, Problem, ProblemKind};
+pub use keywords::Keywords;
+pub use message_name::{Letters, MessageName, Subdir, delivered_key, key_matches_id};
+pub use staged::{Staged, StagedFile};
+pub use stamp::{Clock, DirStamp};
+pub use tree::MailTree;
+
+use crate::pim::{Categories, Digest, UnixTime};
+use crate::plan::proof::{FolderRemoval, MessageRemoval};
+
+/// What makes a directory the same one after it was renamed or moved. A number is used again after its directory is gone, so
+/// equal ids are a strong hint, not a proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DirId {
+    /// The file system.
+    pub dev: u64,
+    /// The directory on it.
+    pub ino: u64,
+}
+
+/// A folder's directory as it was met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalFolder {
+    /// Where it lies.
+    pub dir: FolderDir,
+    /// The name that it stands for, decoded.
+    pub name: String,
+    /// What it is recognised by when it moves.
+    pub id: DirId,
+    /// Whether it is a Maildir (has `cur` or `new`), or a plain directory that may hold folders.
+    pub maildir: bool,
+}
+
+/// All folders of an account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LocalTree {
+    /// The folders, parents before what lies in them; siblings by name. Never the account's directory itself.
+    pub folders: Vec<LocalFolder>,
+    /// What was not followed, and why.
+    pub problems: Vec<Problem>,
+    /// Directories, not in `folders`, about which (and about all below) nothing is known: their absence proves nothing.
+    pub unreadable: Vec<FolderDir>,
+    /// Directories that have no usable name. A folder with such an id was renamed; it is not gone.
+    pub unnamed: Vec<DirId>,
+    /// Nothing was added, removed or renamed while the tree was read. If it was, a folder that was on its way from one place to
+    /// another may be in neither: no absence is proven.
+    pub stable: bool,
+}
+
+/// How a listing of a folder ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScanEnd {
+    /// Both `cur` and `new` are there and were read to their ends.
+    pub complete: bool,
+    /// Nothing was added, removed or renamed while it was read.
+    pub stable: bool,
+    /// To be stored, and compared with [`LocalRead::stamp`] next time. `None` where a later change could go unseen: the folder
+    /// changed during the listing or within the [two seconds](DirStamp::is_settled) before it.
+    pub stamp: Option<DirStamp>,
+    /// Names under which something else than a file lies: their messages cannot be read, but are not gone.
+    pub held: Vec<MessageName>,
+    /// What was met that is no message.
+    pub problems: Vec<Problem>,
+}
+
+impl ScanEnd {
+    /// Whether what was not listed (and is not `held`) is not there.
+    pub fn proves_absence(&self) -> bool {
+        self.complete && self.stable
+    }
+}
+
+/// What changes when a file's content does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileStat {
+    /// Bytes.
+    pub len: u64,
+    /// Time of the last change of its content, in nanoseconds since 1970.
+    pub mtime_ns: i64,
+    /// Its number on the file system: survives renames, not replacements.
+    pub ino: u64,
+}
+
+impl FileStat {
+    /// The time in whole seconds: by convention, when the message was received.
+    pub fn mtime(&self) -> UnixTime {
+        UnixTime(self.mtime_ns.div_euclid(1_000_000_000))
+    }
+}
+
+/// Everything that only reads.
+pub trait LocalRead: Send + Sync {
+    /// All folders of the account.
+    ///
+    /// # Errors
+    /// [`LocalError::FolderGone`] when the account's own directory is not there: that proves nothing about its folders.
+    fn folders(&self) -> Result<LocalTree, LocalError>;
+
+    /// Lists a folder's messages, without a look at the files themselves.
+    ///
+    /// Hidden files are passed over silently; directories, links, pipes and sockets are reported as problems.
+    ///
+    /// # Errors
+    /// [`LocalError::FolderGone`], [`LocalError::NotMaildir`], or the system's error. What was visited until then proves nothing.
+    fn scan(&self, dir: &FolderDir, visit: &mut dyn FnMut(MessageName)) -> Result<ScanEnd, LocalError>;
+
+    /// Changes whenever a message is added, removed or renamed, or a keyword's letter is assigned; three or four `stat`s. Does
+    /// *not* change when a file is rewritten in place.
+    ///
+    /// # Errors
+    /// As [`Self::scan`].
+    fn stamp(&self, dir: &FolderDir) -> Result<DirStamp, LocalError>;
+
+    /// Which letters stand for which categories in this folder. None at all without a `dovecot-keywords` file.
+    fn keywords(&self, dir: &FolderDir) -> Result<Keywords, LocalError>;
+
+    /// The size and time of a message's file; `None` when it vanished.
+    fn stat(&self, dir: &FolderDir, name: &MessageName) -> Result<Option<FileStat>, LocalError>;
+
+    /// The hash and length of a message's content; `None` when it vanished.
+    ///
+    /// # Errors
+    /// [`LocalError::NotAFile`] for links, pipes and other things, which are never opened.
+    fn digest(&self, dir: &FolderDir, name: &MessageName) -> Result<Option<(Digest, u64)>, LocalError>;
+
+    /// Opens a message's file for reading; `None` when it vanished. Errors as [`Self::digest`].
+    fn open(&self, dir: &FolderDir, name: &MessageName) -> Result<Option<File>, LocalError>;
+}
+
+/// What a new folder is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FolderForm {
+    /// A Maildir.
+    Maildir,
+    /// A plain directory.
+    Plain,
+}
+
+/// How a rename went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moved {
+    /// It has the new name.
+    Done,
+    /// It was not there any more.
+    Vanished,
+    /// The new name is in use; nothing changed.
+    Taken,
+}
+
+/// How a removal or replacement went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// Removed, or replaced.
+    Done,
+    /// It was not there any more; nothing changed.
+    Vanished,
+    /// It is no longer what was expected; nothing changed.
+    ChangedMeanwhile,
+}
+
+/// How the removal of a folder went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FolderRemoved {
+    /// It is gone.
+    Done,
+    /// It was not there any more.
+    Vanished,
+    /// It holds something that is nobody's to remove: a few of the paths. Nothing was removed but what is made again.
+    NotEmpty(Vec<PathBuf>),
+}
+
+/// What a message must still be for it to be removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// The same file, with the same size and time.
+    Stat(FileStat),
+    /// The same content.
+    Digest(Digest),
+}
+
+/// What was found and done about an interrupted run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Leftovers {
+    /// Unfinished or redundant files that were removed.
+    pub removed: u64,
+    /// Messages that had been put aside, and are back in their folders.
+    pub restored: u64,
+    /// What could not be looked at.
+    pub problems: Vec<Problem>,
+}
+
+/// Everything that changes the tree.
+pub trait LocalWrite: LocalRead {
+    /// Creates a folder, or completes one that is there; durable. `true_name` is what the directory's name stands for: where it
+    /// cannot be decoded back, a file `displayname` in the directory holds it.
+    ///
+    /// # Errors
+    /// [`LocalError::FolderGone`] when the parent is not there; [`LocalError::Taken`] when a file has the name.
+    fn create_folder(&self, dir: &FolderDir, form: FolderForm, true_name: &str) -> Result<DirId, LocalError>;
+
+    /// Renames or moves a folder with all below it, and never onto another one; durable.
+    fn rename_folder(&self, from: &FolderDir, to: &FolderDir, true_name: &str) -> Result<Moved, LocalError>;
+
+    /// Removes a folder that holds no message and no folder. Files that this or another mail program keeps about the folder and
+    /// makes again go with it; anything else makes it stay.
+    fn remove_folder(&self, dir: &FolderDir, proof: FolderRemoval) -> Result<FolderRemoved, LocalError>;
+
+    /// Begins a new file in the folder's `tmp`.
+    fn stage(&self, dir: &FolderDir) -> Result<Staged, LocalError>;
+
+    /// Gives staged files their names: all data durable first, then the names, then the directories. The answers are in the
+    /// order given; a message is there durably when its answer is `Ok`.
+    ///
+    /// Never overwrites: a name that is taken by a file of equal content counts as delivered, with that file's stat.
+    ///
+    /// # Errors
+    /// For one message [`LocalError::Taken`], [`LocalError::FolderGone`], …; for all when the data could not be made durable:
+    /// nothing was delivered then.
+    fn deliver(&self, batch: Vec<Delivery>) -> Result<Vec<Result<FileStat, LocalError>>, LocalError>;
+
+    /// Gives a message another name within its folder: its flags, keywords, or `cur` instead of `new`.
+    fn rename(&self, dir: &FolderDir, from: &MessageName, to: &MessageName) -> Result<Moved, LocalError>;
+
+    /// Moves a message to another folder.
+    fn move_message(
+        &self,
+        from_dir: &FolderDir,
+        from: &MessageName,
+        to_dir: &FolderDir,
+        to: &MessageName,
+    ) -> Result<Moved, LocalError>;
+
+    /// Removes a message that is still what is expected. It is taken aside first, so that an edit in the last instant is seen and
+    /// put back.
+    fn remove(
+        &self,
+        dir: &FolderDir,
+        name: &MessageName,
+        expect: &Expect,
+        proof: MessageRemoval,
+    ) -> Result<Changed, LocalError>;
+
+    /// Replaces the content of a message that still has the expected content; durable. A reader sees the old content or the new
+    /// one; an edit in the last instant is seen and stays.
+    fn replace(
+        &self,
+        dir: &FolderDir,
+        name: &MessageName,
+        staged: StagedFile,
+        expect: Digest,
+    ) -> Result<Changed, LocalError>;
+
+    /// Gives each of the categories a letter in this folder, as far as the 26 letters last; durable. Which got none shows in
+    /// [`Keywords::letters_for`].
+    ///
+    /// # Errors
+    /// [`LocalError::Busy`] while another program holds `dovecot-keywords.lock`.
+    fn assign_keywords(&self, dir: &FolderDir, categories: &Categories) -> Result<Keywords, LocalError>;
+
+    /// Copies a message durably to the local folder *Conflicts*, under a name that says where it is from; where the same copy is
+    /// there already, nothing happens. Returns the copy's path; `None` when the message vanished.
+    fn keep_conflict_copy(&self, dir: &FolderDir, name: &MessageName) -> Result<Option<PathBuf>, LocalError>;
+
+    /// The same for content that is staged but not delivered; `dir` says where it would have gone.
+    fn keep_staged_conflict_copy(&self, staged: StagedFile, dir: &FolderDir) -> Result<PathBuf, LocalError>;
+
+    /// Makes all renames and removals in these folders durable. Folders that are gone are passed over.
+    fn settle(&self, dirs: &[FolderDir]) -> Result<(), LocalError>;
+
+    /// Clears what an interrupted run left in the folders' `tmp`: unfinished files go, messages put aside come back. Only ever
+    /// touches our own, and only with the identity's lock held.
+    fn clear_stale_tmp(&self) -> Result<Leftovers, LocalError>;
+}

@@ -1,0 +1,196 @@
+//! The one implementation: Maildirs under `Database/Exchange/ACCOUNT`.
+
+use std::fmt;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::platform::{self, Kind};
+use super::{
+    Changed, Clock, Delivery, DirId, DirStamp, Expect, FileStat, FolderDir, FolderForm, FolderRemoved, Keywords,
+    Leftovers, LocalError, LocalRead, LocalTree, LocalWrite, MessageName, Moved, ScanEnd, Staged, StagedFile, Subdir,
+};
+use crate::pim::{Categories, Digest};
+use crate::plan::proof::{FolderRemoval, MessageRemoval};
+
+/// Where all accounts of an identity lie, below its `Database`.
+pub(crate) const EXCHANGE: &str = "Exchange";
+
+/// The mail folders of one account.
+pub struct MailTree {
+    /// `Database/Exchange/ACCOUNT`.
+    pub(super) account: PathBuf,
+    /// `Database`.
+    pub(super) database: PathBuf,
+    pub(super) clock: Clock,
+    staged: AtomicU64,
+}
+
+impl fmt::Debug for MailTree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MailTree({})", self.account.display())
+    }
+}
+
+impl MailTree {
+    /// Opens the tree of an account whose directory has that name.
+    ///
+    /// # Errors
+    /// [`LocalError::FolderGone`] when the account has no directory: then the disk is not mounted, or [`Self::create`] was never called.
+    pub fn open(database: &Path, account: &str, clock: Clock) -> Result<Self, LocalError> {
+        let path = database.join(EXCHANGE).join(FolderDir::root().child(account)?.as_str());
+        match platform::look(&path).map_err(|error| LocalError::io("read", &path, error))? {
+            Some(found) if found.kind == Kind::Dir => {
+                Ok(Self { account: path, database: database.to_owned(), clock, staged: AtomicU64::new(0) })
+            }
+            Some(_) => Err(LocalError::Taken { path }),
+            None => Err(LocalError::FolderGone { path }),
+        }
+    }
+
+    /// Makes the account's directory, if need be, and opens it. For `setup` only: to make one where one was is to forget messages.
+    pub fn create(database: &Path, account: &str, clock: Clock) -> Result<Self, LocalError> {
+        let name = FolderDir::root().child(account)?;
+        let exchange = database.join(EXCHANGE);
+        for (path, parent) in [(exchange.clone(), database), (exchange.join(name.as_str()), &*exchange)] {
+            platform::create_dir(&path).map_err(|error| LocalError::io("create", &path, error))?;
+            platform::sync_dir(parent).map_err(|error| LocalError::io("write", parent, error))?;
+        }
+        Self::open(database, account, clock)
+    }
+
+    /// The account's directory.
+    pub fn path(&self) -> &Path {
+        &self.account
+    }
+
+    /// A folder's directory, for messages to people.
+    pub fn folder_path(&self, dir: &FolderDir) -> PathBuf {
+        dir.under(&self.account)
+    }
+
+    /// A message's file, for messages to people.
+    pub fn message_path(&self, dir: &FolderDir, name: &MessageName) -> PathBuf {
+        self.subdir_path(dir, name.subdir()).join(name.file_name())
+    }
+
+    pub(super) fn subdir_path(&self, dir: &FolderDir, subdir: Subdir) -> PathBuf {
+        self.folder_path(dir).join(subdir.as_str())
+    }
+
+    pub(super) fn tmp_path(&self, dir: &FolderDir) -> PathBuf {
+        self.folder_path(dir).join("tmp")
+    }
+
+    /// A name for a file of ours that no other run and no other file of this run has, unless a run before it died.
+    pub(super) fn unique_name(&self) -> String {
+        let number = self.staged.fetch_add(1, Ordering::Relaxed);
+        format!("{}{}.{number}", super::leftovers::STAGED, std::process::id())
+    }
+}
+
+impl LocalRead for MailTree {
+    fn folders(&self) -> Result<LocalTree, LocalError> {
+        self.list_folders()
+    }
+
+    fn scan(&self, dir: &FolderDir, visit: &mut dyn FnMut(MessageName)) -> Result<ScanEnd, LocalError> {
+        self.scan_folder(dir, visit)
+    }
+
+    fn stamp(&self, dir: &FolderDir) -> Result<DirStamp, LocalError> {
+        self.stamp_folder(dir)
+    }
+
+    fn keywords(&self, dir: &FolderDir) -> Result<Keywords, LocalError> {
+        self.read_keywords(dir)
+    }
+
+    fn stat(&self, dir: &FolderDir, name: &MessageName) -> Result<Option<FileStat>, LocalError> {
+        self.stat_message(dir, name)
+    }
+
+    fn digest(&self, dir: &FolderDir, name: &MessageName) -> Result<Option<(Digest, u64)>, LocalError> {
+        super::scan::digest_at(&self.message_path(dir, name))
+    }
+
+    fn open(&self, dir: &FolderDir, name: &MessageName) -> Result<Option<File>, LocalError> {
+        super::scan::open_at(&self.message_path(dir, name))
+    }
+}
+
+impl LocalWrite for MailTree {
+    fn create_folder(&self, dir: &FolderDir, form: FolderForm, true_name: &str) -> Result<DirId, LocalError> {
+        self.make_folder(dir, form, true_name)
+    }
+
+    fn rename_folder(&self, from: &FolderDir, to: &FolderDir, true_name: &str) -> Result<Moved, LocalError> {
+        self.move_folder(from, to, true_name)
+    }
+
+    fn remove_folder(&self, dir: &FolderDir, proof: FolderRemoval) -> Result<FolderRemoved, LocalError> {
+        self.take_folder(dir, proof)
+    }
+
+    fn stage(&self, dir: &FolderDir) -> Result<Staged, LocalError> {
+        self.stage_in(dir)
+    }
+
+    fn deliver(&self, batch: Vec<Delivery>) -> Result<Vec<Result<FileStat, LocalError>>, LocalError> {
+        self.deliver_all(batch)
+    }
+
+    fn rename(&self, dir: &FolderDir, from: &MessageName, to: &MessageName) -> Result<Moved, LocalError> {
+        self.rename_message(dir, from, dir, to)
+    }
+
+    fn move_message(
+        &self,
+        from_dir: &FolderDir,
+        from: &MessageName,
+        to_dir: &FolderDir,
+        to: &MessageName,
+    ) -> Result<Moved, LocalError> {
+        self.rename_message(from_dir, from, to_dir, to)
+    }
+
+    fn remove(
+        &self,
+        dir: &FolderDir,
+        name: &MessageName,
+        expect: &Expect,
+        proof: MessageRemoval,
+    ) -> Result<Changed, LocalError> {
+        self.remove_message(dir, name, expect, proof)
+    }
+
+    fn replace(
+        &self,
+        dir: &FolderDir,
+        name: &MessageName,
+        staged: StagedFile,
+        expect: Digest,
+    ) -> Result<Changed, LocalError> {
+        self.replace_message(dir, name, staged, expect)
+    }
+
+    fn assign_keywords(&self, dir: &FolderDir, categories: &Categories) -> Result<Keywords, LocalError> {
+        self.write_keywords(dir, categories)
+    }
+
+    fn keep_conflict_copy(&self, dir: &FolderDir, name: &MessageName) -> Result<Option<PathBuf>, LocalError> {
+        self.copy_conflict(dir, name)
+    }
+
+    fn keep_staged_conflict_copy(&self, staged: StagedFile, dir: &FolderDir) -> Result<PathBuf, LocalError> {
+        self.place_conflict(staged, dir)
+    }
+
+    fn settle(&self, dirs: &[FolderDir]) -> Result<(), LocalError> {
+        self.settle_folders(dirs)
+    }
+
+    fn clear_stale_tmp(&self) -> Result<Leftovers, LocalError> {
+        self.clear_leftovers()
+    }
+}

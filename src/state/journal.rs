@@ -1,0 +1,141 @@
+//! What is under way, and what was done: intents of uploads, and the runs.
+//!
+//! Other writes need no intent. A delivery has its row before its file (`Standing::Arriving`); a move on the server is found again by the
+//! search key; changes of flags and deletions can be repeated without harm.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::{AccountKey, Reader, StateError, Writer};
+use crate::pim::{Digest, FileKey, FolderKey, ItemKey, Tag, UnixTime};
+
+/// An upload that was begun and whose answer was not noted yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadIntent {
+    /// What the message carries if it was created.
+    pub tag: Tag,
+    /// The folder.
+    pub folder: FolderKey,
+    /// The unique part of the file's name.
+    pub file: FileKey,
+    /// Bytes of the file.
+    pub len: u64,
+    /// Hash of the file.
+    pub digest: Digest,
+    /// When it was begun.
+    pub since: UnixTime,
+    /// The item that it is a new version of.
+    pub instead_of: Option<ItemKey>,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunResult {
+    /// Everything was done.
+    Done,
+    /// Done, but something was held, skipped or in conflict.
+    Held,
+    /// It failed.
+    Failed,
+}
+
+impl RunResult {
+    /// Its word in state.db and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Held => "held",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// A run of the engine over one account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunRow {
+    /// When it began.
+    pub started: UnixTime,
+    /// When it ended; `None` when it was cut off or is under way.
+    pub ended: Option<UnixTime>,
+    /// How it ended, in the words of [`RunResult`].
+    pub result: Option<String>,
+    /// What it did, or why it failed.
+    pub summary: Option<String>,
+}
+
+impl Reader<'_> {
+    /// The uploads of an account that were begun and not finished.
+    pub fn upload_intents(&self, account: AccountKey) -> Result<Vec<UploadIntent>, StateError> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT tag, folder, file, len, digest, since, instead_of FROM upload JOIN folder ON folder.key = upload.folder WHERE folder.account = ?1",
+        )?;
+        let rows = statement.query_map([account.0], |row| {
+            Ok(UploadIntent {
+                tag: Tag::new(row.get::<_, String>(0)?),
+                folder: FolderKey(row.get(1)?),
+                file: FileKey::new(row.get::<_, Vec<u8>>(2)?),
+                len: row.get::<_, i64>(3)?.unsigned_abs(),
+                digest: Digest(row.get(4)?),
+                since: UnixTime(row.get(5)?),
+                instead_of: row.get::<_, Option<i64>>(6)?.map(ItemKey),
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The last run of an account.
+    pub fn last_run(&self, account: AccountKey) -> Result<Option<RunRow>, StateError> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT started, ended, result, summary FROM run WHERE account = ?1 ORDER BY key DESC LIMIT 1",
+        )?;
+        let run = statement.query_row([account.0], |row| {
+            Ok(RunRow {
+                started: UnixTime(row.get(0)?),
+                ended: row.get::<_, Option<i64>>(1)?.map(UnixTime),
+                result: row.get(2)?,
+                summary: row.get(3)?,
+            })
+        });
+        Ok(run.optional()?)
+    }
+}
+
+impl Writer<'_> {
+    /// Notes that an upload begins.
+    pub fn add_upload(&self, intent: &UploadIntent) -> Result<(), StateError> {
+        self.prepare_cached(
+            "INSERT OR REPLACE INTO upload (tag, folder, file, len, digest, since, instead_of) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .execute(params![
+            intent.tag.as_str(),
+            intent.folder.0,
+            intent.file.as_bytes(),
+            intent.len.cast_signed(),
+            intent.digest.0,
+            intent.since.0, intent.instead_of.map(|key| key.0)
+        ])?;
+        Ok(())
+    }
+
+    /// Notes that the fate of an upload is known.
+    pub fn end_upload(&self, tag: &Tag) -> Result<(), StateError> {
+        self.prepare_cached("DELETE FROM upload WHERE tag = ?1")?.execute([tag.as_str()])?;
+        Ok(())
+    }
+
+    /// Notes that a run begins. Only the latest thousand are kept.
+    pub fn begin_run(&self, account: AccountKey, now: UnixTime) -> Result<i64, StateError> {
+        self.execute("INSERT INTO run (account, started) VALUES (?1, ?2)", params![account.0, now.0])?;
+        let run = self.last_insert_rowid();
+        self.execute("DELETE FROM run WHERE key <= ?1", [run - 1000])?;
+        Ok(run)
+    }
+
+    /// Notes how a run ended.
+    pub fn end_run(&self, run: i64, now: UnixTime, result: RunResult, summary: &str) -> Result<(), StateError> {
+        self.execute(
+            "UPDATE run SET ended = ?2, result = ?3, summary = ?4 WHERE key = ?1",
+            params![run, now.0, result.as_str(), summary],
+        )?;
+        Ok(())
+    }
+}

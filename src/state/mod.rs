@@ -1,0 +1,164 @@
+//! `state.db`: the base tree, what is under way, what is in trouble, and the runs.
+//!
+//! SQLite in WAL mode with `synchronous=FULL`: a committed transaction survives power loss, and readers (`status`) never wait for the
+//! engine. Everything that a sync needs to go on after a crash is here; everything here but the agreement itself can be found out anew
+//! from both sides.
+
+mod folders;
+mod items;
+mod journal;
+mod schema;
+mod trouble;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+
+pub use folders::{Account, AccountKey, FolderRow, Listing};
+pub use items::{Brief, ItemRow, Standing, name_hash, search_hash};
+pub use journal::{RunResult, RunRow, UploadIntent};
+pub use trouble::{Conflict, HeldRow, Subject, Trouble};
+
+/// What can go wrong with `state.db`.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// Another program wrote it, or a later version of this one.
+    #[error("{path} has format {found}, and this version of pimsync knows format {known}; use a newer pimsync")]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: i64,
+        /// The newest format that we know.
+        known: i64,
+    },
+    /// It is damaged.
+    #[error(
+        "{path} is damaged ({reason}); move it aside and run `pimsync sync`: it is made anew from both sides, and no message is lost"
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        reason: String,
+    },
+    /// SQLite failed: the disk is full, the file cannot be written …
+    #[error("state.db: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+}
+
+/// The open `state.db` of one identity.
+pub struct State {
+    connection: Mutex<Connection>,
+}
+
+/// Reads within one transaction.
+pub struct Reader<'a>(&'a Connection);
+
+/// Reads and writes within one transaction.
+pub struct Writer<'a>(Transaction<'a>);
+
+impl<'a> std::ops::Deref for Writer<'a> {
+    type Target = Connection;
+    fn deref(&self) -> &Connection {
+        &self.0
+    }
+}
+
+impl Writer<'_> {
+    /// Reads what this transaction sees.
+    pub fn reader(&self) -> Reader<'_> {
+        Reader(&self.0)
+    }
+}
+
+impl State {
+    /// Opens `path`, creating it where it is missing.
+    ///
+    /// # Errors
+    /// [`StateError::Newer`], [`StateError::Damaged`], or what SQLite says.
+    pub fn open(path: &Path) -> Result<Self, StateError> {
+        let connection = Connection::open(path).map_err(|error| damaged(path, error))?;
+        Self::prepare(connection, path)
+    }
+
+    /// Opens `path` to read only. The engine may be at work meanwhile.
+    ///
+    /// # Errors
+    /// As [`State::open`]; also when the file is missing.
+    pub fn open_to_read(path: &Path) -> Result<Self, StateError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(|error| damaged(path, error))?;
+        connection.busy_timeout(Duration::from_secs(10))?;
+        schema::check_version(&connection, path)?;
+        connection.pragma_update(None, "query_only", true)?;
+        Ok(Self { connection: Mutex::new(connection) })
+    }
+
+    /// A state that lives in memory, for `sync --dry-run` of a new account and for tests.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn in_memory() -> Result<Self, StateError> {
+        Self::prepare(Connection::open_in_memory()?, Path::new(":memory:"))
+    }
+
+    /// A copy in memory of the state at `path`: what a dry run may scribble on.
+    ///
+    /// # Errors
+    /// As [`State::open_to_read`].
+    pub fn copy_in_memory(path: &Path) -> Result<Self, StateError> {
+        let source = Self::open_to_read(path)?;
+        let mut connection = Connection::open_in_memory()?;
+        rusqlite::backup::Backup::new(&source.lock(), &mut connection)?.run_to_completion(
+            1000,
+            Duration::ZERO,
+            None,
+        )?;
+        Ok(Self { connection: Mutex::new(connection) })
+    }
+
+    fn prepare(connection: Connection, path: &Path) -> Result<Self, StateError> {
+        connection.busy_timeout(Duration::from_secs(10))?;
+        schema::prepare(&connection, path)?;
+        Ok(Self { connection: Mutex::new(connection) })
+    }
+
+    /// A panic while the lock was held cannot have left half a change: the transaction was rolled back.
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads a consistent picture.
+    ///
+    /// # Errors
+    /// What `read` says.
+    pub fn read<T>(&self, read: impl FnOnce(&Reader<'_>) -> Result<T, StateError>) -> Result<T, StateError> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction()?;
+        read(&Reader(&transaction))
+    }
+
+    /// Writes all or nothing. When this returns, it is durable.
+    ///
+    /// # Errors
+    /// What `write` says; then nothing was written.
+    pub fn write<T>(&self, write: impl FnOnce(&Writer<'_>) -> Result<T, StateError>) -> Result<T, StateError> {
+        let mut connection = self.lock();
+        let writer = Writer(connection.transaction_with_behavior(TransactionBehavior::Immediate)?);
+        let value = write(&writer)?;
+        writer.0.commit()?;
+        Ok(value)
+    }
+}
+
+fn damaged(path: &Path, error: rusqlite::Error) -> StateError {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
+            StateError::Damaged { path: path.to_owned(), reason: error.to_string() }
+        }
+        _ => StateError::Sqlite(error),
+    }
+}

@@ -1,0 +1,145 @@
+//! The tables, and their version.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::{StateError, damaged};
+
+/// The format of the tables below.
+const FORMAT: i64 = 1;
+/// Tells our databases from others' (`file` shows it).
+const APPLICATION_ID: i64 = 0x7069_6d73;
+
+/// Ids are base64 and stored decoded, a quarter smaller; see `items.rs`. Sizes matter here: 300,000 rows are common.
+const TABLES: &str = "
+CREATE TABLE account (
+    key INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    root TEXT,                -- the server's msgfolderroot
+    hierarchy_state TEXT      -- where the listing of folders goes on
+) STRICT;
+
+CREATE TABLE folder (
+    key INTEGER PRIMARY KEY AUTOINCREMENT,
+    account INTEGER NOT NULL REFERENCES account(key),
+    remote_id TEXT NOT NULL,
+    parent INTEGER REFERENCES folder(key) DEFERRABLE INITIALLY DEFERRED,  -- NULL: at the top
+    name TEXT NOT NULL,       -- the true name
+    kind TEXT NOT NULL,
+    special TEXT,             -- the fixed role, if any
+    dir TEXT,                 -- its directory below the account's; NULL: not mirrored
+    dev INTEGER, ino INTEGER, -- the directory's identity, to know it again under another name
+    sync_state TEXT,          -- where the listing of items goes on; NULL: from the beginning
+    activity TEXT,            -- the hint that went with sync_state
+    asked_at INTEGER,         -- when sync_state was last brought up to date
+    listed_at INTEGER,        -- when both sides were last compared in full
+    stamp TEXT,               -- the directory's times at the last scan that found nothing to do
+    on_server INTEGER NOT NULL DEFAULT 1, -- 0: gone there, and not yet dealt with here
+    total INTEGER,            -- items that the server counts, for kinds not mirrored
+    UNIQUE (account, remote_id)
+) STRICT;
+
+CREATE TABLE item (
+    key INTEGER PRIMARY KEY,
+    folder INTEGER NOT NULL REFERENCES folder(key),
+    remote_id ANY NOT NULL,
+    remote_hash INTEGER NOT NULL,
+    change_key ANY NOT NULL,
+    search_hash INTEGER,      -- of PidTagSearchKey
+    size INTEGER NOT NULL,    -- as the server counts; 0: not yet told
+    server INTEGER NOT NULL,  -- what the server says, packed
+    categories INTEGER,       -- a row of `category_set`
+    file BLOB NOT NULL,       -- the unique part of the file's name
+    file_hash INTEGER NOT NULL,
+    flags INTEGER NOT NULL,   -- what the file says
+    len INTEGER NOT NULL,
+    digest BLOB NOT NULL,     -- of the file
+    rendering BLOB,           -- semantic digest of the server's rendering, where it is not that of the file
+    standing INTEGER NOT NULL -- 0 agreed, 1 arriving, 2 gone on the server
+) STRICT;
+CREATE INDEX item_remote ON item(remote_hash);
+CREATE INDEX item_file ON item(folder, file_hash);
+CREATE INDEX item_search ON item(search_hash);
+CREATE INDEX item_draft ON item(folder) WHERE (server & 2) <> 0;
+CREATE INDEX item_standing ON item(standing) WHERE standing <> 0;
+
+CREATE TABLE category_set (
+    key INTEGER PRIMARY KEY,
+    names TEXT NOT NULL UNIQUE -- JSON array, sorted
+) STRICT;
+
+CREATE TABLE upload (
+    tag TEXT PRIMARY KEY,
+    folder INTEGER NOT NULL,
+    file BLOB NOT NULL,
+    len INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    since INTEGER NOT NULL,
+    instead_of INTEGER        -- the item that it is a new version of
+) STRICT;
+
+CREATE TABLE trouble (
+    key INTEGER PRIMARY KEY,
+    folder INTEGER NOT NULL,
+    side TEXT NOT NULL,       -- remote: the item of that id cannot be brought here; local: the file cannot be brought there
+    subject BLOB NOT NULL,    -- the id, or the file's name
+    code TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    tries INTEGER NOT NULL,
+    retry_at INTEGER NOT NULL,
+    UNIQUE (folder, side, subject)
+) STRICT;
+
+CREATE TABLE conflict (
+    key INTEGER PRIMARY KEY,
+    folder INTEGER NOT NULL,
+    item INTEGER,
+    path TEXT NOT NULL UNIQUE, -- of the copy, below Database; settled when it is gone
+    at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE held (
+    folder INTEGER NOT NULL,
+    item INTEGER,
+    side TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    detail TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE run (
+    key INTEGER PRIMARY KEY,
+    account INTEGER NOT NULL,
+    started INTEGER NOT NULL,
+    ended INTEGER,
+    result TEXT,
+    summary TEXT
+) STRICT;
+";
+
+/// Sets the connection up and makes the tables where there are none.
+pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), StateError> {
+    connection.pragma_update(None, "journal_mode", "wal").map_err(|error| damaged(path, error))?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "cache_size", -8192)?;
+    if check_version(connection, path)? == 0 {
+        connection.execute_batch("BEGIN IMMEDIATE")?;
+        connection.execute_batch(TABLES)?;
+        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+        connection.pragma_update(None, "user_version", FORMAT)?;
+        connection.execute_batch("COMMIT")?;
+    }
+    Ok(())
+}
+
+/// The format of the file; 0 for an empty one.
+pub(super) fn check_version(connection: &Connection, path: &Path) -> Result<i64, StateError> {
+    let found: i64 =
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(|error| damaged(path, error))?;
+    if found > FORMAT {
+        return Err(StateError::Newer { path: path.to_owned(), found, known: FORMAT });
+    }
+    Ok(found)
+}

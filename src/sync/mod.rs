@@ -1,0 +1,402 @@
+//! The engine: brings one account and its directory in step.
+//!
+//! # A run
+//! 1. **Recover**: what the last run left half done is settled ([`recover`]).
+//! 2. **Folders**: the server's tree, the directories and the base are compared, and the folders are put in step ([`tree`]).
+//! 3. **Scan**: directories that may have changed are compared with the base ([`scan`]); what vanished here and appeared there with the
+//!    same content was moved.
+//! 4. **Pull**: for each folder, four at a time, page by page: what changed on the server is planned and brought into the local tree
+//!    ([`pages`], [`pull`]); the sync state of a page is stored with its rows, after its files are durable.
+//! 5. **Push**: what is left (local changes, and everything that is gone on a side) is planned as one, so that the brake sees it whole, and
+//!    carried out ([`finish`], [`push`]).
+//! 6. Folders that are gone on one side and empty are removed on the other.
+//!
+//! What was pushed comes back as an echo; a further round takes it in, so that the next run has nothing to do.
+//!
+//! # Order of writing
+//! Intents, then effects, then rows and sync state. Each boundary is a [`Step`] at which tests cut a run off.
+
+mod bodies;
+pub mod env;
+mod finish;
+mod pages;
+mod pull;
+mod push;
+mod recover;
+pub mod report;
+mod scan;
+mod tree;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::stream::{self, StreamExt};
+
+pub use env::{Clock, CutOff, Env, Fault, NoFault, Step, SystemClock};
+pub use report::{Action, Notice, NoticeKind, Observer, Planned, Progress, Report, Tally, Unobserved};
+
+use crate::local::{LocalError, LocalErrorClass, LocalWrite};
+use crate::pim::{FolderKey, UnixTime};
+use crate::plan::{Brake, ConflictPolicy, Side};
+use crate::remote::{RemoteError, RemoteWrite};
+use crate::state::{AccountKey, State, StateError};
+use scan::LocalView;
+use tree::Place;
+
+/// The server's hint that nothing changed is believed for so long, in seconds.
+const HINT_GOOD_FOR: i64 = 3600;
+/// Both sides are compared in full after so long, in seconds.
+const FULL_EVERY: i64 = 7 * 86_400;
+/// Rounds of a run. The second takes in the echo of the first; more are needed only while others change things too.
+const MAX_ROUNDS: usize = 4;
+
+/// Why a run ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    /// The server.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// The directory.
+    #[error(transparent)]
+    Local(#[from] LocalError),
+    /// state.db.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A test cut the run off.
+    #[error(transparent)]
+    CutOff(#[from] CutOff),
+    /// A folder that was asked for does not exist.
+    #[error("there is no folder {0:?} in this account; `pimsync status` lists them")]
+    NoSuchFolder(String),
+    /// A part of the program failed.
+    #[error("a part of pimsync stopped unexpectedly: {0}")]
+    Internal(String),
+}
+
+/// What does not change from run to run.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The account's name.
+    pub account: String,
+    /// The identity's id, from its marker. Goes into the tags of uploads.
+    pub identity: String,
+    /// Who wins in a conflict.
+    pub policy: ConflictPolicy,
+    /// How many folders are pulled at a time.
+    pub folders_at_once: usize,
+}
+
+/// Whether anything is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Do it.
+    #[default]
+    Apply,
+    /// Say what would be done. The engine must then have been given a copy of the state.
+    DryRun,
+}
+
+/// How closely to look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Depth {
+    /// At what the sides say changed.
+    #[default]
+    Changes,
+    /// At everything: complete listings on both sides, sizes and times of all files.
+    Full,
+}
+
+/// What is asked of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// Only these folders, by path; all when empty.
+    pub folders: Vec<String>,
+    /// Whether mass deletions are held.
+    pub brake: Brake,
+    /// Whether anything is written.
+    pub mode: Mode,
+    /// How closely to look.
+    pub depth: Depth,
+}
+
+/// The engine for one account.
+pub struct Engine<R, L> {
+    /// The server.
+    pub remote: Arc<R>,
+    /// The account's directory.
+    pub local: Arc<L>,
+    /// The base.
+    pub state: Arc<State>,
+    /// Time and failure.
+    pub env: Env,
+    /// What does not change from run to run.
+    pub settings: Settings,
+    /// Watches.
+    pub observer: Arc<dyn Observer>,
+}
+
+impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Engine<R, L> {
+    /// Brings both sides in step.
+    ///
+    /// # Errors
+    /// What concerns the whole account. What concerns one folder or item is in the report, and the rest goes on.
+    pub async fn run(&self, request: &Request) -> Result<Report, SyncError> {
+        let account = self.state.write(|state| state.ensure_account(&self.settings.account))?;
+        let run = Run { engine: self, request, account, report: Mutex::default(), held: Mutex::default() };
+        if request.mode == Mode::Apply {
+            recover::recover(&run).await?;
+        }
+        for round in 0..MAX_ROUNDS {
+            if run.round(round).await? == Echo::None || request.mode == Mode::DryRun {
+                break;
+            }
+        }
+        run.note_held()?;
+        let mut report = run.report.into_inner().unwrap_or_else(PoisonError::into_inner);
+        report.notices.sort();
+        report.notices.dedup();
+        report.planned.sort();
+        Ok(report)
+    }
+}
+
+/// Whether the server was changed, so that the change comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Echo {
+    None,
+    Expected,
+}
+
+/// What was held, as `state.db` keeps it.
+type HeldNote = (FolderKey, Option<crate::pim::ItemKey>, Side, &'static str, String);
+
+/// One run.
+struct Run<'e, R, L> {
+    engine: &'e Engine<R, L>,
+    request: &'e Request,
+    account: AccountKey,
+    report: Mutex<Report>,
+    held: Mutex<Vec<HeldNote>>,
+}
+
+/// Whether the disk as a whole has failed, rather than one file or folder.
+fn stops_run(error: &LocalError) -> bool {
+    matches!(error.class(), LocalErrorClass::NoRoom | LocalErrorClass::Other)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
+    fn state(&self) -> &Arc<State> {
+        &self.engine.state
+    }
+
+    fn remote(&self) -> &R {
+        &self.engine.remote
+    }
+
+    fn local(&self) -> &L {
+        &self.engine.local
+    }
+
+    fn now(&self) -> UnixTime {
+        self.engine.env.clock.now()
+    }
+
+    fn is_dry(&self) -> bool {
+        self.request.mode == Mode::DryRun
+    }
+
+    fn step(&self, step: Step) -> Result<(), SyncError> {
+        Ok(self.engine.env.fault.at(step)?)
+    }
+
+    fn progress(&self, progress: &Progress<'_>) {
+        self.engine.observer.progress(progress);
+    }
+
+    fn tally(&self, place: &Place, change: impl FnOnce(&mut Tally)) {
+        change(lock(&self.report).folders.entry(place.path().to_owned()).or_default());
+    }
+
+    fn notice(&self, folder: &str, kind: NoticeKind, item: Option<String>, text: String) {
+        lock(&self.report).notices.push(Notice { folder: folder.to_owned(), kind, item, text });
+    }
+
+    fn planned(&self, folder: &str, action: Action, item: String, detail: String) {
+        lock(&self.report).planned.push(Planned { folder: folder.to_owned(), action, item, detail });
+    }
+
+    /// Does disk work without holding up the network.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&L) -> Result<T, LocalError> + Send + 'static,
+    ) -> Result<T, SyncError> {
+        let local = Arc::clone(&self.engine.local);
+        join(tokio::task::spawn_blocking(move || work(&local)).await)?.map_err(SyncError::from)
+    }
+
+    /// Commits without holding up the network.
+    async fn commit<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&crate::state::Writer<'_>) -> Result<T, StateError> + Send + 'static,
+    ) -> Result<T, SyncError> {
+        let state = Arc::clone(&self.engine.state);
+        join(tokio::task::spawn_blocking(move || state.write(write)).await)?.map_err(SyncError::from)
+    }
+
+    async fn round(&self, round: usize) -> Result<Echo, SyncError> {
+        lock(&self.held).clear();
+        let tree = tree::align_folders(self).await?;
+        let places = self.chosen(&tree.places)?;
+        lock(&self.report).folders_seen = places.len() as u64;
+        let activity = self.activity(&tree.places).await?;
+        let due: BTreeSet<FolderKey> = self.due(&places, &activity, round)?;
+        let view = scan::scan_all(self, &places, &due).await?;
+        let view = Mutex::new(view);
+        let pulls = places.iter().filter(|place| due.contains(&place.key()) && place.on_server);
+        let results: Vec<_> = stream::iter(pulls.map(|place| {
+            let activity = activity.get(&place.key()).cloned();
+            let (view, tree) = (&view, &tree);
+            async move { (place, pages::pull_folder(self, tree, place, activity, view).await) }
+        }))
+        .buffer_unordered(self.engine.settings.folders_at_once.clamp(1, 4))
+        .collect()
+        .await;
+        for (place, result) in results {
+            self.folder_result(place, result, &view)?;
+        }
+        finish::finish(self, &tree, &places, view.into_inner().unwrap_or_else(PoisonError::into_inner)).await
+    }
+
+    /// A folder that failed does not stop the others, unless the account or the disk has failed.
+    fn folder_result(
+        &self,
+        place: &Place,
+        result: Result<(), SyncError>,
+        view: &Mutex<LocalView>,
+    ) -> Result<(), SyncError> {
+        let error = match result {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        let text = match &error {
+            SyncError::Remote(RemoteError::FolderGone) => {
+                "the folder went away on the server during the sync; the next sync takes that in".to_owned()
+            }
+            SyncError::Remote(RemoteError::AccessDenied) => {
+                "the server denies access to this folder; ask its owner for the right to read it".to_owned()
+            }
+            SyncError::Remote(error @ (RemoteError::Protocol { .. } | RemoteError::Rejected { .. })) => {
+                error.to_string()
+            }
+            SyncError::Local(error) if !stops_run(error) => error.to_string(),
+            _ => return Err(error),
+        };
+        lock(view).remote_unknown.insert(place.key());
+        self.notice(place.path(), NoticeKind::FolderFailed, None, text);
+        Ok(())
+    }
+
+    /// The folders that the request names, or all.
+    fn chosen(&self, places: &[Place]) -> Result<Vec<Place>, SyncError> {
+        let wanted = &self.request.folders;
+        let missing = wanted.iter().find(|name| !places.iter().any(|place| place.is_named(name)));
+        if let Some(name) = missing {
+            return Err(SyncError::NoSuchFolder(name.clone()));
+        }
+        let chosen = |place: &&Place| wanted.is_empty() || wanted.iter().any(|name| place.is_named(name));
+        Ok(places.iter().filter(|place| place.is_mirrored()).filter(chosen).cloned().collect())
+    }
+
+    /// What each folder of the server says without being listed; also notes the totals of folders that are not mirrored.
+    async fn activity(&self, places: &[Place]) -> Result<HashMap<FolderKey, Activity>, SyncError> {
+        let asked: Vec<&Place> = places.iter().filter(|place| place.on_server).collect();
+        let ids: Vec<_> = asked.iter().map(|place| place.row.id.clone()).collect();
+        let answers = self.remote().activity(&ids).await?;
+        let mut activity = HashMap::new();
+        let mut totals = Vec::new();
+        for (place, answer) in asked.iter().zip(answers) {
+            // A folder that cannot be asked is listed, and that says what is wrong with it.
+            let Ok(answer) = answer else { continue };
+            if let Some(total) = answer.total
+                && place.row.total != Some(total)
+            {
+                totals.push((place.key(), total));
+            }
+            activity.insert(place.key(), Activity { mark: answer.mark, total: answer.total });
+        }
+        if !totals.is_empty() {
+            self.commit(move |state| totals.iter().try_for_each(|(folder, total)| state.set_total(*folder, *total)))
+                .await?;
+        }
+        Ok(activity)
+    }
+
+    /// The folders whose items have to be asked for.
+    fn due(
+        &self,
+        places: &[Place],
+        activity: &HashMap<FolderKey, Activity>,
+        round: usize,
+    ) -> Result<BTreeSet<FolderKey>, SyncError> {
+        let now = self.now();
+        let troubles = self.state().read(|state| state.troubles(self.account))?;
+        let retry: BTreeSet<FolderKey> = troubles
+            .iter()
+            .filter(|trouble| round == 0 && self.is_due(trouble))
+            .map(|trouble| trouble.folder)
+            .collect();
+        let is_due = |place: &&Place| {
+            let listing = &place.row.listing;
+            let asked = listing.asked_at.map_or(i64::MAX, |asked| now.0.saturating_sub(asked.0));
+            let same = activity
+                .get(&place.key())
+                .is_some_and(|activity| activity.mark.is_some() && activity.mark == listing.activity);
+            let looks_full = round == 0 && self.wants_full(place);
+            looks_full
+                || listing.state.is_none()
+                || !same
+                || !(0..HINT_GOOD_FOR).contains(&asked)
+                || retry.contains(&place.key())
+        };
+        Ok(places.iter().filter(is_due).map(Place::key).collect())
+    }
+
+    fn is_due(&self, trouble: &crate::state::Trouble) -> bool {
+        self.request.depth == Depth::Full || trouble.retry_at <= self.now()
+    }
+
+    /// Whether both sides of a folder are to be compared in full.
+    fn wants_full(&self, place: &Place) -> bool {
+        let age = place.row.listing.listed_at.map(|listed| self.now().0.saturating_sub(listed.0));
+        self.request.depth == Depth::Full || age.is_some_and(|age| !(0..FULL_EVERY).contains(&age))
+    }
+
+    fn hold(&self, place: &Place, item: Option<crate::pim::ItemKey>, side: Side, reason: &'static str, detail: &str) {
+        lock(&self.held).push((place.key(), item, side, reason, detail.to_owned()));
+    }
+
+    /// What was held goes into the report and into `state.db`.
+    fn note_held(&self) -> Result<(), SyncError> {
+        let held = lock(&self.held).clone();
+        if self.is_dry() {
+            return Ok(());
+        }
+        self.state().write(|state| state.set_held(self.account, &held))?;
+        Ok(())
+    }
+}
+
+/// What a folder of the server says without being listed.
+#[derive(Clone, Debug)]
+struct Activity {
+    mark: Option<crate::pim::ActivityMark>,
+    total: Option<u64>,
+}
+
+fn join<T>(result: Result<T, tokio::task::JoinError>) -> Result<T, SyncError> {
+    result.map_err(|error| SyncError::Internal(error.to_string()))
+}

@@ -1,0 +1,432 @@
+//! The local side: directories that may have changed are compared with the base.
+//!
+//! A folder can hold hundreds of thousands of messages, so only what differs from the base is kept, and the few names that do not follow
+//! from the base.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use super::tree::{Directory, Place};
+use super::{Depth, NoticeKind, Run, SyncError, stops_run};
+use crate::local::{DirStamp, FolderDir, Keywords, Letters, LocalError, LocalRead, LocalWrite, MessageName, ScanEnd};
+use crate::pim::{Digest, FolderKey, ItemKey, Marks, UnixTime};
+use crate::plan::moves::{Appeared, Vanished, local_moves};
+use crate::plan::{Evidence, LocalState, Seen};
+use crate::remote::RemoteWrite;
+use crate::state::{Brief, ItemRow, name_hash};
+
+/// A message's file as it was met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LocalFile {
+    /// The folder it lies in.
+    pub(super) folder: FolderKey,
+    /// Its name.
+    pub(super) name: MessageName,
+    /// What it says.
+    pub(super) marks: Marks,
+    /// Whether its content is another than the base's.
+    pub(super) edited: bool,
+    /// Its content, where that is another than the base's but the server's too.
+    pub(super) content: Option<Content>,
+}
+
+/// What is noted of a file's content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Content {
+    pub(super) digest: Digest,
+    pub(super) len: u64,
+    pub(super) rendering: Option<Digest>,
+}
+
+impl LocalFile {
+    pub(super) fn state(&self) -> LocalState<LocalFile> {
+        LocalState { at: self.clone(), folder: self.folder, marks: self.marks.clone(), edited: self.edited }
+    }
+}
+
+/// What was seen of the local side.
+#[derive(Default)]
+pub(super) struct LocalView {
+    /// Known items whose file differs from the base.
+    pub(super) changed: BTreeMap<ItemKey, LocalFile>,
+    /// Known items whose file is gone.
+    pub(super) away: BTreeSet<ItemKey>,
+    /// Files that no item is known for, by folder.
+    pub(super) loose: BTreeMap<FolderKey, Vec<LocalFile>>,
+    /// Folders that could not be looked at in full.
+    pub(super) unknown: BTreeSet<FolderKey>,
+    /// Folders of the server that could not be listed in full.
+    pub(super) remote_unknown: BTreeSet<FolderKey>,
+    /// Folders that were scanned.
+    pub(super) scanned: BTreeMap<FolderKey, Scanned>,
+}
+
+/// What a scan found out about a directory.
+pub(super) struct Scanned {
+    /// Where it lies.
+    pub(super) dir: FolderDir,
+    /// Which letters stand for which categories.
+    pub(super) keywords: Keywords,
+    /// Names that do not follow from the base, of items that did not change.
+    odd: HashMap<ItemKey, MessageName>,
+    /// To be stored when nothing was left to do.
+    pub(super) stamp: Option<DirStamp>,
+}
+
+impl LocalView {
+    /// What the plan is told about an item of the base.
+    pub(super) fn seen(&self, row: &ItemRow) -> Seen<LocalState<LocalFile>> {
+        if let Some(file) = self.changed.get(&row.key) {
+            Seen::Here(file.state())
+        } else if self.away.contains(&row.key) {
+            Seen::Away(Evidence::CompleteListing)
+        } else if self.unknown.contains(&row.folder) {
+            Seen::Unknown
+        } else {
+            Seen::Same
+        }
+    }
+
+    /// The file of an item that is there. Only for items of scanned folders.
+    pub(super) fn file(&self, row: &ItemRow) -> LocalFile {
+        if let Some(file) = self.changed.get(&row.key) {
+            return file.clone();
+        }
+        let scanned = self.scanned.get(&row.folder);
+        let name = match scanned.and_then(|scanned| scanned.odd.get(&row.key)) {
+            Some(name) => name.clone(),
+            None => MessageName::for_delivery(row.file.clone(), row.flags, Letters::NONE),
+        };
+        LocalFile { folder: row.folder, name, marks: base_marks(row), edited: false, content: None }
+    }
+
+    /// Notes that an item's file is now this, and that the base says so too.
+    pub(super) fn settle(&mut self, key: ItemKey, folder: FolderKey, name: MessageName) {
+        self.changed.remove(&key);
+        self.away.remove(&key);
+        if let Some(scanned) = self.scanned.get_mut(&folder) {
+            scanned.odd.insert(key, name);
+        }
+    }
+
+    /// Takes a loose file away: it belongs to an item now.
+    pub(super) fn claim(&mut self, file: &LocalFile) {
+        if let Some(loose) = self.loose.get_mut(&file.folder) {
+            loose.retain(|other| other.name != file.name);
+        }
+    }
+}
+
+/// What the base says of an item's file.
+pub(super) fn base_marks(row: &ItemRow) -> Marks {
+    Marks { flags: row.flags, categories: row.server.categories.clone() }
+}
+
+/// Scans the directories that may have changed, and finds what was moved between them.
+pub(super) async fn scan_all<R, L>(
+    run: &Run<'_, R, L>,
+    places: &[Place],
+    due: &BTreeSet<FolderKey>,
+) -> Result<LocalView, SyncError>
+where
+    R: RemoteWrite + 'static,
+    L: LocalWrite + 'static,
+{
+    let mut view = LocalView::default();
+    let gone: BTreeSet<FolderKey> = run
+        .state()
+        .read(|state| state.items_standing(run.account, crate::state::Standing::Gone))?
+        .iter()
+        .map(|row| row.folder)
+        .collect();
+    tokio::task::block_in_place(|| {
+        for place in places {
+            if due.contains(&place.key()) || gone.contains(&place.key()) || may_have_changed(run, place)? {
+                scan_into(run, place, &mut view)?;
+            }
+        }
+        find_moves(run, &mut view)
+    })?;
+    Ok(view)
+}
+
+/// Whether a directory has to be listed. Drafts are edited in place, which no directory tells.
+fn may_have_changed<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
+    run: &Run<'_, R, L>,
+    place: &Place,
+) -> Result<bool, SyncError> {
+    let (Directory::Here, Some(stored)) = (place.directory, &place.row.listing.stamp) else { return Ok(true) };
+    if run.request.depth == Depth::Full || !place.on_server {
+        return Ok(true);
+    }
+    let now = match run.local().stamp(&place.dir()?) {
+        Ok(stamp) => Some(stamp),
+        Err(error) if stops_run(&error) => return Err(error.into()),
+        Err(_) => None,
+    };
+    Ok(now != DirStamp::from_text(stored)
+        || now.is_none()
+        || run.state().read(|state| state.has_drafts(place.key()))?)
+}
+
+/// Scans one directory; done again while a mail reader renames files under it, since a listing can miss those.
+pub(super) fn scan_into<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
+    run: &Run<'_, R, L>,
+    place: &Place,
+    view: &mut LocalView,
+) -> Result<(), SyncError> {
+    const TRIES: usize = 5;
+    match place.directory {
+        Directory::None => return Ok(()),
+        Directory::Unknown => {
+            view.unknown.insert(place.key());
+            return Ok(());
+        }
+        Directory::Away => {
+            let dir = place.dir()?;
+            let empty = Scanned { dir, keywords: Keywords::default(), odd: HashMap::new(), stamp: None };
+            view.scanned.insert(place.key(), empty);
+            run.state().read(|state| {
+                state.briefs(place.key(), |_, brief| {
+                    view.away.insert(brief.key);
+                })
+            })?;
+            return Ok(());
+        }
+        Directory::Here => {}
+    }
+    for attempt in 1..=TRIES {
+        match Scan::of(run, place) {
+            Ok(scan) if scan.end.proves_absence() || scan.vanished.is_empty() || attempt == TRIES => {
+                scan.into_view(run, place, view);
+                return Ok(());
+            }
+            Ok(_) => {}
+            Err(SyncError::Local(error)) if !stops_run(&error) => {
+                run.notice(place.path(), NoticeKind::FolderFailed, None, error.to_string());
+                view.unknown.insert(place.key());
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// One listing of a directory against the base.
+struct Scan {
+    dir: FolderDir,
+    keywords: Keywords,
+    changed: Vec<(ItemKey, LocalFile)>,
+    vanished: Vec<ItemKey>,
+    loose: Vec<LocalFile>,
+    twins: Vec<MessageName>,
+    odd: HashMap<ItemKey, MessageName>,
+    end: ScanEnd,
+}
+
+impl Scan {
+    fn of<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
+        run: &Run<'_, R, L>,
+        place: &Place,
+    ) -> Result<Self, SyncError> {
+        let (dir, folder) = (place.dir()?, place.key());
+        let mut base: HashMap<i64, Brief> = HashMap::new();
+        run.state().read(|state| {
+            state.briefs(folder, |hash, brief| {
+                base.insert(hash, brief);
+            })
+        })?;
+        let keywords = run.local().keywords(&dir)?;
+        let mut unmet: HashSet<ItemKey> = base.values().map(|brief| brief.key).collect();
+        let mut met = HashSet::new();
+        let (mut check, mut loose, mut twins, mut odd) = (vec![], vec![], vec![], HashMap::new());
+        let full = run.request.depth == Depth::Full;
+        let end = run.local().scan(&dir, &mut |name| {
+            let hash = name_hash(name.key());
+            if !met.insert(hash) {
+                twins.push(name);
+                return;
+            }
+            let Some(brief) = base.get(&hash) else {
+                loose.push(name);
+                return;
+            };
+            unmet.remove(&brief.key);
+            let marked = name.flags() != brief.flags || !name.letters().is_empty() || brief.categories;
+            if marked || brief.draft || full {
+                check.push((brief.key, name));
+            } else if name != MessageName::for_delivery(name.key().clone(), brief.flags, Letters::NONE) {
+                odd.insert(brief.key, name);
+            }
+        })?;
+        let file = |name: MessageName| LocalFile {
+            folder,
+            marks: Marks { flags: name.flags(), categories: keywords.categories(name.letters()) },
+            name,
+            edited: false,
+            content: None,
+        };
+        let loose = loose.into_iter().map(file).collect();
+        let mut scan =
+            Self { dir, keywords, changed: vec![], vanished: unmet.into_iter().collect(), loose, twins, odd, end };
+        scan.vanished.sort();
+        // What lies there under the name of a message but is none (a link, say) hides it; that is no absence.
+        let hidden: HashSet<ItemKey> =
+            scan.end.held.iter().filter_map(|name| base.get(&name_hash(name.key()))).map(|brief| brief.key).collect();
+        scan.vanished.retain(|key| !hidden.contains(key));
+        for (key, name) in check {
+            scan.check(run, place, key, name)?;
+        }
+        Ok(scan)
+    }
+
+    /// Compares a file with its row.
+    fn check<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
+        &mut self,
+        run: &Run<'_, R, L>,
+        place: &Place,
+        key: ItemKey,
+        name: MessageName,
+    ) -> Result<(), SyncError> {
+        let Some(row) = run.state().read(|state| state.item(key))? else { return Ok(()) };
+        let edited = match is_edited(run, place, &self.dir, &row, &name) {
+            Ok(Some(edited)) => edited,
+            Ok(None) => {
+                self.vanished.push(key);
+                self.end.stable = false;
+                return Ok(());
+            }
+            Err(error) if stops_run(&error) => return Err(error.into()),
+            Err(error) => {
+                run.notice(place.path(), NoticeKind::Skipped, Some(name.key().to_string()), error.to_string());
+                false
+            }
+        };
+        let marks = Marks { flags: name.flags(), categories: self.categories(&row, &name) };
+        if edited || marks != base_marks(&row) {
+            let file = LocalFile { folder: place.key(), name, marks, edited, content: None };
+            self.changed.push((key, file));
+        } else if name != MessageName::for_delivery(row.file, row.flags, Letters::NONE) {
+            self.odd.insert(key, name);
+        }
+        Ok(())
+    }
+
+    /// The categories that a file's letters stand for, and those that the folder has no letter for: they were not taken away.
+    fn categories(&self, row: &ItemRow, name: &MessageName) -> crate::pim::Categories {
+        let mut categories = self.keywords.categories(name.letters());
+        let (_, unspeakable) = self.keywords.letters_for(&row.server.categories);
+        categories.extend(unspeakable);
+        categories
+    }
+
+    fn into_view<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
+        self,
+        run: &Run<'_, R, L>,
+        place: &Place,
+        view: &mut LocalView,
+    ) {
+        let folder = place.key();
+        for problem in &self.end.problems {
+            run.notice(
+                place.path(),
+                NoticeKind::Skipped,
+                Some(problem.path.display().to_string()),
+                problem.kind.advice().to_owned(),
+            );
+        }
+        for twin in self.twins {
+            let text = "two files share the part of their names before the colon; give one of them another name";
+            run.notice(place.path(), NoticeKind::Skipped, Some(twin.key().to_string()), text.to_owned());
+        }
+        if self.end.proves_absence() {
+            view.away.extend(self.vanished);
+        } else if !self.vanished.is_empty() {
+            view.unknown.insert(folder);
+        }
+        view.changed.extend(self.changed);
+        if !self.loose.is_empty() {
+            view.loose.insert(folder, self.loose);
+        }
+        let scanned = Scanned { dir: self.dir, keywords: self.keywords, odd: self.odd, stamp: self.end.stamp };
+        view.scanned.insert(folder, scanned);
+    }
+}
+
+/// Whether a known file's content was changed in place; `None` when it vanished. Drafts are read each time; other messages only when a full
+/// comparison finds another size or a later time.
+fn is_edited<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
+    run: &Run<'_, R, L>,
+    place: &Place,
+    dir: &FolderDir,
+    row: &ItemRow,
+    name: &MessageName,
+) -> Result<Option<bool>, LocalError> {
+    let full = run.request.depth == Depth::Full;
+    if !row.server.draft && !full {
+        return Ok(Some(false));
+    }
+    let Some(stat) = run.local().stat(dir, name)? else { return Ok(None) };
+    let compared = place.row.listing.listed_at.unwrap_or(UnixTime(0));
+    if !row.server.draft && stat.len == row.len && stat.mtime() < compared {
+        return Ok(Some(false));
+    }
+    Ok(run.local().digest(dir, name)?.map(|(digest, _)| digest != row.digest))
+}
+
+/// Pairs what vanished with what appeared. Only files of the right size are read.
+fn find_moves<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
+    run: &Run<'_, R, L>,
+    view: &mut LocalView,
+) -> Result<(), SyncError> {
+    if view.away.is_empty() || view.loose.is_empty() {
+        return Ok(());
+    }
+    let mut vanished = Vec::new();
+    let mut sizes: HashSet<u64> = HashSet::new();
+    let mut rows: HashMap<ItemKey, ItemRow> = HashMap::new();
+    for key in &view.away {
+        let Some(row) = run.state().read(|state| state.item(*key))? else { continue };
+        sizes.insert(row.len);
+        vanished.push(Vanished { key: row.key, file: row.file.clone(), digest: row.digest });
+        rows.insert(row.key, row);
+    }
+    let mut appeared = Vec::new();
+    for (folder, files) in &view.loose {
+        let Some(scanned) = view.scanned.get(folder) else { continue };
+        for file in files {
+            if let Some(digest) = digest_of_size(run.local(), &scanned.dir, &file.name, &sizes)? {
+                appeared.push(Appeared { at: file.clone(), file: file.name.key().clone(), digest });
+            }
+        }
+    }
+    for (key, mut file) in local_moves(&vanished, &appeared) {
+        view.claim(&file);
+        view.away.remove(&key);
+        if let Some((row, scanned)) = rows.get(&key).and_then(|row| Some((row, view.scanned.get(&row.folder)?))) {
+            // What the folder that it came from had no letter for was not taken away by the move.
+            let (_, unspeakable) = scanned.keywords.letters_for(&row.server.categories);
+            file.marks.categories.extend(unspeakable);
+        }
+        view.changed.insert(key, file);
+    }
+    Ok(())
+}
+
+/// The hash of a file whose size is one of these. A file that cannot be read was not moved, as far as we can tell.
+fn digest_of_size<L: LocalRead>(
+    local: &L,
+    dir: &FolderDir,
+    name: &MessageName,
+    sizes: &HashSet<u64>,
+) -> Result<Option<Digest>, SyncError> {
+    let digest = local.stat(dir, name).and_then(|stat| match stat {
+        Some(stat) if sizes.contains(&stat.len) => local.digest(dir, name),
+        _ => Ok(None),
+    });
+    match digest {
+        Ok(digest) => Ok(digest.map(|(digest, _)| digest)),
+        Err(error) if stops_run(&error) => Err(error.into()),
+        Err(_) => Ok(None),
+    }
+}
