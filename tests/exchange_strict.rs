@@ -257,3 +257,18 @@ fn one_mailbox_does_not_see_into_another() {
     assert_eq!(theirs.items("Inbox").unwrap().len(), 2);
     assert_eq!(client.mailbox().items("Sent Items").unwrap()[0].subject, "for you");
 }
+
+#[test]
+fn acting_for_others_is_denied() {
+    let client = exchange();
+    let request = client.envelope(
+        "<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape><m:FolderIds>\
+         <t:DistinguishedFolderId Id=\"inbox\"><t:Mailbox><t:EmailAddress>nobody@example.org</t:EmailAddress></t:Mailbox>\
+         </t:DistinguishedFolderId></m:FolderIds></m:GetFolder>",
+    );
+    assert_eq!(client.post(&request).codes(), ["ErrorNonExistentMailbox"]);
+    let header = "<s:Header><t:ExchangeImpersonation><t:ConnectingSID><t:PrimarySmtpAddress>a@b.c</t:PrimarySmtpAddress>\
+         </t:ConnectingSID></t:ExchangeImpersonation>";
+    let request = request.replace("<s:Header>", header);
+    assert_eq!(client.post(&request).fault(), "ErrorImpersonateUserDenied");
+}

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 /// What goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(tag = "do", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
 pub enum Action {
     /// HTTP 500 with a SOAP fault ErrorServerBusy; with a number, the back-off is told in milliseconds.
     ServerBusyFault {

@@ -143,6 +143,9 @@ async fn post(shared: Arc<Shared>, user: String, request: Request<Incoming>) -> 
     if shared.like == Personality::Gromox && head.headers.contains_key(header::TRANSFER_ENCODING) {
         return Ok(close(page(StatusCode::BAD_REQUEST, "")));
     }
+    if shared.like == Personality::Exchange && !is_xml(&head.headers) {
+        return Ok(page(StatusCode::UNSUPPORTED_MEDIA_TYPE, ""));
+    }
     let body = match Limited::new(body, MAX_REQUEST).collect().await {
         Ok(body) => body.to_bytes(),
         Err(_) => {
@@ -202,6 +205,12 @@ async fn post(shared: Arc<Shared>, user: String, request: Request<Incoming>) -> 
     };
     log(status, bytes_out);
     Ok(dress(&shared, &head.headers, status, body))
+}
+
+/// Whether the body says that it is SOAP 1.1.
+fn is_xml(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/xml"))
 }
 
 /// What faults answer before anything is done; the inner none breaks the connection.

@@ -200,10 +200,7 @@ impl Mailbox {
 
     /// Marks an item read or unread.
     pub fn set_read(&self, id: &str, read: bool) -> Result<(), Error> {
-        self.change(id, Change::ReadFlag, None, |item| {
-            item.is_read = read;
-            item.meta.read_elsewhere = true;
-        })
+        self.change(id, Change::ReadFlag, None, |item| item.is_read = read)
     }
 
     /// Sets an item's follow-up flag.

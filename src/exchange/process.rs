@@ -92,7 +92,9 @@ fn respond(shared: &Shared, user: &str, gate: &Gate, outlet: &mut Outlet) -> Res
     })?;
     check_operation(like, request)?;
     if like == Personality::Exchange {
-        check_version(envelope).map_err(|refusal| refuse(&refusal, ""))?;
+        check_version(envelope)
+            .and_then(|()| check_impersonation(envelope, user))
+            .map_err(|refusal| refuse(&refusal, ""))?;
         schema::check(request).map_err(|violation| {
             let (refusal, detail) = invalid(document, &violation.text, violation.offset);
             refuse(&refusal, &detail)
@@ -194,6 +196,22 @@ fn check_version(envelope: &Element) -> Result<(), Refusal> {
         Some(version) if !VERSIONS.contains(&version) => {
             Err(Refusal::because("ErrorInvalidServerVersion", "The specified server version is invalid."))
         }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Nobody here may act for anybody else.
+fn check_impersonation(envelope: &Element, user: &str) -> Result<(), Refusal> {
+    let identity = envelope
+        .child("Header")
+        .and_then(|header| header.child("ExchangeImpersonation"))
+        .and_then(|impersonation| impersonation.child("ConnectingSID"))
+        .and_then(|sid| sid.children.first());
+    match identity {
+        Some(identity) if !identity.text.trim().eq_ignore_ascii_case(user) => Err(Refusal::because(
+            "ErrorImpersonateUserDenied",
+            "The account does not have permission to impersonate the requested user.",
+        )),
         Some(_) | None => Ok(()),
     }
 }

@@ -439,8 +439,7 @@ fn body(message: &Message, wanted: BodyType) -> (&'static str, String) {
 }
 
 /// The text of an item's body, to search in.
-pub(super) fn body_text(context: &Context<'_>, db: &Connection, item: &Item) -> Option<String> {
-    let _ = context;
+pub(super) fn body_text(db: &Connection, item: &Item) -> Option<String> {
     let message = mime::disassemble(&store::content(db, item).ok()?);
     Some(body(&message, BodyType::Text).1)
 }

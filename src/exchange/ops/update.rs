@@ -83,9 +83,6 @@ impl Edit<'_> {
             (false, true) if !self.context.is_gromox() => Change::ReadFlag,
             _ => Change::Full,
         };
-        if self.read {
-            self.item.meta.read_elsewhere = false;
-        }
         store::save_item(self.db, &mut self.item, change, self.mime.as_deref())?;
         Ok(self.item)
     }
