@@ -210,6 +210,7 @@ fn many_large_messages_come_in_pieces() {
     ));
     assert_eq!(answer.codes().len(), 6);
     assert_eq!(answer.header("content-length"), None);
+    assert_eq!(client.server.requests()[0].bytes_out, answer.body.len() as u64);
     assert!(answer.body.ends_with("</s:Envelope>"));
     assert!(answer.mime().contains(&text[..10_000]));
 }

@@ -186,6 +186,18 @@ impl Rule {
 }
 
 /// A list of rules, as `--faults FILE` reads it: `[[rule]]` tables of TOML.
+///
+/// ```toml
+/// [[rule]]                    # the third GetItem is throttled
+/// operation = "GetItem"
+/// nth = 3
+/// action = { do = "server-busy-fault", backoff-ms = 2000 }
+///
+/// [[rule]]                    # messages about invoices can't be read
+/// operation = "GetItem"
+/// subject = "invoice"
+/// action = { do = "item-error", code = "ErrorItemCorrupt" }
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultScript {
