@@ -272,3 +272,40 @@ fn acting_for_others_is_denied() {
     let request = request.replace("<s:Header>", header);
     assert_eq!(client.post(&request).fault(), "ErrorImpersonateUserDenied");
 }
+
+#[test]
+fn an_upload_keeps_its_times_flags_and_marks() {
+    for like in [Personality::Exchange, Personality::Gromox] {
+        let client = Client::start(like);
+        let property = |tag: &str, kind: &str, value: &str| {
+            format!(
+                "<t:ExtendedProperty><t:ExtendedFieldURI PropertyTag=\"{tag}\" PropertyType=\"{kind}\"/><t:Value>{value}</t:Value>\
+                 </t:ExtendedProperty>"
+            )
+        };
+        let more = [
+            "<t:ItemClass>IPM.Note</t:ItemClass><t:Categories><t:String>Red</t:String></t:Categories>".to_owned(),
+            property("0x0E07", "Integer", "0"),
+            property("0x0E06", "SystemTime", "2019-03-04T05:06:07Z"),
+            property("0x0039", "SystemTime", "2019-03-04T05:06:00Z"),
+            property("0x1081", "Integer", "102"),
+            property("0x1080", "Integer", "261"),
+            "<t:Flag><t:FlagStatus>Flagged</t:FlagStatus></t:Flag>".to_owned(),
+        ];
+        let id = client.create_mail("inbox", MAIL, &more.concat()).item_id();
+        let item = client.mailbox().item(&id).unwrap();
+        assert_eq!((item.read, item.draft, item.last_verb), (false, false, Some(102)));
+        assert_eq!(item.categories, ["Red"]);
+        assert_eq!(item.flag, pimsync::exchange::Flag::Flagged);
+        assert_eq!(item.received, 1_551_675_967_000);
+        let paths = "<t:FieldURI FieldURI=\"item:DateTimeReceived\"/><t:FieldURI FieldURI=\"item:Flag\"/>\
+             <t:FieldURI FieldURI=\"item:IsDraft\"/><t:ExtendedFieldURI PropertyTag=\"0xe07\" PropertyType=\"Integer\"/>\
+             <t:ExtendedFieldURI PropertyTag=\"0x1080\" PropertyType=\"Integer\"/>";
+        let read = client.call(&client.get_item(&id, paths));
+        assert!(read.first("<t:DateTimeReceived>", "<").starts_with("2019-03-04T05:06:07"));
+        assert_eq!(read.first("<t:FlagStatus>", "<"), "Flagged");
+        assert_eq!(read.first("<t:IsDraft>", "<"), "false");
+        assert_eq!(read.all("<t:Value>", "<"), ["0", "261"]);
+        assert!(read.mime().contains("Date: Mon, 4 Mar 2019 05:06:00 +0000"));
+    }
+}

@@ -14,13 +14,13 @@ static MADE: AtomicU64 = AtomicU64::new(1);
 
 /// Makes the bytes of a new message from what a client gave of it.
 pub(in super::super) fn assemble(message: &Message) -> Vec<u8> {
-    Renderer::new(false).message(message)
+    Renderer::new(false).message(&message.headers, message)
 }
 
-/// Makes a stored message anew, as each reading does: what is no property is lost, boundaries are new. With
-/// `alternative`, plain text comes back as HTML too.
-pub(in super::super) fn regenerate(message: &Message, alternative: bool) -> Vec<u8> {
-    Renderer::new(alternative).message(message)
+/// Makes a stored message anew under these headers, as each reading does: what is no property is lost, boundaries are
+/// new. With `alternative`, plain text comes back as HTML too.
+pub(in super::super) fn regenerate(headers: &Headers, message: &Message, alternative: bool) -> Vec<u8> {
+    Renderer::new(alternative).message(headers, message)
 }
 
 struct Renderer {
@@ -41,10 +41,10 @@ impl Renderer {
         self.out.extend_from_slice(b"\r\n");
     }
 
-    fn message(mut self, message: &Message) -> Vec<u8> {
+    fn message(mut self, headers: &Headers, message: &Message) -> Vec<u8> {
         let size: usize = message.attachments.iter().map(|attachment| attachment.data.len() * 4 / 3 + 256).sum();
         self.out.reserve(size + 8192);
-        self.headers(&message.headers);
+        self.headers(headers);
         self.line("MIME-Version: 1.0");
         match &message.verbatim {
             Some((kind, body)) => {

@@ -232,6 +232,8 @@ fn from_mime(context: &Context<'_>, wanted: &Element, content: &Element) -> Resu
         return Err(Refusal::because("ErrorUnsupportedMimeConversion", "MIME content is not supported for this item."));
     }
     let mut new = intake::from_mime(decode_mime(&content.text)?);
+    // Received is when the server got it, unless the request tells another time.
+    new.received = time::now_millis();
     if wanted.child("Body").is_some() || wanted.child("Attachments").is_some() {
         let mut message = mime::disassemble(&new.mime);
         message.verbatim = None;

@@ -243,9 +243,9 @@ impl View<'_> {
     fn deep(&self, out: &mut XmlOut, name: &str) -> Result<(), Refusal> {
         match name {
             "MimeContent" => {
-                let mime = mime_of(self.context, self.item, self.message()?);
+                let mime = mime::regenerate(&headers_of(self.item), self.message()?, self.context.is_gromox());
                 out.raw("<t:MimeContent CharacterSet=\"UTF-8\">");
-                out.raw(&STANDARD.encode(mime));
+                STANDARD.encode_string(mime, &mut out.buffer);
                 out.raw("</t:MimeContent>");
             }
             "Attachments" => {
@@ -399,12 +399,6 @@ impl View<'_> {
         }
         time::iso(millis)
     }
-}
-
-/// A message's MIME, made anew.
-fn mime_of(context: &Context<'_>, item: &Item, message: &Message) -> Vec<u8> {
-    let message = Message { headers: headers_of(item), ..message.clone() };
-    mime::regenerate(&message, context.is_gromox())
 }
 
 /// The headers that an item's properties make.
