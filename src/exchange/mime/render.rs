@@ -80,7 +80,7 @@ impl Renderer {
         ];
         for (name, value) in plain {
             if let Some(value) = value {
-                self.line(&format!("{name}: {}", value.replace(' ', "\r\n ")));
+                self.line(&format!("{name}: {}", one_line(value).replace(' ', "\r\n ")));
             }
         }
     }
@@ -158,10 +158,11 @@ impl Renderer {
 
     fn attachment(&mut self, attachment: &Attachment) {
         let name = encode_words(&attachment.name).replace('"', "'");
+        let kind = one_line(&attachment.content_type);
         let whole = attachment.content_type == "message/rfc822";
-        self.line(&format!("Content-Type: {}; name=\"{name}\"", attachment.content_type));
+        self.line(&format!("Content-Type: {kind}; name=\"{name}\""));
         if let Some(id) = &attachment.content_id {
-            self.line(&format!("Content-ID: <{id}>"));
+            self.line(&format!("Content-ID: <{}>", one_line(id)));
         }
         let disposition = if attachment.inline { "inline" } else { "attachment" };
         self.line(&format!(
@@ -183,7 +184,13 @@ impl Renderer {
     }
 }
 
+/// A value that cannot end the header in which it stands.
+fn one_line(text: &str) -> String {
+    text.chars().filter(|character| !character.is_control()).collect()
+}
+
 fn write_person(person: &Person) -> String {
+    let person = &Person { name: one_line(&person.name), address: one_line(&person.address) };
     if person.name.is_empty() || person.name == person.address {
         return format!("<{}>", person.address);
     }
