@@ -210,3 +210,56 @@ fn a_large_sample_is_quick() {
     };
     assert_eq!(subjects(&client), subjects(&again));
 }
+
+#[test]
+fn whatever_happens_between_pages_the_client_ends_with_the_same_items() {
+    for like in [Personality::Exchange, Personality::Gromox] {
+        let client = Client::start(like);
+        let mailbox = client.mailbox();
+        let mut chance = 0x2545_F491_4F6C_DD1D_u64;
+        let mut below = |limit: usize| {
+            chance ^= chance << 13;
+            chance ^= chance >> 7;
+            chance ^= chance << 17;
+            usize::try_from(chance % limit as u64).unwrap()
+        };
+        let mut there: Vec<String> = (0..40).map(|number| add(&mailbox, "Inbox", number)).collect();
+        let (mut seen, mut state) = (BTreeSet::new(), String::new());
+        for round in 0..60 {
+            for _ in 0..below(12) {
+                let at = below(there.len().max(1));
+                match below(6) {
+                    0 | 1 => there.push(add(&mailbox, "Inbox", 1000 + round)),
+                    2 if !there.is_empty() => mailbox.delete_item(&there.swap_remove(at)).unwrap(),
+                    3 if !there.is_empty() => drop(mailbox.move_item(&there.swap_remove(at), "Drafts").unwrap()),
+                    4 if !there.is_empty() => mailbox.touch(&there[at]).unwrap(),
+                    _ if !there.is_empty() => mailbox.set_read(&there[at], below(2) == 0).unwrap(),
+                    _ => {}
+                }
+            }
+            let page = client.call(&client.sync("inbox", &state, 1 + below(9)));
+            state = take(&page, &mut seen);
+        }
+        loop {
+            let page = client.call(&client.sync("inbox", &state, 5));
+            state = take(&page, &mut seen);
+            if page.is_last() && page.kinds().is_empty() {
+                break;
+            }
+        }
+        let now: BTreeSet<String> = there.into_iter().collect();
+        assert_eq!(seen, now, "{like:?}");
+    }
+}
+
+/// Applies a page to what the client knows; answers the next state.
+fn take(page: &Answer, seen: &mut BTreeSet<String>) -> String {
+    for (kind, id) in page.kinds().iter().zip(ids(page)) {
+        match kind.as_str() {
+            "Delete" => drop(seen.remove(&id)),
+            "Create" => drop(seen.insert(id)),
+            kind => assert!(seen.contains(&id), "{kind} of an item that the client never saw"),
+        }
+    }
+    page.sync_state()
+}

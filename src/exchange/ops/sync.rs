@@ -252,12 +252,17 @@ impl Scan<'_> {
             ItemChange::Create(_) | ItemChange::Update(_) => 1,
             ItemChange::ReadFlag(_) => 2,
         };
-        let place = |change: &ItemChange| (rank(change), change.number());
+        // A new item keeps its place however often it changes before its page comes.
+        let number = |change: &ItemChange| match change {
+            ItemChange::Create(item) => item.created_cn,
+            change => change.number(),
+        };
+        let place = |change: &ItemChange| (rank(change), number(change));
         let begun = state.until > 0;
         let mut page: Vec<ItemChange> = all
             .changes
             .into_iter()
-            .filter(|change| change.number() <= until && (!begun || place(change) > (state.rank, state.cursor)))
+            .filter(|change| number(change) <= until && (!begun || place(change) > (state.rank, state.cursor)))
             .collect();
         page.sort_by_key(place);
         let content = page.iter().filter(|change| rank(change) <= 1).count();
