@@ -142,6 +142,10 @@ fn texts_hold_characters_that_xml_does_not_have() {
     client.server.faults().add(Rule::on("GetFolder", Action::IllegalXml));
     let body = client.call(FOLDER).body;
     assert!(body.contains("Inbox&#x1F;&#x0;") && body.contains('\u{b}'));
+    client.server.faults().add(Rule::on("GetItem", Action::OddBase64));
+    let id = client.create_mail("inbox", MAIL, "").item_id();
+    let base64 = client.call(&client.get_item(&id, "")).first("<t:MimeContent CharacterSet=\"UTF-8\">", "</");
+    assert!(base64.contains("&#xD;\n") && !base64.contains('='), "{base64}");
 }
 
 #[test]

@@ -309,3 +309,41 @@ fn an_upload_keeps_its_times_flags_and_marks() {
         assert!(read.mime().contains("Date: Mon, 4 Mar 2019 05:06:00 +0000"));
     }
 }
+
+#[test]
+fn mangled_requests_are_answered_too() {
+    for like in [Personality::Exchange, Personality::Gromox] {
+        let client = Client::start(like);
+        let id = client.create_mail("inbox", MAIL, "").item_id();
+        let requests = [
+            client.envelope(&client.get_item(&id, "<t:FieldURI FieldURI=\"item:Body\"/>")),
+            client.envelope(&client.sync("inbox", "H1BTAUkBAAABAAAA", 5)),
+            client.envelope(&set(&id, "CQAAABYAAAA=", "item:Subject", "<t:Subject>x</t:Subject>")),
+            client.envelope(
+                "<m:FindItem Traversal=\"Shallow\"><m:ItemShape><t:BaseShape>Default</t:BaseShape></m:ItemShape>\
+                 <m:IndexedPageItemView MaxEntriesReturned=\"5\" Offset=\"99999999999\" BasePoint=\"End\"/><m:Restriction><t:Contains \
+                 ContainmentMode=\"Substring\"><t:FieldURI FieldURI=\"item:Subject\"/><t:Constant Value=\"x\"/></t:Contains>\
+                 </m:Restriction><m:ParentFolderIds><t:DistinguishedFolderId Id=\"inbox\"/></m:ParentFolderIds></m:FindItem>",
+            ),
+        ];
+        let mut chance = 88_172_645_463_325_252_u64;
+        for round in 0..400 {
+            let mut bytes: Vec<char> = requests[round % requests.len()].chars().collect();
+            for _ in 0..1 + round % 3 {
+                chance ^= chance << 13;
+                chance ^= chance >> 7;
+                chance ^= chance << 17;
+                let at = usize::try_from(chance % bytes.len() as u64).unwrap();
+                match chance >> 60 {
+                    0..4 => drop(bytes.remove(at)),
+                    4..8 => bytes[at] = ['<', '>', '&', '"', '9', 'é', '='][at % 7],
+                    8..12 => bytes.insert(at, ['<', '/', ' ', '\'', '0', ';', ':'][at % 7]),
+                    _ => bytes.truncate(at.max(1)),
+                }
+            }
+            let request: String = bytes.into_iter().collect();
+            let answer = client.try_post(&request).unwrap_or_else(|error| panic!("{error}: {request}"));
+            assert!(answer.status == 200 || answer.status == 500, "{}: {request}", answer.status);
+        }
+    }
+}

@@ -58,6 +58,8 @@ pub enum Action {
     SilentlyResetSyncState,
     /// References to characters that XML does not have, and such characters themselves, appear in texts.
     IllegalXml,
+    /// MIME comes as base64 without its padding and broken into lines.
+    OddBase64,
     /// One slot of a batch is refused with this code.
     ItemError {
         /// The response code.

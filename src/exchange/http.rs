@@ -105,7 +105,10 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
     if path != "/ews/exchange.asmx" {
         return Ok(page(StatusCode::NOT_FOUND, "<html><body>404 - File or directory not found.</body></html>"));
     }
-    let Some(user) = signed_in(&shared, request.headers()) else { return Ok(unauthorized()) };
+    let Some(user) = signed_in(&shared, request.headers()) else {
+        shared.log(RequestLog { operation: String::new(), bytes_in: 0, bytes_out: 0, status: 401 });
+        return Ok(unauthorized());
+    };
     match *request.method() {
         Method::POST => post(shared, user, request).await,
         Method::GET => Ok(page(StatusCode::OK, "<html><body>You have created a service.</body></html>")),

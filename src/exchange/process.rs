@@ -78,6 +78,7 @@ pub(super) fn process(shared: &Shared, user: &str, gate: Gate, reply_to: oneshot
         waiting: None,
         whole: recording.is_some() || cut || lost,
         illegal: gate.actions.contains(&Action::IllegalXml),
+        odd_base64: gate.actions.contains(&Action::OddBase64),
         lost,
         recording,
     };
@@ -241,6 +242,7 @@ struct Outlet<'a> {
     /// The answer is needed as a whole.
     whole: bool,
     illegal: bool,
+    odd_base64: bool,
     lost: bool,
     recording: Option<PathBuf>,
 }
@@ -250,6 +252,9 @@ impl Outlet<'_> {
     fn piece(&mut self, mut piece: String) -> bool {
         if self.illegal {
             piece = spoil(&piece);
+        }
+        if self.odd_base64 {
+            piece = fold_base64(&piece);
         }
         let Some(mut before) = self.waiting.take() else {
             self.waiting = Some(piece);
@@ -312,6 +317,25 @@ fn spoil(piece: &str) -> String {
         spoiled = spoiled.replace(end, &format!("&#x1F;&#x0;&#xFFFF;\u{1}\u{b}{end}"));
     }
     spoiled
+}
+
+/// Breaks the base64 of MIME into lines and takes its padding away.
+fn fold_base64(piece: &str) -> String {
+    let mut parts = piece.split("<t:MimeContent CharacterSet=\"UTF-8\">");
+    let mut folded = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (base64, rest) = part.split_once('<').unwrap_or((part, ""));
+        folded.push_str("<t:MimeContent CharacterSet=\"UTF-8\">");
+        for (at, character) in base64.trim_end_matches('=').chars().enumerate() {
+            if at > 0 && at % 76 == 0 {
+                folded.push_str("&#xD;\n");
+            }
+            folded.push(character);
+        }
+        folded.push('<');
+        folded.push_str(rest);
+    }
+    folded
 }
 
 fn record(stem: &std::path::Path, what: &str, text: &str) {
