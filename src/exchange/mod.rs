@@ -1,7 +1,7 @@
 //! The embedded Exchange: a real HTTP and SOAP server on loopback over SQLite, for `--demo`, tests and benches.
 //!
 //! It answers other people's EWS clients too, and does nothing for pimsync that Exchange would not do. Requests are read
-//! ([`http`](self)), checked against the schema, and answered by one function an operation; all of them, and the Rust API
+//! over HTTP, checked against the schema, and answered by one function an operation; all of them, and the Rust API
 //! ([`Mailbox`]), change the store through the same functions, so that every change is tracked alike. A second
 //! personality misbehaves as gromox does, and [`Faults`] make either of them fail where a test wants it.
 
