@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use pimsync::exchange::{Action, Flag, NewMessage, Personality, Rule};
 use pimsync::pim::Flags;
-use pimsync::pim::{Category, FolderKind, FollowUp, ItemId, LastVerb, ServerMarks, SpecialFolder, SyncState, UnixTime};
+use pimsync::pim::{
+    Category, FolderId, FolderKind, FollowUp, ItemId, LastVerb, ServerMarks, SpecialFolder, SyncState, UnixTime,
+};
 use pimsync::remote::auth::Basic;
 use pimsync::remote::ews::{EwsClient, Settings};
 use pimsync::remote::{
-    Fetched, ItemChange, ItemErrorClass, MarkUpdate, RemoteError, RemoteRead, RemoteWrite, Upload, Versioned,
+    Disposal, Fetched, ItemChange, ItemErrorClass, MarkUpdate, RemoteError, RemoteRead, RemoteWrite, Upload, Versioned,
 };
 use remote::*;
 
@@ -51,6 +53,9 @@ contract!(
     a_lost_answer_to_marks_is_no_conflict,
     messages_move_and_conflicts_stay,
     a_lost_answer_to_a_move_is_found_again,
+    messages_are_deleted_and_conflicts_stay,
+    a_lost_answer_to_a_deletion_is_no_error,
+    folders_are_deleted_with_all_below_them,
     folders_are_made_renamed_and_moved,
     drafts_are_replaced,
     large_messages_stream,
@@ -539,6 +544,58 @@ async fn a_lost_answer_to_a_move_is_found_again(house: House) {
             house.mailbox.delete_item(placed.id.as_str()).unwrap();
         }
         assert!(house.subjects("Inbox").is_empty());
+    }
+}
+
+async fn messages_are_deleted_and_conflicts_stay(house: House) {
+    for (disposal, kept) in [(Disposal::ToDeletedItems, true), (Disposal::Dispose, false)] {
+        let ids = house.fill("Inbox", &["a", "b", "c"]);
+        let items = versioned(&house, &ids).await;
+        house.mailbox.set_flag(ids[1].as_str(), Flag::Flagged).unwrap();
+        house.mailbox.delete_item(ids[2].as_str()).unwrap();
+        let items: Vec<_> = items.into_iter().map(|item| (item, message_removal())).collect();
+        let results = house.client.delete_messages(&items, disposal).await.unwrap();
+        assert!(results[0].is_ok());
+        assert_eq!(results[1].as_ref().unwrap_err().class, ItemErrorClass::Conflict);
+        assert_eq!(results[2].as_ref().unwrap_err().class, ItemErrorClass::Gone);
+        assert_eq!(house.subjects("Inbox"), ["b"]);
+        assert_eq!(house.subjects("Deleted Items") == ["a"], kept);
+        for folder in ["Inbox", "Deleted Items"] {
+            for item in house.mailbox.items(folder).unwrap() {
+                house.mailbox.delete_item(&item.id).unwrap();
+            }
+        }
+    }
+}
+
+async fn a_lost_answer_to_a_deletion_is_no_error(house: House) {
+    for fault in [Action::ResetAfterCommit, Action::ResetBeforeCommit, Action::Http429 { retry_after: Some(5) }] {
+        let ids = house.fill("Inbox", &["a", "b"]);
+        let items = versioned(&house, &ids).await;
+        house.server.faults().clear();
+        house.server.faults().add(Rule::on("DeleteItem", fault.clone()).nth(1));
+        let items: Vec<_> = items.into_iter().map(|item| (item, message_removal())).collect();
+        all_ok(house.client.delete_messages(&items, Disposal::ToDeletedItems).await.unwrap());
+        assert!(house.subjects("Inbox").is_empty(), "{fault:?}");
+    }
+    assert_eq!(house.subjects("Deleted Items").len(), 6);
+}
+
+async fn folders_are_deleted_with_all_below_them(house: House) {
+    for disposal in [Disposal::ToDeletedItems, Disposal::Dispose] {
+        for fault in [None, Some(Action::ResetAfterCommit), Some(Action::ResetBeforeCommit)] {
+            let name = format!("{disposal:?} {}", fault.is_some());
+            let made = FolderId::new(house.mailbox.create_folder("Inbox", &name, "IPF.Note").unwrap());
+            house.mailbox.create_folder(made.as_str(), "Below", "IPF.Note").unwrap();
+            house.server.faults().clear();
+            if let Some(fault) = fault.clone() {
+                house.server.faults().add(Rule::on("DeleteFolder", fault).nth(1));
+            }
+            house.client.delete_folder(&made, disposal, folder_removal()).await.unwrap().unwrap();
+            assert!(house.mailbox.folder(&format!("Inbox/{name}")).is_err(), "{fault:?}");
+            let again = house.client.delete_folder(&made, Disposal::Dispose, folder_removal()).await.unwrap();
+            assert_eq!(again.is_ok(), disposal == Disposal::ToDeletedItems);
+        }
     }
 }
 

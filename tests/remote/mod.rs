@@ -13,7 +13,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pimsync::exchange::{Mailbox, NewMessage, Options, Personality, Server};
-use pimsync::pim::{FolderId, ItemId, ServerMarks, Tag, UnixTime};
+use pimsync::pim::{FolderId, FolderKey, ItemId, ItemKey, Marks, ServerMarks, Tag, UnixTime};
+use pimsync::plan::folders::{Emptied, Ending, end_folders};
+use pimsync::plan::proof::{FolderRemoval, MessageRemoval};
+use pimsync::plan::{Base, Brake, Case, ConflictPolicy, Evidence, Op, Seen, Side, plan};
 use pimsync::remote::auth::Basic;
 use pimsync::remote::ews::{EwsClient, Pause, Settings};
 use pimsync::remote::{BodySink, BodySource, ChangePage, ItemChange, PerItem, RemoteRead, Upload};
@@ -186,4 +189,25 @@ pub(crate) fn present(page: &ChangePage) -> Vec<&pimsync::pim::ServerMessage> {
 
 pub(crate) fn all_ok<T: std::fmt::Debug>(results: Vec<PerItem<T>>) -> Vec<T> {
     results.into_iter().map(|result| result.unwrap()).collect()
+}
+
+/// A proof that a message may be deleted, as a sync gets it: agreed, there, and no longer here.
+pub(crate) fn message_removal() -> MessageRemoval {
+    let base = Base { key: ItemKey(1), folder: FolderKey(1), local: Marks::default(), remote: ServerMarks::default() };
+    let case: Case<(), ()> =
+        Case { base: Some(base), remote: Seen::Same, local: Seen::Away(Evidence::CompleteListing) };
+    let plan = plan([case], ConflictPolicy::default(), Brake::On, &[]);
+    match plan.pushes.into_iter().next() {
+        Some(Op::Delete { proof, .. }) => proof,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A proof that a folder may be deleted, as a sync gets it.
+pub(crate) fn folder_removal() -> FolderRemoval {
+    let emptied = Emptied { key: FolderKey(1), within: None, left_on: Side::Remote, special: false, in_use: false };
+    match end_folders(&[emptied], Brake::On, 1).into_iter().next() {
+        Some(Ending::Remove(_, _, proof)) => proof,
+        other => panic!("{other:?}"),
+    }
 }
