@@ -9,3 +9,4 @@ pub mod pim;
 pub mod plan;
 pub mod remote;
 pub mod state;
+pub mod sync;

@@ -1,1 +1,106 @@
-//! The embedded Exchange: a real HTTP/SOAP server on loopback over SQLite.
+//! The embedded Exchange: a real HTTP and SOAP server on loopback over SQLite, for `--demo`, tests and benches.
+//!
+//! It answers other people's EWS clients too, and does nothing for pimsync that Exchange would not do. Requests are read
+//! ([`http`](self)), checked against the schema, and answered by one function an operation; all of them, and the Rust API
+//! ([`Mailbox`]), change the store through the same functions, so that every change is tracked alike. A second
+//! personality misbehaves as gromox does, and [`Faults`] make either of them fail where a test wants it.
+
+mod faults;
+mod http;
+mod ids;
+mod intake;
+mod mailbox;
+mod mime;
+mod ops;
+mod process;
+mod props;
+mod sample;
+mod schema;
+mod server;
+mod soap;
+mod store;
+mod time;
+mod xml;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use faults::{Action, FaultScript, Faults, Rule};
+pub use mailbox::{Flag, FolderView, ItemView, Mailbox, NewMessage};
+pub use server::{RequestLog, Server};
+
+/// Whose behaviour the server shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Personality {
+    /// Microsoft Exchange 2019.
+    #[default]
+    Exchange,
+    /// gromox, with its own ideas of faults, paging and change keys.
+    Gromox,
+}
+
+/// Somebody with a mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// The mail address, which is the login too.
+    pub address: String,
+    /// The password for Basic sign-in.
+    pub password: String,
+}
+
+/// How to run the server.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where to listen; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// The database file; none keeps everything in memory.
+    pub store: Option<PathBuf>,
+    /// The mailboxes; missing ones are made.
+    pub users: Vec<User>,
+    /// Whose behaviour to show.
+    pub like: Personality,
+    /// How long every answer is held back.
+    pub latency: Duration,
+    /// What goes wrong, from the start on.
+    pub faults: FaultScript,
+    /// How many sample messages each new mailbox gets.
+    pub sample_messages: usize,
+    /// A folder for every request and response body: `NNNNNN-OPERATION-request.xml` and `…-response.xml`.
+    pub record: Option<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            store: None,
+            users: vec![User { address: "demo@example.org".to_owned(), password: "demo".to_owned() }],
+            like: Personality::default(),
+            latency: Duration::ZERO,
+            faults: FaultScript::default(),
+            sample_messages: 0,
+            record: None,
+        }
+    }
+}
+
+/// Why the server could not do something.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database failed.
+    #[error("the server's store failed: {0}")]
+    Store(#[from] rusqlite::Error),
+    /// The operating system refused: the address is taken, a thread cannot be started …
+    #[error("the server could not be run: {0}")]
+    Io(#[from] std::io::Error),
+    /// There is no mailbox of this address.
+    #[error("the server has no mailbox {0}")]
+    NoMailbox(String),
+    /// There is no such folder or item.
+    #[error("the mailbox has no {0}")]
+    NotFound(String),
+    /// The fault script is wrong.
+    #[error("the fault script is wrong: {0}")]
+    Faults(String),
+}

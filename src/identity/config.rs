@@ -1,8 +1,29 @@
 //! `identity.toml`: the accounts of an identity and their options. Never a secret.
+//!
+//! ```toml
+//! format = 1
+//!
+//! [[account]]
+//! name = "anna@example.org"          # also the name of its directory
+//! email = "anna@example.org"
+//! server = "https://mail.example.org/EWS/Exchange.asmx"   # or "demo:"
+//! user = "EXAMPLE\\anna"             # default: the address
+//! password = "file"                  # the default; or password_command = "pass show mail/anna"
+//! ca_file = "/etc/ssl/our-ca.pem"    # optional
+//! conflicts = "keep-both"            # the default; or "server", "local"
+//! folders_at_a_time = 4              # the default; 1 to 4
+//! ```
 
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
+use toml::Spanned;
+use url::{Host, Url};
+
+use super::layout::FORMAT;
 use super::{AccountName, PasswordSource};
+
+pub use super::config_edit::store_account;
 
 /// What identity.toml says, checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -84,22 +105,281 @@ pub enum ConfigError {
     },
 }
 
+/// The most folders that are synchronized at a time.
+pub const MOST_FOLDERS: u8 = 4;
+
+/// The word for the embedded server.
+const DEMO: &str = "demo:";
+
+impl Server {
+    /// Reads a server's address: `demo:`, or an URL with `https`. Plain `http` only to this machine: passwords would cross the
+    /// network in the clear.
+    ///
+    /// # Errors
+    /// What is wrong with it, for people.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text == DEMO {
+            return Ok(Self::Demo);
+        }
+        let example = "write it like https://mail.example.org/EWS/Exchange.asmx, or \"demo:\"";
+        let url = Url::parse(text).map_err(|error| format!("server is no URL ({error}); {example}"))?;
+        // Never told back: it may hold a password.
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("server holds a user or password; those don't belong into this file".to_owned());
+        }
+        let this_machine = match url.host() {
+            Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => return Err(format!("server names no host; {example}")),
+        };
+        match url.scheme() {
+            "https" => Ok(Self::Ews(text.to_owned())),
+            "http" if this_machine => Ok(Self::Ews(text.to_owned())),
+            "http" => Err("server is http: the password would cross the network readably; use https".to_owned()),
+            _ => Err(format!("server must be https; {example}")),
+        }
+    }
+
+    /// The text that [`Self::parse`] reads.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Demo => DEMO,
+            Self::Ews(url) => url,
+        }
+    }
+}
+
+impl Conflicts {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::KeepBoth, Self::Server, Self::Local];
+
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::KeepBoth => "keep-both",
+            Self::Server => "server",
+            Self::Local => "local",
+        }
+    }
+
+    /// The policy with that word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|policy| policy.as_str() == word)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawConfig {
+    format: Spanned<i64>,
+    #[serde(default)]
+    account: Vec<Spanned<RawAccount>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawAccount {
+    name: Spanned<String>,
+    email: Spanned<String>,
+    server: Spanned<String>,
+    user: Option<Spanned<String>>,
+    ca_file: Option<Spanned<String>>,
+    password: Option<Spanned<String>>,
+    password_command: Option<Spanned<String>>,
+    conflicts: Option<Spanned<String>>,
+    folders_at_a_time: Option<Spanned<i64>>,
+}
+
+/// What is wrong, and where in the text.
+type Fault = (Option<usize>, String);
+
+fn fault<T>(at: &Spanned<T>, reason: impl Into<String>) -> Fault {
+    (Some(at.span().start), reason.into())
+}
+
 impl Config {
     /// Reads the file.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let _ = path;
-        todo!()
+        let text = match std::fs::read_to_string(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(ConfigError::Missing { path: path.to_owned() });
+            }
+            text => text.map_err(|source| ConfigError::Io { action: "read", path: path.to_owned(), source })?,
+        };
+        Self::parse(&text, path)
     }
 
-    /// The account with that name or address; the only one when none is named.
+    pub(super) fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let line = |at: usize| text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1;
+        Self::check(text).map_err(|(at, reason)| ConfigError::Invalid {
+            path: path.to_owned(),
+            line: at.map(line),
+            reason,
+        })
+    }
+
+    fn check(text: &str) -> Result<Self, Fault> {
+        // The error's own text would show the line, with what may be a misplaced password.
+        let raw: RawConfig =
+            toml::from_str(text).map_err(|error| (error.span().map(|span| span.start), error.message().to_owned()))?;
+        if *raw.format.get_ref() != i64::from(FORMAT) {
+            return Err(fault(&raw.format, format!("format must be {FORMAT}: another version of pimsync wrote this")));
+        }
+        let mut accounts: Vec<Account> = Vec::new();
+        for spanned in &raw.account {
+            let account = spanned.get_ref().check()?;
+            let twin = |other: &Account| other.name.as_str().eq_ignore_ascii_case(account.name.as_str());
+            if accounts.iter().any(twin) {
+                return Err(fault(&spanned.get_ref().name, format!("there are two accounts named {}", account.name)));
+            }
+            accounts.push(account);
+        }
+        Ok(Self { accounts })
+    }
+
+    /// The account with that name or address.
     pub fn account(&self, name: &str) -> Option<&Account> {
         self.accounts.iter().find(|account| account.name.as_str() == name || account.email.eq_ignore_ascii_case(name))
     }
 }
 
-/// Adds the account to the file, or changes the one with its name; the file is made if need be. Comments, order and layout of
-/// all else stay. Durable, and never half written.
-pub fn store_account(path: &Path, account: &Account) -> Result<(), ConfigError> {
-    let _ = (path, account);
-    todo!()
+impl RawAccount {
+    fn check(&self) -> Result<Account, Fault> {
+        let server = Server::parse(self.server.get_ref()).map_err(|reason| fault(&self.server, reason))?;
+        let email = self.email.get_ref();
+        AccountName::from_email(email).map_err(|error| fault(&self.email, error.to_string()))?;
+        Ok(Account {
+            name: AccountName::new(self.name.get_ref()).map_err(|error| fault(&self.name, error.to_string()))?,
+            email: email.clone(),
+            password: self.password(&server)?,
+            server,
+            user: self.user.as_ref().map_or_else(|| email.clone(), |user| user.get_ref().clone()),
+            ca_file: self.ca_file()?,
+            conflicts: self.conflicts()?,
+            folders_at_a_time: self.folders_at_a_time()?,
+        })
+    }
+
+    fn password(&self, server: &Server) -> Result<PasswordSource, Fault> {
+        match (&self.password, &self.password_command) {
+            (Some(password), Some(_)) => Err(fault(password, "give password or password_command, not both")),
+            // Not told back: it may be the password.
+            (Some(password), None) if password.get_ref() != "file" => Err(fault(
+                password,
+                "password can only be \"file\" (stored by pimsync setup); a password itself never belongs into this file",
+            )),
+            (None, Some(command)) if command.get_ref().trim().is_empty() => {
+                Err(fault(command, "password_command is empty"))
+            }
+            (None, Some(command)) => Ok(PasswordSource::Command(command.get_ref().clone())),
+            (_, None) if *server == Server::Demo => Ok(PasswordSource::None),
+            (_, None) => Ok(PasswordSource::File),
+        }
+    }
+
+    fn ca_file(&self) -> Result<Option<PathBuf>, Fault> {
+        match &self.ca_file {
+            Some(path) if !Path::new(path.get_ref()).is_absolute() => {
+                Err(fault(path, "ca_file must be a whole path, from / on"))
+            }
+            path => Ok(path.as_ref().map(|path| PathBuf::from(path.get_ref()))),
+        }
+    }
+
+    fn conflicts(&self) -> Result<Conflicts, Fault> {
+        let Some(word) = &self.conflicts else { return Ok(Conflicts::default()) };
+        Conflicts::from_word(word.get_ref())
+            .ok_or_else(|| fault(word, "conflicts must be \"keep-both\", \"server\" or \"local\""))
+    }
+
+    fn folders_at_a_time(&self) -> Result<u8, Fault> {
+        let Some(number) = &self.folders_at_a_time else { return Ok(MOST_FOLDERS) };
+        u8::try_from(*number.get_ref()).ok().filter(|number| (1..=MOST_FOLDERS).contains(number)).ok_or_else(|| {
+            fault(number, format!("folders_at_a_time must be 1 to {MOST_FOLDERS}: servers allow few calls at once"))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(text, Path::new("identity.toml")).map_err(|error| error.to_string())
+    }
+
+    fn account(extra: &str) -> String {
+        format!(
+            "format = 1\n\n[[account]]\nname = \"a@x.org\"\nemail = \"a@x.org\"\nserver = \"https://x.org/e\"\n{extra}\n"
+        )
+    }
+
+    #[test]
+    fn what_is_left_out_has_its_default() {
+        let config = parse(&account("")).unwrap();
+        let account = config.account("A@X.org").unwrap();
+        assert_eq!(account.user, "a@x.org");
+        assert_eq!(account.password, PasswordSource::File);
+        assert_eq!((account.conflicts, account.folders_at_a_time), (Conflicts::KeepBoth, 4));
+        assert_eq!(parse("format = 1").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn everything_can_be_said() {
+        let config = parse(&account(
+            "user = 'X\\a'\npassword_command = 'pass show x'\nca_file = '/c.pem'\nconflicts = 'local'\nfolders_at_a_time = 1",
+        ));
+        let config = config.unwrap();
+        let account = &config.accounts[0];
+        assert_eq!(account.user, "X\\a");
+        assert_eq!(account.password, PasswordSource::Command("pass show x".into()));
+        assert_eq!(account.ca_file.as_deref(), Some(Path::new("/c.pem")));
+        assert_eq!((account.conflicts, account.folders_at_a_time), (Conflicts::Local, 1));
+    }
+
+    #[test]
+    fn a_mistake_is_told_with_its_line_and_what_is_allowed() {
+        for (extra, told) in [
+            ("conflict = 'local'", "line 7: unknown field `conflict`, expected"),
+            ("conflicts = 'mine'", "line 7: conflicts must be \"keep-both\", \"server\" or \"local\""),
+            ("folders_at_a_time = 9", "line 7: folders_at_a_time must be 1 to 4"),
+            ("ca_file = 'c.pem'", "line 7: ca_file must be a whole path"),
+            ("password_command = ' '", "line 7: password_command is empty"),
+            ("user = ", "line 7: "),
+        ] {
+            let error = parse(&account(extra)).unwrap_err();
+            assert!(error.contains(&format!("identity.toml, {told}")), "{error}");
+        }
+        assert!(parse("").unwrap_err().contains("missing field `format`"));
+        assert!(parse("format = 9").unwrap_err().contains("line 1: format must be 1"));
+        let twice = format!("{}{}", account(""), account("").replace("format = 1", ""));
+        assert!(parse(&twice).unwrap_err().contains("two accounts named a@x.org"));
+    }
+
+    #[test]
+    fn no_error_tells_a_misplaced_password() {
+        for extra in ["password = 'hunter2'", "password = 'hunter2", "password = hunter2"] {
+            let error = parse(&account(extra)).unwrap_err();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        let server = Server::parse("https://a:hunter2@x.org/").unwrap_err();
+        assert!(!server.contains("hunter2"));
+    }
+
+    #[test]
+    fn servers_are_https_or_this_machine() {
+        for good in [
+            "demo:",
+            "https://x.org/EWS/Exchange.asmx",
+            "http://localhost:8080/e",
+            "http://[::1]/e",
+            "http://127.0.0.1/",
+        ] {
+            assert_eq!(Server::parse(good).unwrap().as_str(), good);
+        }
+        for bad in ["", "x.org", "http://x.org/", "ftp://x.org/", "demo", "https://", "file:///etc"] {
+            assert!(Server::parse(bad).is_err(), "{bad}");
+        }
+    }
 }

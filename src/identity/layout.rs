@@ -13,11 +13,21 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use etcetera::BaseStrategy;
+
+use super::files;
+use crate::local::foldername;
+
 /// The environment variable that names the root.
 pub const ROOT_VARIABLE: &str = "PIMSYNC_ROOT";
 
 /// The version of the layout that this program writes and reads.
 pub const FORMAT: u32 = 1;
+
+const IDENTITIES: &str = "Identities";
+
+/// Longest name: an address has at most 254 bytes (RFC 5321 §4.5.3.1), but a directory's name needs room for more.
+const MAX_NAME_BYTES: usize = 190;
 
 /// Why a name or a root cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -32,12 +42,9 @@ pub enum LayoutError {
         /// What is wrong.
         reason: &'static str,
     },
-    /// The root is not an absolute path.
-    #[error("the root {} is not an absolute path; give --root or PIMSYNC_ROOT one that begins with /", path.display())]
-    Relative {
-        /// The path.
-        path: PathBuf,
-    },
+    /// The root was given as nothing.
+    #[error("--root or PIMSYNC_ROOT is empty; leave it out, or give it a directory")]
+    EmptyRoot,
     /// No root was given, and the system has no home directory to tell one from.
     #[error("there is no home directory; say with --root or PIMSYNC_ROOT where the identities lie")]
     NoHome,
@@ -61,7 +68,7 @@ impl IdentityName {
     /// The identity that is meant when none is named.
     pub const DEFAULT: &str = "Main";
 
-    /// Checks the name: 1 to 64 characters, a plain directory name on any system.
+    /// Checks the name: a plain directory name on any system.
     pub fn new(name: &str) -> Result<Self, LayoutError> {
         check_name(name, "an identity's name")?;
         Ok(Self(name.to_owned()))
@@ -86,8 +93,16 @@ impl AccountName {
 
     /// The name that an account with this e-mail address gets: the address in lower case, without what no directory can hold.
     pub fn from_email(email: &str) -> Result<Self, LayoutError> {
-        let _ = email;
-        todo!()
+        let bad = |reason| Err(LayoutError::BadName { name: email.to_owned(), what: "an e-mail address", reason });
+        match email.rsplit_once('@') {
+            Some((local, domain)) if !local.is_empty() && !domain.is_empty() => {}
+            _ => return bad("it must be like name@example.org"),
+        }
+        if email.chars().any(|character| character.is_whitespace() || character.is_control()) {
+            return bad("it holds a space");
+        }
+        let name = email.to_lowercase().replace(['/', '%', ':', '\\'], "_");
+        Self::new(&name.replacen(['.', '-'], "_", usize::from(name.starts_with(['.', '-']))))
     }
 
     /// The name.
@@ -108,8 +123,21 @@ impl fmt::Display for AccountName {
     }
 }
 
-fn check_name(_name: &str, _what: &'static str) -> Result<(), LayoutError> {
-    todo!()
+/// A name must be its own directory's name, and none that a shell or a program takes for an option.
+fn check_name(name: &str, what: &'static str) -> Result<(), LayoutError> {
+    let encoded = foldername::encode(name, &|_| false);
+    let reason = if name.is_empty() {
+        "it is empty"
+    } else if name.len() > MAX_NAME_BYTES {
+        "it is too long"
+    } else if name.starts_with('-') {
+        "it begins with -"
+    } else if encoded.name != name || foldername::decode(name) != name {
+        "it is reserved, begins or ends with a dot or space, or holds a character that not every file system can"
+    } else {
+        return Ok(());
+    };
+    Err(LayoutError::BadName { name: name.to_owned(), what, reason })
 }
 
 /// The paths of one identity.
@@ -124,13 +152,34 @@ impl Layout {
     ///
     /// `given` is what `--root` or `PIMSYNC_ROOT` says (the command line reads both).
     pub fn new(given: Option<&Path>, identity: IdentityName) -> Result<Self, LayoutError> {
-        let _ = (given, identity);
-        todo!()
+        let root = match given {
+            Some(path) if path.as_os_str().is_empty() => return Err(LayoutError::EmptyRoot),
+            Some(path) => std::path::absolute(path).map_err(|error| failed("use", path, error))?,
+            None => etcetera::base_strategy::choose_native_strategy()
+                .map_err(|_| LayoutError::NoHome)?
+                .data_dir()
+                .join("pimsync"),
+        };
+        Ok(Self { root, identity })
     }
 
-    /// The names of all identities under the root.
+    /// The names of all identities under the root, sorted.
     pub fn identities(&self) -> Result<Vec<IdentityName>, LayoutError> {
-        todo!()
+        let path = self.root.join(IDENTITIES);
+        let io = |error| failed("list", &path, error);
+        let entries = match std::fs::read_dir(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(io)?,
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(io)?;
+            if entry.path().is_dir() {
+                names.extend(entry.file_name().to_str().and_then(|name| IdentityName::new(name).ok()));
+            }
+        }
+        names.sort();
+        Ok(names)
     }
 
     /// The root.
@@ -145,7 +194,7 @@ impl Layout {
 
     /// `Identities/NAME`.
     pub fn home(&self) -> PathBuf {
-        self.root.join("Identities").join(self.identity.as_str())
+        self.root.join(IDENTITIES).join(self.identity.as_str())
     }
 
     /// `Database`: all that the identity owns.
@@ -196,8 +245,13 @@ impl Layout {
     /// Makes the identity's directories, for their owner alone; what is there stays as it is. The marker is written last, by
     /// [`Marker::create`].
     pub fn create(&self) -> Result<(), LayoutError> {
-        todo!()
+        let dirs = [self.database(), self.database().join("Exchange"), self.on_my_computer(), self.backups()];
+        dirs.iter().try_for_each(|dir| files::make_dirs(dir).map_err(|error| failed("create", dir, error)))
     }
+}
+
+fn failed(action: &'static str, path: &Path, source: io::Error) -> LayoutError {
+    LayoutError::Io { action, path: path.to_owned(), source }
 }
 
 /// The marker file: shows that the database is really there, and not an empty mount point.
@@ -227,7 +281,7 @@ pub enum MarkerError {
         /// The file.
         path: PathBuf,
         /// Its format.
-        found: u32,
+        found: i64,
     },
     /// It cannot be understood.
     #[error("{} is damaged: {reason}; nothing was changed", path.display())]
@@ -257,13 +311,126 @@ impl Marker {
 
     /// Reads the marker.
     pub fn read(layout: &Layout) -> Result<Self, MarkerError> {
-        let _ = layout;
-        todo!()
+        let path = layout.marker();
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Self::parse(&text, path),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                Err(MarkerError::Missing { path })
+            }
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                Err(MarkerError::Damaged { path, reason: "it is not text".to_owned() })
+            }
+            Err(source) => Err(MarkerError::Io { action: "read", path, source }),
+        }
     }
 
     /// Writes the marker where there is none yet; durable. Returns the one that counts: a marker that is there is never replaced.
     pub fn create(self, layout: &Layout) -> Result<Self, MarkerError> {
-        let _ = layout;
-        todo!()
+        let path = layout.marker();
+        let text = format!(
+            "# Shows pimsync that this directory is an identity's database, and that its disk is mounted. Keep it.\n\
+             format = {}\nidentity = \"{}\"\n",
+            self.format, self.identity
+        );
+        match files::write_new(&path, text.as_bytes()) {
+            Ok(()) => Ok(self),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Self::read(layout),
+            Err(source) => Err(MarkerError::Io { action: "create", path, source }),
+        }
+    }
+
+    fn parse(text: &str, path: PathBuf) -> Result<Self, MarkerError> {
+        let damaged = |path, reason: &str| Err(MarkerError::Damaged { path, reason: reason.to_owned() });
+        let Ok(table) = text.parse::<toml::Table>() else { return damaged(path, "it is not TOML") };
+        // The format first: another one may keep the rest elsewhere.
+        let Some(format) = table.get("format").and_then(toml::Value::as_integer) else {
+            return damaged(path, "it has no format");
+        };
+        if format != i64::from(FORMAT) {
+            return Err(MarkerError::OtherFormat { path, found: format });
+        }
+        match table.get("identity").and_then(toml::Value::as_str) {
+            Some(id) if id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+                Ok(Self { identity: id.to_owned(), format: FORMAT })
+            }
+            _ => damaged(path, "it has no identity of 32 hexadecimal digits"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn layout(root: &Path) -> Layout {
+        Layout::new(Some(root), IdentityName::new("Main").unwrap()).unwrap()
+    }
+
+    #[test]
+    fn no_name_leads_out_of_the_root() {
+        for bad in ["", ".", "..", "a/b", "/etc", ".hidden", "a.", "a ", "-x", "cur", "NEW", "a\0", "a%2Fb", "a\nb"] {
+            assert!(IdentityName::new(bad).is_err(), "{bad:?}");
+            assert!(AccountName::new(bad).is_err(), "{bad:?}");
+        }
+        assert!(IdentityName::new(&"x".repeat(191)).is_err());
+        assert_eq!(IdentityName::new("Büro 2").unwrap().as_str(), "Büro 2");
+    }
+
+    #[test]
+    fn an_address_names_an_account() {
+        for (email, name) in [
+            ("Anna.Berg@Example.ORG", "anna.berg@example.org"),
+            ("a/b%c@example.org", "a_b_c@example.org"),
+            (".x@example.org", "_x@example.org"),
+        ] {
+            assert_eq!(AccountName::from_email(email).unwrap().as_str(), name);
+        }
+        for bad in ["", "anna", "@example.org", "anna@", "an na@example.org"] {
+            assert!(AccountName::from_email(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn everything_is_for_its_owner_alone() {
+        let root = tempfile::tempdir().unwrap();
+        let layout = layout(&root.path().join("deep/root"));
+        layout.create().unwrap();
+        layout.create().unwrap();
+        Marker::new(7).create(&layout).unwrap();
+        for (path, mode) in [(layout.home(), 0o700), (layout.backups(), 0o700), (layout.marker(), 0o600)] {
+            assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, mode, "{}", path.display());
+        }
+        assert_eq!(layout.identities().unwrap(), [IdentityName::new("Main").unwrap()]);
+        assert!(!layout.lock().starts_with(layout.database()));
+        assert!(!layout.secret(&AccountName::new("a@b").unwrap()).starts_with(layout.home()));
+    }
+
+    #[test]
+    fn a_marker_is_made_once() {
+        let root = tempfile::tempdir().unwrap();
+        let layout = layout(root.path());
+        assert!(matches!(Marker::read(&layout), Err(MarkerError::Missing { .. })));
+        layout.create().unwrap();
+        assert!(matches!(Marker::read(&layout), Err(MarkerError::Missing { .. })));
+        let first = Marker::new(u128::MAX).create(&layout).unwrap();
+        assert_eq!(Marker::new(1).create(&layout).unwrap(), first, "an identity keeps its id");
+        assert_eq!(Marker::read(&layout).unwrap(), first);
+    }
+
+    #[test]
+    fn a_strange_marker_stops_the_run() {
+        let root = tempfile::tempdir().unwrap();
+        let layout = layout(root.path());
+        layout.create().unwrap();
+        let with = |text: &[u8]| {
+            std::fs::write(layout.marker(), text).unwrap();
+            Marker::read(&layout).unwrap_err()
+        };
+        assert!(matches!(with(b"format = 2\nnew = 1"), MarkerError::OtherFormat { found: 2, .. }));
+        for damaged in [&b""[..], b"\xff", b"format = 1", b"format = 1\nidentity = \"x\"", b"{"] {
+            assert!(matches!(with(damaged), MarkerError::Damaged { .. }));
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! One engine per identity at a time. The lock is the operating system's, so it ends with its process, however that ends.
 
-use std::fs::File;
-use std::io;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use super::Layout;
@@ -44,13 +45,87 @@ pub enum LockError {
 impl IdentityLock {
     /// Takes the lock, or says who has it. Never waits.
     pub fn acquire(layout: &Layout, now: UnixTime) -> Result<Self, LockError> {
-        let _ = (layout, now);
-        todo!()
+        /// `holder` holds the lock for an instant, too.
+        const TRIES: usize = 3;
+        let mut file = open(layout)?;
+        for _ in 0..TRIES {
+            match file.try_lock() {
+                Ok(()) => {
+                    note(&mut file, now).map_err(|source| failed(layout, source))?;
+                    return Ok(Self { _file: file });
+                }
+                Err(TryLockError::WouldBlock) => std::thread::yield_now(),
+                Err(TryLockError::Error(source)) => return Err(failed(layout, source)),
+            }
+        }
+        Err(LockError::Held { holder: read(&mut file) })
     }
 
-    /// Who holds the lock now; `None` when nobody does.
-    pub fn holder(layout: &Layout) -> Result<Option<Holder>, LockError> {
-        let _ = layout;
-        todo!()
+    /// Who holds the lock now: `None` when nobody does, `Some(None)` when it is not known who. For `status`; a moment later it may
+    /// be otherwise.
+    pub fn holder(layout: &Layout) -> Result<Option<Option<Holder>>, LockError> {
+        if !layout.lock().exists() {
+            return Ok(None);
+        }
+        let mut file = open(layout)?;
+        match file.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => Ok(Some(read(&mut file))),
+            Err(TryLockError::Error(source)) => Err(failed(layout, source)),
+        }
+    }
+}
+
+fn open(layout: &Layout) -> Result<File, LockError> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(layout.lock())
+        .map_err(|source| failed(layout, source))
+}
+
+fn note(file: &mut File, now: UnixTime) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{} {}", std::process::id(), now.0)
+}
+
+fn read(file: &mut File) -> Option<Holder> {
+    let mut text = String::new();
+    file.rewind().ok()?;
+    file.take(64).read_to_string(&mut text).ok()?;
+    let (pid, since) = text.trim().split_once(' ')?;
+    Some(Holder { pid: pid.parse().ok()?, since: UnixTime(since.parse().ok()?) })
+}
+
+fn failed(layout: &Layout, source: io::Error) -> LockError {
+    LockError::Io { path: layout.lock(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::IdentityName;
+
+    #[test]
+    fn one_engine_at_a_time() {
+        let root = tempfile::tempdir().unwrap();
+        let layout = Layout::new(Some(root.path()), IdentityName::new("Main").unwrap()).unwrap();
+        assert_eq!(IdentityLock::holder(&layout).unwrap(), None);
+        assert!(matches!(IdentityLock::acquire(&layout, UnixTime(0)), Err(LockError::Io { .. })), "no identity there");
+        layout.create().unwrap();
+        let me = Holder { pid: std::process::id(), since: UnixTime(1_700_000_000) };
+        let lock = IdentityLock::acquire(&layout, me.since).unwrap();
+        match IdentityLock::acquire(&layout, UnixTime(1)) {
+            Err(LockError::Held { holder }) => assert_eq!(holder, Some(me)),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(IdentityLock::holder(&layout).unwrap(), Some(Some(me)));
+        drop(lock);
+        assert_eq!(IdentityLock::holder(&layout).unwrap(), None);
+        drop(IdentityLock::acquire(&layout, UnixTime(2)).unwrap());
     }
 }

@@ -1,6 +1,8 @@
 //! An identity: where its files lie, what its configuration says, where its passwords come from, and its lock.
 
 pub mod config;
+mod config_edit;
+mod files;
 pub mod layout;
 pub mod lock;
 pub mod secrets;

@@ -1,10 +1,18 @@
 //! Where passwords come from. They are in no file of the identity, no log and no argument list.
 
-use std::io;
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
+
+use super::files;
+use crate::local::platform;
 
 /// Where an account's password comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,17 +80,167 @@ pub enum SecretError {
     },
 }
 
+/// How long a command may take: it may ask its person for a passphrase.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// No password is longer.
+const MAX_BYTES: u64 = 64 * 1024;
+
 impl PasswordSource {
-    /// Gets the password. `file` is where a stored one lies ([`super::Layout::secret`]). A command may ask its person for a
-    /// passphrase, so it gets two minutes; nothing is written to its input.
+    /// Gets the password. `file` is where a stored one lies ([`super::Layout::secret`]).
+    ///
+    /// A command's input is empty, its error output goes to ours, and it gets two minutes.
     pub fn read(&self, file: &Path) -> Result<Option<SecretString>, SecretError> {
-        let _ = file;
-        todo!()
+        match self {
+            Self::Command(command) => run(command, LIMIT).map(Some),
+            Self::File => read_file(file).map(Some),
+            Self::None => Ok(None),
+        }
     }
 }
 
 /// Stores a password in a file for its owner alone, in a directory for its owner alone; durable, replacing an earlier one.
 pub fn store_file(file: &Path, password: &SecretString) -> Result<(), SecretError> {
-    let _ = (file, password);
-    todo!()
+    let io = |source| SecretError::Io { action: "write", path: file.to_owned(), source };
+    let mut content = Zeroizing::new(password.expose_secret().as_bytes().to_vec());
+    content.push(b'\n');
+    file.parent().map_or(Ok(()), files::make_dirs).and_then(|()| files::write(file, &content)).map_err(io)
+}
+
+/// Removes a stored password. Returns whether there was one.
+pub fn remove_file(file: &Path) -> Result<bool, SecretError> {
+    match std::fs::remove_file(file) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(SecretError::Io { action: "remove", path: file.to_owned(), source }),
+    }
+}
+
+fn read_file(path: &Path) -> Result<SecretString, SecretError> {
+    let io = |source| SecretError::Io { action: "read", path: path.to_owned(), source };
+    let file = match platform::open_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(SecretError::Missing { path: path.to_owned() });
+        }
+        file => file.map_err(io)?,
+    };
+    let meta = file.metadata().map_err(io)?;
+    if !meta.is_file() {
+        return Err(io(io::Error::other("it is no regular file")));
+    }
+    if meta.permissions().mode() & 0o077 != 0 {
+        return Err(SecretError::Exposed { path: path.to_owned() });
+    }
+    let content = read_all(file).map_err(io)?;
+    first_line(&content, &path.display().to_string())
+}
+
+fn run(command: &str, limit: Duration) -> Result<SecretString, SecretError> {
+    let failed = |status: String| SecretError::CommandFailed { command: command.to_owned(), status };
+    let deadline = Instant::now() + limit;
+    let mut child = Command::new("sh")
+        .args(["-c", command])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| failed(error.to_string()))?;
+    let (send, receive) = mpsc::channel();
+    if let Some(output) = child.stdout.take() {
+        // Ends with the command, or with us.
+        thread::spawn(move || send.send(read_all(output)));
+    }
+    let output = receive.recv_timeout(limit);
+    let Some(status) = wait(&mut child, deadline).map_err(|error| failed(error.to_string()))? else {
+        return Err(SecretError::TimedOut { command: command.to_owned(), limit });
+    };
+    if !status.success() {
+        return Err(failed(status.to_string()));
+    }
+    match output {
+        Ok(Ok(output)) => first_line(&output, &format!("password_command `{command}`")),
+        Ok(Err(error)) => Err(failed(error.to_string())),
+        Err(_) => Err(SecretError::TimedOut { command: command.to_owned(), limit }),
+    }
+}
+
+/// Waits for the end of a command whose output has ended, which takes no time to speak of; `None` when it had to be stopped.
+fn wait(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitStatus>> {
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if Instant::now() >= deadline {
+            child.kill()?;
+            child.wait()?;
+            return Ok(None);
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn read_all(source: impl Read) -> io::Result<Zeroizing<Vec<u8>>> {
+    // Never grows, so that no part of it is left behind in freed memory.
+    let mut content = Zeroizing::new(Vec::with_capacity(MAX_BYTES as usize));
+    source.take(MAX_BYTES).read_to_end(&mut content)?;
+    Ok(content)
+}
+
+fn first_line(content: &[u8], what: &str) -> Result<SecretString, SecretError> {
+    let line = content.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    match std::str::from_utf8(line) {
+        Ok("") => Err(SecretError::Empty { what: what.to_owned() }),
+        Ok(password) => Ok(SecretString::from(password)),
+        Err(_) => Err(SecretError::NotText { what: what.to_owned() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+
+    use super::*;
+
+    fn command(text: &str) -> Result<SecretString, SecretError> {
+        run(text, Duration::from_secs(20))
+    }
+
+    #[test]
+    fn the_first_line_is_the_password() {
+        assert_eq!(command("printf 'geheim ß\\r\\nuser: x\\n'").unwrap().expose_secret(), "geheim ß");
+        assert_eq!(command("printf ' spaced '").unwrap().expose_secret(), " spaced ");
+        assert_eq!(command("cat; echo end").unwrap().expose_secret(), "end", "its input is empty");
+    }
+
+    #[test]
+    fn a_command_that_fails_gives_no_password() {
+        assert!(matches!(command("echo half; exit 3"), Err(SecretError::CommandFailed { .. })));
+        assert!(matches!(command("true"), Err(SecretError::Empty { .. })));
+        assert!(matches!(command("printf '\\377'"), Err(SecretError::NotText { .. })));
+        let hanging = run("exec tail -f /dev/null", Duration::from_millis(50));
+        assert!(matches!(hanging, Err(SecretError::TimedOut { .. })));
+    }
+
+    #[test]
+    fn no_error_tells_the_password() {
+        let error = command("echo hunter2; exit 1").unwrap_err();
+        assert!(!format!("{error} {error:?}").replace("echo hunter2", "").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_stored_password_is_for_its_owner_alone() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("Secrets/Main/a@b");
+        assert!(matches!(PasswordSource::File.read(&file), Err(SecretError::Missing { .. })));
+        for password in ["one", "two"] {
+            store_file(&file, &SecretString::from(password)).unwrap();
+            let read = PasswordSource::File.read(&file).unwrap().unwrap();
+            assert_eq!(read.expose_secret(), password);
+        }
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&file), mode(file.parent().unwrap())), (0o600, 0o700));
+        fs::set_permissions(&file, Permissions::from_mode(0o640)).unwrap();
+        assert!(matches!(PasswordSource::File.read(&file), Err(SecretError::Exposed { .. })));
+        assert!(remove_file(&file).unwrap() && !remove_file(&file).unwrap());
+    }
 }

@@ -1,22 +1,262 @@
 //! The folders themselves: listing, creating, renaming and removing directories.
 
-use super::{DirId, FolderDir, FolderForm, FolderRemoved, LocalError, LocalTree, MailTree, Moved};
-use crate::plan::proof::FolderRemoval;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::platform::{self, Kind};
+use super::scan::{list, open_at};
+use super::{
+    DirId, FolderDir, FolderForm, LocalError, LocalFolder, LocalTree, MailTree, Moved, Problem, ProblemKind, foldername,
+};
+
+/// The file in a folder that holds its name for people (the vdir convention).
+pub(super) const DISPLAY_NAME: &str = "displayname";
+
+/// No name is longer, so a file that is longer is none.
+const MAX_NAME_BYTES: u64 = 4096;
+
+/// What a listing of the tree collects.
+struct Walk<'a> {
+    tree: &'a MailTree,
+    found: LocalTree,
+    /// The listed directories and their times before, to see afterwards whether they held still.
+    times: Vec<(PathBuf, i64)>,
+}
+
+/// What one directory holds.
+#[derive(Default)]
+struct Listing {
+    maildir: bool,
+    children: BTreeMap<String, DirId>,
+}
 
 impl MailTree {
     pub(super) fn list_folders(&self) -> Result<LocalTree, LocalError> {
-        todo!()
+        let now = (self.clock)();
+        let mut walk = self.walk_folders()?;
+        let limit =
+            now.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos()).saturating_sub(2_000_000_000);
+        let settled = walk.times.iter().all(|(_, time)| i128::from(*time) < i128::try_from(limit).unwrap_or(0));
+        walk.found.stable = walk.held_still() && (settled || self.walk_folders()?.found.folders == walk.found.folders);
+        Ok(walk.found)
     }
 
-    pub(super) fn make_folder(&self, _dir: &FolderDir, _form: FolderForm, _name: &str) -> Result<DirId, LocalError> {
-        todo!()
+    fn walk_folders(&self) -> Result<Walk<'_>, LocalError> {
+        let mut walk = Walk { tree: self, found: LocalTree::default(), times: Vec::new() };
+        let root = FolderDir::root();
+        let listing = walk.list(&root).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => LocalError::FolderGone { path: self.account.clone() },
+            _ => LocalError::io("list", &self.account, error),
+        })?;
+        let mut waiting = stack(&root, listing.children);
+        while let Some((dir, id)) = waiting.pop() {
+            waiting.extend(walk.visit(dir, id));
+        }
+        Ok(walk)
     }
 
-    pub(super) fn move_folder(&self, _from: &FolderDir, _to: &FolderDir, _name: &str) -> Result<Moved, LocalError> {
-        todo!()
+    pub(super) fn make_folder(&self, dir: &FolderDir, form: FolderForm, true_name: &str) -> Result<DirId, LocalError> {
+        let path = self.folder_path(dir);
+        let parent = dir.parent().map(|parent| self.folder_path(&parent));
+        make_dir(&path)?;
+        if form == FolderForm::Maildir {
+            make_maildir(&path)?;
+        }
+        self.write_display_name(dir, &path, true_name)?;
+        sync(&path)?;
+        parent.as_deref().map_or(Ok(()), sync)?;
+        match platform::look(&path).map_err(|error| LocalError::io("read", &path, error))? {
+            Some(found) => Ok(found.id),
+            None => Err(LocalError::FolderGone { path }),
+        }
     }
 
-    pub(super) fn take_folder(&self, _dir: &FolderDir, _proof: FolderRemoval) -> Result<FolderRemoved, LocalError> {
-        todo!()
+    pub(super) fn move_folder(&self, from: &FolderDir, to: &FolderDir, true_name: &str) -> Result<Moved, LocalError> {
+        let (old, new) = (self.folder_path(from), self.folder_path(to));
+        if from.is_root() || to.is_root() || (to != from && to.is_within(from)) {
+            return Err(LocalError::BadName {
+                name: to.to_string(),
+                reason: "a folder cannot become a part of itself",
+            });
+        }
+        let id = |path: &Path| Ok::<_, LocalError>(look(path)?.map(|found| found.id));
+        let Some(old_id) = id(&old)? else { return Ok(Moved::Vanished) };
+        let done = match id(&new)? {
+            // The same directory under both names: only the case differs, on a file system that does not tell case apart.
+            Some(new_id) if new_id == old_id => std::fs::rename(&old, &new),
+            Some(_) => return Ok(Moved::Taken),
+            None => platform::rename_new(&old, &new),
+        };
+        match done {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(Moved::Taken),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && id(&old)?.is_none() => return Ok(Moved::Vanished),
+            Err(error) => return Err(LocalError::io("rename", &old, error)),
+        }
+        self.write_display_name(to, &new, true_name)?;
+        for parent in [from.parent(), to.parent()].into_iter().flatten() {
+            sync(&self.folder_path(&parent))?;
+        }
+        Ok(Moved::Done)
     }
+
+    /// Only for a shortened name: any other folder's `displayname` is its owner's business.
+    fn write_display_name(&self, dir: &FolderDir, path: &Path, true_name: &str) -> Result<(), LocalError> {
+        let file = path.join(DISPLAY_NAME);
+        if !foldername::is_shortened_from(dir.name(), true_name)
+            || read_display_name(&file)?.as_deref() == Some(true_name)
+        {
+            return Ok(());
+        }
+        let io = |error| LocalError::io("write", &file, error);
+        let draft = path.join("displayname.pimsync");
+        match std::fs::remove_file(&draft) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(error)),
+            Ok(()) | Err(_) => {}
+        }
+        let mut written = platform::create_new(&draft).map_err(io)?;
+        written.write_all(true_name.as_bytes()).and_then(|()| platform::sync(&written)).map_err(io)?;
+        std::fs::rename(&draft, &file).map_err(io)?;
+        sync(path)
+    }
+}
+
+impl Walk<'_> {
+    /// Takes a directory into the tree. Returns what lies in it.
+    fn visit(&mut self, dir: FolderDir, id: DirId) -> Vec<(FolderDir, DirId)> {
+        let path = self.tree.folder_path(&dir);
+        match self.list(&dir) {
+            Ok(listing) => {
+                let name = display_name(&dir, &path);
+                self.found.folders.push(LocalFolder { dir: dir.clone(), name, id, maildir: listing.maildir });
+                stack(&dir, listing.children)
+            }
+            // What vanished during the listing shows in the parent's time.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => {
+                let kind = if platform::is_too_long(&error) { ProblemKind::TooDeep } else { ProblemKind::Unreadable };
+                self.found.problems.push(Problem { dir: dir.clone(), path, kind });
+                self.found.unreadable.push(dir);
+                Vec::new()
+            }
+        }
+    }
+
+    fn list(&mut self, dir: &FolderDir) -> io::Result<Listing> {
+        let path = self.tree.folder_path(dir);
+        let mtime = platform::look(&path)?.map_or(0, |found| found.stat.mtime_ns);
+        let mut listing = Listing::default();
+        let mut dirs = Vec::new();
+        let mut odd = Vec::new();
+        list(&path, false, &mut |entry| match entry.kind {
+            Kind::Dir => match entry.name {
+                b"cur" | b"new" => listing.maildir = true,
+                b"tmp" => {}
+                name => dirs.push(name.to_owned()),
+            },
+            Kind::Link => odd.push((entry.name.to_owned(), ProblemKind::Symlink)),
+            Kind::Special => odd.push((entry.name.to_owned(), ProblemKind::Special)),
+            Kind::File => {}
+        })?;
+        self.times.push((path.clone(), mtime));
+        for name in dirs {
+            self.child(dir, &path, name, &mut listing);
+        }
+        for (name, kind) in odd {
+            self.oddity(dir, &path, name, kind);
+        }
+        Ok(listing)
+    }
+
+    fn child(&mut self, dir: &FolderDir, path: &Path, name: Vec<u8>, listing: &mut Listing) {
+        let path = path.join(as_os(&name));
+        // What vanished meanwhile has no id, and shows in the parent's time.
+        let id = platform::look(&path).map(|found| found.map(|found| found.id));
+        match (String::from_utf8(name), id) {
+            (Ok(name), Ok(Some(id))) => {
+                listing.children.insert(name, id);
+            }
+            (Err(_), Ok(Some(id))) => {
+                self.found.problems.push(Problem { dir: dir.clone(), path, kind: ProblemKind::NotUtf8 });
+                self.found.unnamed.push(id);
+            }
+            (_, Ok(None)) => {}
+            (Ok(name), Err(error)) => {
+                let kind = if platform::is_too_long(&error) { ProblemKind::TooDeep } else { ProblemKind::Unreadable };
+                self.found.problems.push(Problem { dir: dir.clone(), path, kind });
+                self.found.unreadable.extend(dir.child(&name));
+            }
+            (Err(_), Err(_)) => {
+                self.found.problems.push(Problem { dir: dir.clone(), path, kind: ProblemKind::Unreadable });
+            }
+        }
+    }
+
+    /// A link may stand where a folder was moved away from: nothing is known of that folder then.
+    fn oddity(&mut self, dir: &FolderDir, path: &Path, name: Vec<u8>, kind: ProblemKind) {
+        self.found.problems.push(Problem { dir: dir.clone(), path: path.join(as_os(&name)), kind });
+        if let Ok(name) = String::from_utf8(name)
+            && kind == ProblemKind::Symlink
+        {
+            self.found.unreadable.extend(dir.child(&name));
+        }
+    }
+
+    fn held_still(&self) -> bool {
+        self.times
+            .iter()
+            .all(|(path, time)| matches!(platform::look(path), Ok(Some(found)) if found.stat.mtime_ns == *time))
+    }
+}
+
+/// Children in the order in which a stack gives them back sorted.
+fn stack(dir: &FolderDir, children: BTreeMap<String, DirId>) -> Vec<(FolderDir, DirId)> {
+    children.into_iter().rev().filter_map(|(name, id)| Some((dir.child(&name).ok()?, id))).collect()
+}
+
+fn display_name(dir: &FolderDir, path: &Path) -> String {
+    if foldername::is_shortened(dir.name())
+        && let Ok(Some(name)) = read_display_name(&path.join(DISPLAY_NAME))
+        && foldername::is_shortened_from(dir.name(), &name)
+    {
+        return name;
+    }
+    foldername::decode(dir.name())
+}
+
+fn read_display_name(file: &Path) -> Result<Option<String>, LocalError> {
+    let Some(open) = open_at(file)? else { return Ok(None) };
+    let mut bytes = Vec::new();
+    io::Read::read_to_end(&mut io::Read::take(open, MAX_NAME_BYTES), &mut bytes)
+        .map_err(|error| LocalError::io("read", file, error))?;
+    Ok(String::from_utf8(bytes).ok())
+}
+
+/// Makes a directory's three parts, `cur` last: with it the directory counts as a Maildir with all it needs.
+pub(super) fn make_maildir(path: &Path) -> Result<(), LocalError> {
+    ["tmp", "new", "cur"].iter().try_for_each(|part| make_dir(&path.join(part)))
+}
+
+pub(super) fn make_dir(path: &Path) -> Result<(), LocalError> {
+    match platform::create_dir(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(LocalError::Taken { path: path.to_owned() }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(LocalError::FolderGone { path: path.parent().unwrap_or(path).to_owned() })
+        }
+        Err(error) => Err(LocalError::io("create", path, error)),
+    }
+}
+
+pub(super) fn look(path: &Path) -> Result<Option<platform::Looked>, LocalError> {
+    platform::look(path).map_err(|error| LocalError::io("read", path, error))
+}
+
+pub(super) fn sync(path: &Path) -> Result<(), LocalError> {
+    platform::sync_dir(path).map_err(|error| LocalError::io("write", path, error))
+}
+
+pub(super) fn as_os(name: &[u8]) -> &std::ffi::OsStr {
+    std::os::unix::ffi::OsStrExt::from_bytes(name)
 }

@@ -139,7 +139,7 @@ fn is_atom(byte: u8) -> bool {
 
 /// A category's name as an IMAP keyword: a space becomes `_`, any other byte that no atom holds, and `_` and `+` themselves,
 /// become `+` and two hexadecimal digits.
-pub fn encode(name: &str) -> String {
+pub(super) fn encode(name: &str) -> String {
     let mut raw = String::with_capacity(name.len());
     for byte in name.bytes() {
         match byte {
@@ -153,7 +153,7 @@ pub fn encode(name: &str) -> String {
 }
 
 /// The name that a keyword stands for. What [`encode`] cannot have made is a name as it stands.
-pub fn decode(raw: &str) -> String {
+pub(super) fn decode(raw: &str) -> String {
     if !raw.bytes().all(is_atom) {
         return raw.to_owned();
     }

@@ -20,9 +20,11 @@ mod error;
 pub mod foldername;
 mod folders;
 mod keywords;
+mod keywords_file;
 mod leftovers;
 mod message_name;
-mod platform;
+pub(crate) mod platform;
+mod remove_folder;
 mod scan;
 mod staged;
 mod stamp;
@@ -75,26 +77,31 @@ pub struct LocalTree {
     pub problems: Vec<Problem>,
     /// Directories, not in `folders`, about which (and about all below) nothing is known: their absence proves nothing.
     pub unreadable: Vec<FolderDir>,
-    /// Directories that have no usable name. A folder of which only the id is known to live on in here is not gone.
+    /// Directories that have no usable name. A folder with such an id was renamed; it is not gone.
     pub unnamed: Vec<DirId>,
+    /// Nothing was added, removed or renamed while the tree was read. If it was, a folder that was on its way from one place to
+    /// another may be in neither: no absence is proven.
+    pub stable: bool,
 }
 
 /// How a listing of a folder ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScanEnd {
-    /// Both `cur` and `new` are there and were read to their ends, without anything in them that could be a message in disguise.
+    /// Both `cur` and `new` are there and were read to their ends.
     pub complete: bool,
     /// Nothing was added, removed or renamed while it was read.
     pub stable: bool,
     /// To be stored, and compared with [`LocalRead::stamp`] next time. `None` where a later change could go unseen: the folder
     /// changed during the listing or within the [two seconds](DirStamp::is_settled) before it.
     pub stamp: Option<DirStamp>,
+    /// Names under which something else than a file lies: their messages cannot be read, but are not gone.
+    pub held: Vec<MessageName>,
     /// What was met that is no message.
     pub problems: Vec<Problem>,
 }
 
 impl ScanEnd {
-    /// Whether what was not listed is not there.
+    /// Whether what was not listed (and is not `held`) is not there.
     pub fn proves_absence(&self) -> bool {
         self.complete && self.stable
     }

@@ -19,7 +19,7 @@ const FSYNC_AT_MOST: usize = 16;
 
 /// What something in the tree is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     File,
     Dir,
     Link,
@@ -28,15 +28,15 @@ pub(super) enum Kind {
 
 /// What `lstat` tells, as far as it matters.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Looked {
-    pub(super) kind: Kind,
-    pub(super) stat: FileStat,
-    pub(super) id: DirId,
-    pub(super) ctime_ns: i64,
+pub(crate) struct Looked {
+    pub(crate) kind: Kind,
+    pub(crate) stat: FileStat,
+    pub(crate) id: DirId,
+    pub(crate) ctime_ns: i64,
 }
 
 /// Looks at a path without following a link; `None` when nothing is there.
-pub(super) fn look(path: &Path) -> io::Result<Option<Looked>> {
+pub(crate) fn look(path: &Path) -> io::Result<Option<Looked>> {
     match fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => Ok(Some(looked(&stat))),
         Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
@@ -45,7 +45,7 @@ pub(super) fn look(path: &Path) -> io::Result<Option<Looked>> {
 }
 
 /// Looks at an open file.
-pub(super) fn stat_file(file: &File) -> io::Result<Looked> {
+pub(crate) fn stat_file(file: &File) -> io::Result<Looked> {
     Ok(looked(&fs::fstat(file)?))
 }
 
@@ -66,7 +66,7 @@ fn nanos(seconds: i128, nanos: impl TryInto<i64>) -> i64 {
     i64::try_from(total).unwrap_or(if total < 0 { i64::MIN } else { i64::MAX })
 }
 
-pub(super) fn kind(file_type: FileType) -> Kind {
+pub(crate) fn kind(file_type: FileType) -> Kind {
     match file_type {
         FileType::RegularFile => Kind::File,
         FileType::Directory => Kind::Dir,
@@ -76,28 +76,28 @@ pub(super) fn kind(file_type: FileType) -> Kind {
 }
 
 /// Opens a directory for listing or syncing; a link in its place is an error.
-pub(super) fn open_dir(path: &Path) -> io::Result<OwnedFd> {
+pub(crate) fn open_dir(path: &Path) -> io::Result<OwnedFd> {
     Ok(fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?)
 }
 
 /// Opens a file for reading. Neither follows a link nor waits for a pipe's writer; what it is must be looked at afterwards.
-pub(super) fn open_file(path: &Path) -> io::Result<File> {
+pub(crate) fn open_file(path: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     Ok(File::from(fs::open(path, flags, Mode::empty())?))
 }
 
 /// Whether the error of [`open_file`] means that a link or a socket is there.
-pub(super) fn is_not_openable(error: &io::Error) -> bool {
+pub(crate) fn is_not_openable(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::LOOP | Errno::NXIO | Errno::OPNOTSUPP | Errno::MLINK))
 }
 
 /// Whether the error means that the path is longer than the system can use.
-pub(super) fn is_too_long(error: &io::Error) -> bool {
+pub(crate) fn is_too_long(error: &io::Error) -> bool {
     Errno::from_io_error(error) == Some(Errno::NAMETOOLONG)
 }
 
 /// Creates a file for its owner alone, whatever the umask; it must not exist.
-pub(super) fn create_new(path: &Path) -> io::Result<File> {
+pub(crate) fn create_new(path: &Path) -> io::Result<File> {
     let mode = Mode::RUSR | Mode::WUSR;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = fs::open(path, flags, mode)?;
@@ -106,13 +106,13 @@ pub(super) fn create_new(path: &Path) -> io::Result<File> {
 }
 
 /// Empties the file and goes back to its start.
-pub(super) fn truncate(file: &mut File) -> io::Result<()> {
+pub(crate) fn truncate(file: &mut File) -> io::Result<()> {
     file.set_len(0)?;
     io::Seek::rewind(file)
 }
 
 /// Creates a directory for its owner alone, whatever the umask. Returns whether it was made; one that is there is left as it is.
-pub(super) fn create_dir(path: &Path) -> io::Result<bool> {
+pub(crate) fn create_dir(path: &Path) -> io::Result<bool> {
     match fs::mkdir(path, Mode::RWXU) {
         Ok(()) => fs::chmod(path, Mode::RWXU).map(|()| true).map_err(io::Error::from),
         Err(Errno::EXIST) => match look(path)? {
@@ -124,7 +124,7 @@ pub(super) fn create_dir(path: &Path) -> io::Result<bool> {
 }
 
 /// Renames without ever overwriting: the error is `AlreadyExists` then.
-pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     match fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => rename_new_by_link(from, to),
         done => done.map_err(io::Error::from),
@@ -159,7 +159,7 @@ fn rename_new_by_link(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Lets two files change places at once. `Ok(false)` where the file system cannot.
-pub(super) fn exchange(one: &Path, other: &Path) -> io::Result<bool> {
+pub(crate) fn exchange(one: &Path, other: &Path) -> io::Result<bool> {
     match fs::renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE) {
         Ok(()) => Ok(true),
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Ok(false),
@@ -168,7 +168,7 @@ pub(super) fn exchange(one: &Path, other: &Path) -> io::Result<bool> {
 }
 
 /// Makes one file's data, or one directory's entries, durable.
-pub(super) fn sync(file: &impl std::os::fd::AsFd) -> io::Result<()> {
+pub(crate) fn sync(file: &impl std::os::fd::AsFd) -> io::Result<()> {
     #[cfg(target_vendor = "apple")]
     {
         // fsync only reaches the drive's cache there.
@@ -185,7 +185,7 @@ pub(super) fn sync(file: &impl std::os::fd::AsFd) -> io::Result<()> {
 }
 
 /// Makes a directory's entries durable; one that is gone needs nothing.
-pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
     match open_dir(path) {
         Ok(dir) => sync(&dir),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -194,7 +194,7 @@ pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
 }
 
 /// Makes the data of many files of one file system durable, or the entries of many directories. `paths` that are gone need nothing.
-pub(super) fn sync_all(paths: &[&Path], within: &Path) -> io::Result<()> {
+pub(crate) fn sync_all(paths: &[&Path], within: &Path) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     if paths.len() > FSYNC_AT_MOST {
         return Ok(fs::syncfs(open_dir(within)?)?);

@@ -12,6 +12,6 @@ pub mod proof;
 
 pub use guard::{Brake, FolderSize};
 pub use item::{
-    Base, Case, ConflictPolicy, Content, Evidence, Held, HeldReason, LocalState, Op, Plan, RemoteState, Seen, Side,
-    plan,
+    Base, Case, ConflictPolicy, Content, Evidence, Held, HeldReason, LocalState, Op, Plan, PushContent, RemoteState,
+    Seen, Side, plan,
 };

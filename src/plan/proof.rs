@@ -9,6 +9,12 @@ pub struct MessageRemoval(());
 pub struct FolderRemoval(());
 
 impl MessageRemoval {
+    /// For tests of what takes a proof.
+    #[cfg(test)]
+    pub(crate) fn for_tests() -> Self {
+        Self(())
+    }
+
     /// For the plan's rules only.
     pub(super) fn proven() -> Self {
         Self(())
@@ -16,6 +22,12 @@ impl MessageRemoval {
 }
 
 impl FolderRemoval {
+    /// For tests of what takes a proof.
+    #[cfg(test)]
+    pub(crate) fn for_tests() -> Self {
+        Self(())
+    }
+
     /// For the plan's rules only.
     pub(super) fn proven() -> Self {
         Self(())

@@ -3,6 +3,7 @@
 //! Whoever holds only a [`RemoteRead`] cannot change the mailbox. The back end is `ews`; a second one must pass the same
 //! contract suite (`tests/remote_contract.rs`).
 
+pub mod auth;
 pub mod error;
 pub mod ews;
 

@@ -309,6 +309,16 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// A new version of the message was uploaded as an item of its own. What the server still has of the old one is to be deleted: the row
+    /// stays, without a file, until that is done.
+    pub fn supersede(&self, item: &ItemRow) -> Result<(), StateError> {
+        if item.standing == Standing::Gone {
+            return self.forget_item(item.key);
+        }
+        let file = FileKey::new(format!(".superseded.{}", item.key.0).into_bytes());
+        self.set_item(&ItemRow { file, ..item.clone() })
+    }
+
     /// Forgets an item.
     pub fn forget_item(&self, key: ItemKey) -> Result<(), StateError> {
         self.prepare_cached("DELETE FROM item WHERE key = ?1")?.execute([key.0])?;

@@ -6,7 +6,7 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::{AccountKey, Reader, StateError, Writer};
-use crate::pim::{Digest, FileKey, FolderKey, Tag, UnixTime};
+use crate::pim::{Digest, FileKey, FolderKey, ItemKey, Tag, UnixTime};
 
 /// An upload that was begun and whose answer was not noted yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct UploadIntent {
     pub digest: Digest,
     /// When it was begun.
     pub since: UnixTime,
+    /// The item that it is a new version of.
+    pub instead_of: Option<ItemKey>,
 }
 
 /// How a run ended.
@@ -64,7 +66,7 @@ impl Reader<'_> {
     /// The uploads of an account that were begun and not finished.
     pub fn upload_intents(&self, account: AccountKey) -> Result<Vec<UploadIntent>, StateError> {
         let mut statement = self.0.prepare_cached(
-            "SELECT tag, folder, file, len, digest, since FROM upload JOIN folder ON folder.key = upload.folder WHERE folder.account = ?1",
+            "SELECT tag, folder, file, len, digest, since, instead_of FROM upload JOIN folder ON folder.key = upload.folder WHERE folder.account = ?1",
         )?;
         let rows = statement.query_map([account.0], |row| {
             Ok(UploadIntent {
@@ -74,6 +76,7 @@ impl Reader<'_> {
                 len: row.get::<_, i64>(3)?.unsigned_abs(),
                 digest: Digest(row.get(4)?),
                 since: UnixTime(row.get(5)?),
+                instead_of: row.get::<_, Option<i64>>(6)?.map(ItemKey),
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -100,7 +103,7 @@ impl Writer<'_> {
     /// Notes that an upload begins.
     pub fn add_upload(&self, intent: &UploadIntent) -> Result<(), StateError> {
         self.prepare_cached(
-            "INSERT OR REPLACE INTO upload (tag, folder, file, len, digest, since) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT OR REPLACE INTO upload (tag, folder, file, len, digest, since, instead_of) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
         .execute(params![
             intent.tag.as_str(),
@@ -108,7 +111,7 @@ impl Writer<'_> {
             intent.file.as_bytes(),
             intent.len.cast_signed(),
             intent.digest.0,
-            intent.since.0
+            intent.since.0, intent.instead_of.map(|key| key.0)
         ])?;
         Ok(())
     }

@@ -74,7 +74,8 @@ CREATE TABLE upload (
     file BLOB NOT NULL,
     len INTEGER NOT NULL,
     digest BLOB NOT NULL,
-    since INTEGER NOT NULL
+    since INTEGER NOT NULL,
+    instead_of INTEGER        -- the item that it is a new version of
 ) STRICT;
 
 CREATE TABLE trouble (

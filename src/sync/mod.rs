@@ -16,6 +16,7 @@
 //! # Order of writing
 //! Intents, then effects, then rows and sync state. Each boundary is a [`Step`] at which tests cut a run off.
 
+mod bodies;
 pub mod env;
 mod finish;
 mod pages;
@@ -34,7 +35,7 @@ use futures_util::stream::{self, StreamExt};
 pub use env::{Clock, CutOff, Env, Fault, NoFault, Step, SystemClock};
 pub use report::{Action, Notice, NoticeKind, Observer, Planned, Progress, Report, Tally, Unobserved};
 
-use crate::local::{LocalError, LocalWrite};
+use crate::local::{LocalError, LocalErrorClass, LocalWrite};
 use crate::pim::{FolderKey, UnixTime};
 use crate::plan::{Brake, ConflictPolicy, Side};
 use crate::remote::{RemoteError, RemoteWrite};
@@ -178,6 +179,11 @@ struct Run<'e, R, L> {
     held: Mutex<Vec<HeldNote>>,
 }
 
+/// Whether the disk as a whole has failed, rather than one file or folder.
+fn stops_run(error: &LocalError) -> bool {
+    matches!(error.class(), LocalErrorClass::NoRoom | LocalErrorClass::Other)
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -283,8 +289,10 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
             SyncError::Remote(RemoteError::AccessDenied) => {
                 "the server denies access to this folder; ask its owner for the right to read it".to_owned()
             }
-            SyncError::Remote(error @ (RemoteError::Protocol { .. } | RemoteError::Rejected { .. })) => error.to_string(),
-            SyncError::Local(error) if !error.class().stops_run() => error.to_string(),
+            SyncError::Remote(error @ (RemoteError::Protocol { .. } | RemoteError::Rejected { .. })) => {
+                error.to_string()
+            }
+            SyncError::Local(error) if !stops_run(error) => error.to_string(),
             _ => return Err(error),
         };
         lock(view).remote_unknown.insert(place.key());

@@ -155,7 +155,9 @@ fn may_have_changed<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
         Err(error) if stops_run(&error) => return Err(error.into()),
         Err(_) => None,
     };
-    Ok(now != DirStamp::from_text(stored) || now.is_none() || run.state().read(|state| state.has_drafts(place.key()))?)
+    Ok(now != DirStamp::from_text(stored)
+        || now.is_none()
+        || run.state().read(|state| state.has_drafts(place.key()))?)
 }
 
 /// Scans one directory; done again while a mail reader renames files under it, since a listing can miss those.
@@ -248,16 +250,8 @@ impl Scan {
             edited: false,
         };
         let loose = loose.into_iter().map(file).collect();
-        let mut scan = Self {
-            dir,
-            keywords,
-            changed: vec![],
-            vanished: unmet.into_iter().collect(),
-            loose,
-            twins,
-            odd,
-            end,
-        };
+        let mut scan =
+            Self { dir, keywords, changed: vec![], vanished: unmet.into_iter().collect(), loose, twins, odd, end };
         scan.vanished.sort();
         for (key, name) in check {
             scan.check(run, place, key, name)?;
@@ -313,7 +307,12 @@ impl Scan {
     ) {
         let folder = place.key();
         for problem in &self.end.problems {
-            run.notice(place.path(), NoticeKind::Skipped, Some(problem.path.display().to_string()), problem.to_string());
+            run.notice(
+                place.path(),
+                NoticeKind::Skipped,
+                Some(problem.path.display().to_string()),
+                problem.kind.advice().to_owned(),
+            );
         }
         for twin in self.twins {
             let text = "two files share the part of their names before the colon; give one of them another name";
@@ -383,7 +382,7 @@ fn find_moves<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
     for (key, mut file) in local_moves(&vanished, &appeared) {
         view.claim(&file);
         view.away.remove(&key);
-        if let (Some(row), Some(scanned)) = (rows.get(&key), view.scanned.get(&row.folder)) {
+        if let Some((row, scanned)) = rows.get(&key).and_then(|row| Some((row, view.scanned.get(&row.folder)?))) {
             // What the folder that it came from had no letter for was not taken away by the move.
             let (_, unspeakable) = scanned.keywords.letters_for(&row.server.categories);
             file.marks.categories.extend(unspeakable);

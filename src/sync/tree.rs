@@ -171,11 +171,9 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
             .collect();
         let rows: BTreeMap<_, _> = rows.into_iter().map(|row| (row.key, row)).collect();
         let base_dirs: HashSet<&str> = rows.values().filter_map(|row| row.dir.as_deref()).collect();
-        local
-            .folders
-            .retain(|folder| useful.contains(&folder.dir) || base_dirs.contains(folder.dir.as_str()));
+        local.folders.retain(|folder| useful.contains(&folder.dir) || base_dirs.contains(folder.dir.as_str()));
         for problem in &local.problems {
-            run.notice(problem.dir.as_str(), NoticeKind::Skipped, None, problem.to_string());
+            run.notice(problem.dir.as_str(), NoticeKind::Skipped, None, problem.kind.advice().to_owned());
         }
         let known = match_directories(run, &rows, &local)?;
         let mirrored = remote.mirrored(&remote.visible());
@@ -388,13 +386,8 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         match self.run.remote().create_folder(parent_id, &name, FolderKind::Mail).await? {
             Ok(id) => {
                 self.run.step(Step::FolderPlacedRemotely)?;
-                let folder = ServerFolder {
-                    id,
-                    change_key: None,
-                    parent: parent_id.clone(),
-                    name,
-                    kind: FolderKind::Mail,
-                };
+                let folder =
+                    ServerFolder { id, change_key: None, parent: parent_id.clone(), name, kind: FolderKind::Mail };
                 let mut row = self.new_row(&folder, parent_row.as_ref());
                 self.remote.folders.insert(folder.id.clone(), folder);
                 row.dir_id = self.create_directory(&dir, &row).await?;
@@ -615,7 +608,9 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
             (Some(Ok(dir)), None) if self.local.unreadable.iter().any(|unread| dir.is_within(unread)) => {
                 Directory::Unknown
             }
-            (Some(Ok(_)), None) if row.dir_id.is_some_and(|(dev, ino)| self.local.unnamed.contains(&DirId { dev, ino })) => {
+            (Some(Ok(_)), None)
+                if row.dir_id.is_some_and(|(dev, ino)| self.local.unnamed.contains(&DirId { dev, ino })) =>
+            {
                 Directory::Unknown
             }
             (Some(Ok(_)), None) => Directory::Away,

@@ -1,1 +1,113 @@
 //! Exchange Web Services.
+//!
+//! Arrows go down only:
+//! ```text
+//! read  bodies  write            what the engine asks for (RemoteRead, RemoteWrite)
+//!   └──────┼──────┘
+//! ask (reads)   settle (writes)  until it is answered: retries, fates of lost writes
+//!   request  shape               requests as text; properties as items
+//!   transport  payload  throttle one request, one answer; the gate that all pass
+//!   answer  codes                envelopes; what response codes mean
+//!   xml                          filter, parser, base64
+//! ```
+//! A read is asked again until it is answered. A write is never sent again before it is known that it was not done.
+
+mod answer;
+mod ask;
+mod bodies;
+mod codes;
+mod codes_table;
+mod pause;
+mod payload;
+mod read;
+mod rebuild;
+mod request;
+mod settle;
+mod shape;
+mod throttle;
+mod trace;
+mod transport;
+mod write;
+mod xml;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use pause::{Pause, WallClock};
+
+use crate::remote::RemoteError;
+use crate::remote::auth::SignIn;
+use transport::Transport;
+
+/// How a server is reached.
+pub struct Settings {
+    /// The endpoint, such as `https://mail.example.org/EWS/Exchange.asmx`. Plain HTTP is for loopback only.
+    pub url: String,
+    /// How to sign in.
+    pub sign_in: Box<dyn SignIn>,
+    /// Certificates (PEM) that are trusted besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// A folder that takes a copy of each request and response (`--trace-soap`).
+    pub trace: Option<PathBuf>,
+    /// What the program calls itself. Administrators filter by it, so it should stay the same.
+    pub user_agent: String,
+    /// How long silence is borne.
+    pub limits: TimeLimits,
+    /// How long one spell of throttling may hold this run up before it fails with [`RemoteError::Throttled`].
+    pub max_throttle_wait: Duration,
+    /// Time and chance.
+    pub pause: Arc<dyn Pause>,
+}
+
+impl Settings {
+    /// Settings for a server and a sign-in, the rest as it is best for most.
+    pub fn new(url: impl Into<String>, sign_in: Box<dyn SignIn>) -> Self {
+        Self {
+            url: url.into(),
+            sign_in,
+            ca_file: None,
+            trace: None,
+            user_agent: concat!("pimsync/", env!("CARGO_PKG_VERSION")).to_owned(),
+            limits: TimeLimits::default(),
+            max_throttle_wait: Duration::from_secs(15 * 60),
+            pause: Arc::new(WallClock::default()),
+        }
+    }
+}
+
+/// How long silence is borne.
+#[derive(Clone, Copy, Debug)]
+pub struct TimeLimits {
+    /// For a connection to be made.
+    pub connect: Duration,
+    /// For a sign of life while an answer is awaited or comes in. There is no limit on the whole: large messages take their time.
+    pub idle: Duration,
+}
+
+impl Default for TimeLimits {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(30), idle: Duration::from_secs(180) }
+    }
+}
+
+/// A mailbox on a server that speaks EWS.
+pub struct EwsClient {
+    transport: Transport,
+}
+
+impl EwsClient {
+    /// Prepares the way to a mailbox. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`RemoteError::Refused`] when the address or the certificate file cannot be used, [`RemoteError::Io`] when it cannot be read.
+    pub fn new(settings: Settings) -> Result<Self, RemoteError> {
+        Ok(Self { transport: Transport::new(settings)? })
+    }
+}
+
+impl std::fmt::Debug for EwsClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EwsClient").finish_non_exhaustive()
+    }
+}

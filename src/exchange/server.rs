@@ -1,0 +1,155 @@
+//! Starts and stops the server: its thread, its runtime, its mailboxes.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::faults::Faults;
+use super::store::{self, Store};
+use super::{Error, Mailbox, Options, Personality, http, sample};
+
+/// What one request was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestLog {
+    /// The operation, such as `GetItem`; empty when the request held none.
+    pub operation: String,
+    /// The length of the request's body.
+    pub bytes_in: u64,
+    /// The length of the answer's body before compression; 0 when none was sent.
+    pub bytes_out: u64,
+    /// The HTTP status; 0 when the connection was broken instead.
+    pub status: u16,
+}
+
+/// What the connections of a server share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) store: Arc<Store>,
+    /// Passwords by address in lower case.
+    pub(super) passwords: HashMap<String, String>,
+    pub(super) like: Personality,
+    pub(super) latency: Duration,
+    pub(super) faults: Faults,
+    pub(super) record: Option<PathBuf>,
+    recorded: AtomicU64,
+    requests: Mutex<Vec<RequestLog>>,
+}
+
+impl Shared {
+    /// Notes a request that was answered, or not.
+    pub(super) fn log(&self, entry: RequestLog) {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+    }
+
+    /// The number of the next recorded request.
+    pub(super) fn next_record(&self) -> u64 {
+        self.recorded.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+/// A running server. It stops when this is dropped.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Opens the store, makes the mailboxes and begins to listen.
+    pub fn start(options: Options) -> Result<Server, Error> {
+        let store = Arc::new(Store::open(options.store.as_deref())?);
+        prepare(&store, &options)?;
+        if let Some(folder) = &options.record {
+            std::fs::create_dir_all(folder)?;
+        }
+        let passwords = options.users.iter().map(|user| (user.address.to_lowercase(), user.password.clone())).collect();
+        let shared = Arc::new(Shared {
+            store,
+            passwords,
+            like: options.like,
+            latency: options.latency,
+            faults: Faults::new(options.faults),
+            record: options.record,
+            recorded: AtomicU64::new(0),
+            requests: Mutex::default(),
+        });
+        let listener = std::net::TcpListener::bind(options.listen)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("exchange")
+            .enable_all()
+            .build()?;
+        let (stop, stopped) = oneshot::channel();
+        let served = Arc::clone(&shared);
+        let thread = std::thread::Builder::new().name("exchange".to_owned()).spawn(move || {
+            runtime.block_on(http::serve(listener, served, stopped));
+            runtime.shutdown_timeout(Duration::from_secs(5));
+        })?;
+        Ok(Server { address, shared, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Where EWS clients find it.
+    pub fn url(&self) -> String {
+        format!("http://{}/EWS/Exchange.asmx", self.address)
+    }
+
+    /// A mailbox, to look into it and to change it as if by another client.
+    pub fn mailbox(&self, address: &str) -> Result<Mailbox, Error> {
+        let row = store::mailbox(&self.shared.store.read(), address)?;
+        let row = row.ok_or_else(|| Error::NoMailbox(address.to_owned()))?;
+        Ok(Mailbox::new(Arc::clone(&self.shared.store), row))
+    }
+
+    /// The rules by which it misbehaves.
+    pub fn faults(&self) -> &Faults {
+        &self.shared.faults
+    }
+
+    /// The requests it got, in the order in which they were done with.
+    pub fn requests(&self) -> Vec<RequestLog> {
+        self.shared.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Forgets the requests it got.
+    pub fn clear_requests(&self) {
+        self.shared.requests.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            // The thread may have ended on its own.
+            let _ = stop.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            // A panic in it was reported where it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Makes the mailboxes that are missing, with their samples.
+fn prepare(store: &Store, options: &Options) -> Result<(), Error> {
+    for user in &options.users {
+        store.write(|db| {
+            if store::mailbox(db, &user.address)?.is_some() {
+                return Ok(());
+            }
+            let mailbox = store::create_mailbox(db, &user.address)?;
+            sample::seed(db, &mailbox, if store.is_new { options.sample_messages } else { 0 })?;
+            Ok::<(), Error>(())
+        })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,324 @@
+//! Fetching bodies: in batches by size, straight into the sink; what the server cannot render is singled out and rebuilt.
+
+use std::collections::VecDeque;
+use std::io;
+
+use super::EwsClient;
+use super::answer::{Receiver, Response, Verdict};
+use super::ask::{TRIES, own_error};
+use super::codes::CodeClass;
+use super::payload::Payload;
+use super::rebuild::rebuild;
+use super::request::{self, Rendering};
+use super::shape;
+use super::transport::{Failure, account_error};
+use crate::pim::ItemId;
+use crate::remote::{BodySink, Fetched, ItemErrorClass, PerItem, RemoteError};
+
+const OPERATION: &str = "GetItem";
+
+/// How many bytes of messages go into one request or answer (EWS.md section 4). A larger message goes alone.
+pub(super) const BYTES_PER_CALL: u64 = 8 << 20;
+/// How many messages with bodies go into one request or answer at most.
+pub(super) const BODIES_PER_CALL: usize = 100;
+
+/// Cuts slots into batches whose sizes together stay within [`BYTES_PER_CALL`].
+pub(super) fn cut(slots: impl IntoIterator<Item = (usize, u64)>) -> Vec<Vec<usize>> {
+    let mut batches: Vec<Vec<usize>> = Vec::new();
+    let mut bytes = 0;
+    for (slot, size) in slots {
+        match batches.last_mut() {
+            Some(batch) if bytes + size <= BYTES_PER_CALL && batch.len() < BODIES_PER_CALL => batch.push(slot),
+            _ => {
+                batches.push(vec![slot]);
+                bytes = 0;
+            }
+        }
+        bytes += size;
+    }
+    batches
+}
+
+/// How fetching one body went.
+enum Outcome {
+    Rendered,
+    /// There was no MIME, or it was broken.
+    Unsound,
+    /// The answer is about another item.
+    MixedUp,
+    Refused(Verdict),
+}
+
+/// Passes MIME on to the sink, into the slot that the response stands for.
+struct Incoming<'a> {
+    sink: &'a mut dyn BodySink,
+    items: &'a [(ItemId, u64)],
+    batch: &'a [usize],
+    outcomes: Vec<(usize, Outcome)>,
+    bytes: u64,
+    sound: bool,
+    listening: bool,
+}
+
+impl Receiver for Incoming<'_> {
+    fn begin(&mut self, response: usize) -> io::Result<()> {
+        let slot = self.batch.get(response).filter(|_| response == self.outcomes.len());
+        self.listening = slot.is_some();
+        (self.bytes, self.sound) = (0, false);
+        slot.map_or(Ok(()), |slot| self.sink.begin(*slot))
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.bytes += bytes.len() as u64;
+        if self.listening && !bytes.is_empty() { self.sink.write(bytes) } else { Ok(()) }
+    }
+
+    fn end(&mut self, sound: bool) {
+        self.sound = sound && self.listening && self.bytes > 0;
+    }
+
+    fn response(&mut self, response: Response) {
+        let Some(slot) = self.batch.get(self.outcomes.len()) else { return };
+        let id = response.first().and_then(shape::item_id).map(|(id, _)| id);
+        let asked = self.items.get(*slot).map(|(id, _)| id);
+        let outcome = match response.verdict.class() {
+            CodeClass::Success if id.as_ref() != asked => Outcome::MixedUp,
+            CodeClass::Success if self.sound => Outcome::Rendered,
+            CodeClass::Success => Outcome::Unsound,
+            _ => Outcome::Refused(response.verdict),
+        };
+        self.sound = false;
+        self.outcomes.push((*slot, outcome));
+    }
+}
+
+/// The work that is left, and what is done.
+struct Fetching<'a> {
+    items: &'a [(ItemId, u64)],
+    results: Vec<Option<PerItem<Fetched>>>,
+    queue: VecDeque<Vec<usize>>,
+    /// How often an item was the trouble.
+    strikes: Vec<u32>,
+    /// Items to be rebuilt.
+    broken: Vec<usize>,
+    /// Requests in a row that brought nothing.
+    fruitless: u32,
+}
+
+impl EwsClient {
+    pub(super) async fn fetch_bodies(
+        &self,
+        items: &[(ItemId, u64)],
+        sink: &mut dyn BodySink,
+    ) -> Result<Vec<PerItem<Fetched>>, RemoteError> {
+        let sizes = items.iter().map(|(_, size)| *size).enumerate();
+        let mut work = Fetching {
+            items,
+            results: items.iter().map(|_| None).collect(),
+            queue: cut(sizes).into(),
+            strikes: vec![0; items.len()],
+            broken: Vec::new(),
+            fruitless: 0,
+        };
+        let ended = self.work_off(&mut work, sink).await;
+        match ended {
+            Err(error @ RemoteError::Io(_)) => Err(error),
+            Err(error) if work.results.iter().all(Option::is_none) => Err(error),
+            Err(error) => Ok(work.finish(&error.to_string())),
+            Ok(()) => Ok(work.finish("not answered")),
+        }
+    }
+
+    async fn work_off(&self, work: &mut Fetching<'_>, sink: &mut dyn BodySink) -> Result<(), RemoteError> {
+        while let Some(batch) = work.queue.pop_front() {
+            self.fetch_batch(work, &batch, sink).await?;
+        }
+        for slot in std::mem::take(&mut work.broken) {
+            let Some((id, _)) = work.items.get(slot) else { continue };
+            let result = self.rebuild_one(id, slot, sink).await?;
+            work.settle(slot, result);
+        }
+        Ok(())
+    }
+
+    async fn fetch_batch(
+        &self,
+        work: &mut Fetching<'_>,
+        batch: &[usize],
+        sink: &mut dyn BodySink,
+    ) -> Result<(), RemoteError> {
+        let ids = batch.iter().filter_map(|slot| work.items.get(*slot)).map(|(id, _)| id);
+        let payload = Payload::text(request::render_items(self.transport.version(), ids, Rendering::Mime));
+        let mut incoming =
+            Incoming { sink, items: work.items, batch, outcomes: Vec::new(), bytes: 0, sound: false, listening: false };
+        let failure = self.transport.post(OPERATION, &payload, &mut incoming).await.err();
+        let outcomes = incoming.outcomes;
+        let missing: Vec<usize> = batch.iter().copied().skip(outcomes.len()).collect();
+        let fruitless = !outcomes.iter().any(|(_, outcome)| matches!(outcome, Outcome::Rendered));
+        work.fruitless = if fruitless { work.fruitless + 1 } else { 0 };
+        for (slot, outcome) in outcomes {
+            work.take(slot, outcome)?;
+        }
+        match failure {
+            None if missing.is_empty() => Ok(()),
+            None | Some(Failure::Again) => work.again(missing).map_err(|_| self.final_error(OPERATION, Failure::Again)),
+            Some(failure @ (Failure::Lost { .. } | Failure::Fault(_) | Failure::TooLarge(_))) => {
+                let resting = matches!(failure, Failure::Lost { .. });
+                work.split(missing, failure).map_err(|failure| self.final_error(OPERATION, failure))?;
+                if resting {
+                    self.transport.throttle.rest(work.fruitless).await;
+                }
+                Ok(())
+            }
+            Some(failure) => Err(self.final_error(OPERATION, failure)),
+        }
+    }
+
+    /// Puts a message together from its properties, without its body if need be.
+    async fn rebuild_one(
+        &self,
+        id: &ItemId,
+        slot: usize,
+        sink: &mut dyn BodySink,
+    ) -> Result<PerItem<Fetched>, RemoteError> {
+        let mut error = own_error(ItemErrorClass::Unrenderable, "ErrorItemCorrupt", "the server cannot render it");
+        for rendering in [Rendering::Properties, Rendering::Headers] {
+            let responses = self
+                .ask_each(OPERATION, &[id], 1, |version, ids| {
+                    request::render_items(version, ids.iter().map(|id| **id), rendering)
+                })
+                .await?;
+            let response = responses.into_iter().next().unwrap_or_else(Response::missing);
+            match response.checked().map(Response::first) {
+                Ok(Some(item)) if shape::item_id(item).is_some_and(|(answered, _)| answered == *id) => {
+                    sink.begin(slot)?;
+                    sink.write(rebuild(item).as_bytes())?;
+                    return Ok(Ok(Fetched::Rebuilt));
+                }
+                Err(refused) if refused.class == ItemErrorClass::Gone => return Ok(Err(refused)),
+                Err(refused) => error = refused,
+                Ok(_) => {}
+            }
+        }
+        Ok(Err(own_error(ItemErrorClass::Unrenderable, &error.code, error.message)))
+    }
+}
+
+impl Fetching<'_> {
+    fn settle(&mut self, slot: usize, result: PerItem<Fetched>) {
+        if let Some(place) = self.results.get_mut(slot) {
+            *place = Some(result);
+        }
+    }
+
+    /// Counts a failure of one item.
+    fn strike(&mut self, slot: usize) -> u32 {
+        self.strikes.get_mut(slot).map_or(u32::MAX, |strikes| {
+            *strikes += 1;
+            *strikes
+        })
+    }
+
+    fn take(&mut self, slot: usize, outcome: Outcome) -> Result<(), RemoteError> {
+        match outcome {
+            Outcome::Rendered => self.settle(slot, Ok(Fetched::Rendered)),
+            Outcome::Unsound => self.single_out(slot),
+            Outcome::MixedUp if self.strike(slot) < TRIES => self.queue.push_back(vec![slot]),
+            Outcome::MixedUp => self.settle(slot, Err(super::read::mixed_up(OPERATION))),
+            Outcome::Refused(verdict) => match verdict.class() {
+                CodeClass::Account => return Err(account_error(&verdict)),
+                CodeClass::Suspect | CodeClass::Unrenderable => self.single_out(slot),
+                CodeClass::Transient | CodeClass::Batch if self.strike(slot) < 4 * TRIES => {
+                    self.queue.push_back(vec![slot]);
+                    self.gather_last();
+                }
+                _ => self.settle(slot, Err(verdict.error())),
+            },
+        }
+        Ok(())
+    }
+
+    /// Joins items that were put off one by one, so that they are not fetched one by one.
+    fn gather_last(&mut self) {
+        let (Some(last), Some(mut before)) = (self.queue.pop_back(), self.queue.pop_back()) else { return };
+        let size = |slot: &usize| self.items.get(*slot).map_or(0, |(_, size)| *size);
+        let bytes: u64 = before.iter().chain(&last).map(size).sum();
+        if before.len() + last.len() <= BODIES_PER_CALL && bytes <= BYTES_PER_CALL {
+            before.extend(last);
+            self.queue.push_back(before);
+        } else {
+            self.queue.push_back(before);
+            self.queue.push_back(last);
+        }
+    }
+
+    /// Once more alone, then by its properties.
+    fn single_out(&mut self, slot: usize) {
+        match self.strike(slot) {
+            1 => self.queue.push_back(vec![slot]),
+            _ => self.broken.push(slot),
+        }
+    }
+
+    /// Asks again for what was not answered; an error when that leads nowhere.
+    fn again(&mut self, slots: Vec<usize>) -> Result<(), ()> {
+        self.queue.push_front(slots);
+        if self.fruitless < 10 * TRIES { Ok(()) } else { Err(()) }
+    }
+
+    /// A request failed for these slots together: half of them next time, so that a culprit ends up alone. When it is alone, it is
+    /// rebuilt if its answer was the trouble; if nothing comes at all, the server is gone.
+    fn split(&mut self, slots: Vec<usize>, failure: Failure) -> Result<(), Failure> {
+        let lost = matches!(failure, Failure::Lost { nonsense: false, .. });
+        match slots.as_slice() {
+            [] => Ok(()),
+            _ if lost && self.fruitless < TRIES / 2 => {
+                self.queue.push_front(slots);
+                Ok(())
+            }
+            _ if lost && self.fruitless >= 2 * TRIES => Err(failure),
+            [slot] if lost && self.strike(*slot) < TRIES => {
+                self.queue.push_front(slots);
+                Ok(())
+            }
+            [slot] => {
+                match failure {
+                    Failure::Fault(verdict)
+                        if !matches!(verdict.class(), CodeClass::Suspect | CodeClass::Unrenderable) =>
+                    {
+                        self.settle(*slot, Err(verdict.error()));
+                    }
+                    _ => self.broken.push(*slot),
+                }
+                Ok(())
+            }
+            many => {
+                let (head, tail) = many.split_at(many.len() / 2);
+                self.queue.push_front(tail.to_vec());
+                self.queue.push_front(head.to_vec());
+                Ok(())
+            }
+        }
+    }
+
+    /// The results; what has none failed for that reason.
+    fn finish(self, reason: &str) -> Vec<PerItem<Fetched>> {
+        let missing = || Err(own_error(ItemErrorClass::Transient, "NotFetched", reason));
+        self.results.into_iter().map(|result| result.unwrap_or_else(missing)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_stay_within_their_size_and_large_messages_go_alone() {
+        const MB: u64 = 1 << 20;
+        let sizes = [3 * MB, 4 * MB, 2 * MB, 50 * MB, MB, MB];
+        assert_eq!(cut(sizes.into_iter().enumerate()), [vec![0, 1], vec![2], vec![3], vec![4, 5]]);
+        let small = cut((0..250).map(|slot| (slot, 10)));
+        assert_eq!(small.iter().map(Vec::len).collect::<Vec<_>>(), [100, 100, 50]);
+        assert!(cut([]).is_empty());
+    }
+}

@@ -1,0 +1,244 @@
+//! Reading: folders, listings, items.
+
+use std::collections::HashMap;
+
+use super::EwsClient;
+use super::answer::Response;
+use super::ask::{FOLDERS_PER_CALL, ITEMS_PER_CALL, own_error};
+use super::request::{self, FolderRef};
+use super::shape::{self, Property};
+use super::xml::Element;
+use crate::pim::{FolderId, ItemId, ServerFolder, ServerMessage, SpecialFolder, SyncState, Tag};
+use crate::remote::{
+    BodySink, ChangePage, Fetched, FolderActivity, FolderChanges, ItemChange, ItemError, ItemErrorClass, PerItem,
+    RemoteError, RemoteRead, SpecialFolders,
+};
+
+/// Values in one search: more make the restriction too complex for some servers.
+const VALUES_PER_SEARCH: usize = 25;
+/// Pages of a folder listing before it is taken for endless.
+const MOST_PAGES: usize = 10_000;
+
+impl RemoteRead for EwsClient {
+    async fn special_folders(&self) -> Result<SpecialFolders, RemoteError> {
+        let names: Vec<&str> =
+            std::iter::once("msgfolderroot").chain(SpecialFolder::ALL.into_iter().map(SpecialFolder::as_str)).collect();
+        let responses = self
+            .ask_each("GetFolder", &names, FOLDERS_PER_CALL, |version, names| {
+                let folders: Vec<FolderRef<'_>> = names.iter().map(|name| FolderRef::Named(name)).collect();
+                request::get_folders(version, &folders, &[])
+            })
+            .await?;
+        let mut ids = responses.iter().map(|response| {
+            let folder = response.checked().map(Response::first)?;
+            Ok::<_, ItemError>(folder.and_then(|folder| shape::folder_id(folder, "FolderId")))
+        });
+        let root = match ids.next() {
+            Some(Ok(Some(root))) => root,
+            Some(Err(error)) => {
+                return Err(RemoteError::Rejected { operation: "GetFolder", code: error.code, message: error.message });
+            }
+            _ => return Err(no_sense("GetFolder", "the root has no id")),
+        };
+        let special = SpecialFolder::ALL.into_iter().zip(ids).filter_map(|(name, id)| Some((name, id.ok()??)));
+        Ok(SpecialFolders { root, special: special.collect() })
+    }
+
+    async fn folder_changes(&self, since: Option<&SyncState>) -> Result<FolderChanges, RemoteError> {
+        const OPERATION: &str = "SyncFolderHierarchy";
+        let mut changed: HashMap<FolderId, ServerFolder> = HashMap::new();
+        let mut order = Vec::new();
+        let mut gone = Vec::new();
+        let mut state = since.cloned();
+        for _ in 0..MOST_PAGES {
+            let response = self
+                .ask_one(OPERATION, |version| request::sync_hierarchy(version, state.as_ref(), &shape::FOLDER))
+                .await?;
+            let before = state.replace(sync_state(OPERATION, &response)?);
+            for change in response.body.children_of("Changes") {
+                if &*change.name == "Delete" {
+                    let id = shape::folder_id(change, "FolderId");
+                    changed.retain(|known, _| Some(known) != id.as_ref());
+                    gone.extend(id);
+                } else if let Some(folder) = change.children.first().and_then(shape::folder) {
+                    gone.retain(|id| *id != folder.id);
+                    if changed.insert(folder.id.clone(), folder.clone()).is_none() {
+                        order.push(folder.id);
+                    }
+                }
+            }
+            let last = response.body.value("IncludesLastFolderInRange") != Some("false") || before == state;
+            if let (true, Some(state)) = (last, state.clone()) {
+                let changed = order.iter().filter_map(|id| changed.remove(id)).collect();
+                return Ok(FolderChanges { changed, gone, state });
+            }
+        }
+        Err(no_sense(OPERATION, "the listing does not end"))
+    }
+
+    async fn activity(&self, folders: &[FolderId]) -> Result<Vec<PerItem<FolderActivity>>, RemoteError> {
+        let responses = self
+            .ask_each("GetFolder", folders, FOLDERS_PER_CALL, |version, ids| {
+                let ids: Vec<FolderRef<'_>> = ids.iter().map(|id| FolderRef::Id(id)).collect();
+                request::get_folders(version, &ids, &shape::ACTIVITY)
+            })
+            .await?;
+        let activity = |(asked, response): (&FolderId, &Response)| {
+            let found = response.checked()?.first().and_then(shape::activity);
+            found.filter(|activity| activity.id == *asked).ok_or_else(|| mixed_up("GetFolder"))
+        };
+        Ok(folders.iter().zip(&responses).map(activity).collect())
+    }
+
+    async fn item_changes(
+        &self,
+        folder: &FolderId,
+        since: Option<&SyncState>,
+        max: u16,
+    ) -> Result<ChangePage, RemoteError> {
+        const OPERATION: &str = "SyncFolderItems";
+        let response =
+            self.ask_one(OPERATION, |version| request::sync_items(version, folder, since, max, &shape::LISTED)).await?;
+        Ok(ChangePage {
+            changes: response.body.children_of("Changes").filter_map(item_change).collect(),
+            state: sync_state(OPERATION, &response)?,
+            last: response.body.value("IncludesLastItemInRange") != Some("false"),
+        })
+    }
+
+    async fn messages(&self, ids: &[ItemId]) -> Result<Vec<PerItem<ServerMessage>>, RemoteError> {
+        self.messages_with(ids, &shape::LISTED).await
+    }
+
+    async fn bodies(
+        &self,
+        items: &[(ItemId, u64)],
+        sink: &mut dyn BodySink,
+    ) -> Result<Vec<PerItem<Fetched>>, RemoteError> {
+        self.fetch_bodies(items, sink).await
+    }
+
+    async fn find_tagged(&self, folder: &FolderId, tags: &[Tag]) -> Result<Vec<ServerMessage>, RemoteError> {
+        let values: Vec<&str> = tags.iter().map(Tag::as_str).collect();
+        let mut found = self.find_messages(folder, Property::Tag, &values).await?;
+        // The server's idea of equality may pass over case.
+        found.retain(|message| message.tag.as_ref().is_some_and(|tag| tags.contains(tag)));
+        Ok(found)
+    }
+}
+
+impl EwsClient {
+    /// How these messages are now, as far as `properties` tell.
+    pub(super) async fn messages_with(
+        &self,
+        ids: &[ItemId],
+        properties: &[Property],
+    ) -> Result<Vec<PerItem<ServerMessage>>, RemoteError> {
+        let responses = self
+            .ask_each("GetItem", ids, ITEMS_PER_CALL, |version, ids| {
+                request::get_items(version, ids.iter().copied(), properties)
+            })
+            .await?;
+        let message = |(asked, response): (&ItemId, &Response)| {
+            let found = response.checked()?.first().and_then(shape::message);
+            found.filter(|message| message.id == *asked).ok_or_else(|| mixed_up("GetItem"))
+        };
+        Ok(ids.iter().zip(&responses).map(message).collect())
+    }
+
+    /// The messages of a folder where a property has one of these values.
+    pub(super) async fn find_messages(
+        &self,
+        folder: &FolderId,
+        property: Property,
+        values: &[&str],
+    ) -> Result<Vec<ServerMessage>, RemoteError> {
+        let mut found: Vec<ServerMessage> = Vec::new();
+        for values in values.chunks(VALUES_PER_SEARCH) {
+            let mut offset = 0;
+            for _ in 0..MOST_PAGES {
+                let response = self
+                    .ask_one("FindItem", |version| {
+                        request::find_items(version, folder, property, values, offset, &shape::LISTED)
+                    })
+                    .await?;
+                let rows = rows(&response, "Items");
+                found.extend(rows.iter().filter_map(shape::message));
+                offset += rows.len() as u64;
+                if is_last_page(&response, "IncludesLastItemInRange") || rows.is_empty() {
+                    break;
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The folders right below another, as far as `properties` tell.
+    pub(super) async fn subfolders(&self, parent: &FolderId) -> Result<Vec<ServerFolder>, RemoteError> {
+        let mut found = Vec::new();
+        for _ in 0..MOST_PAGES {
+            let offset = found.len() as u64;
+            let response = self
+                .ask_one("FindFolder", |version| request::find_folders(version, parent, offset, &shape::FOLDER))
+                .await?;
+            let rows = rows(&response, "Folders");
+            found.extend(rows.iter().filter_map(shape::folder));
+            if is_last_page(&response, "IncludesLastItemInRange") || rows.is_empty() {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// A folder's properties; [`ItemErrorClass::Gone`] if it is not there.
+    pub(super) async fn folder_with(
+        &self,
+        folder: FolderRef<'_>,
+        properties: &[Property],
+    ) -> Result<PerItem<Element>, RemoteError> {
+        let responses = self
+            .ask_each("GetFolder", &[folder], 1, |version, folders| {
+                let folders: Vec<FolderRef<'_>> = folders.iter().map(|folder| **folder).collect();
+                request::get_folders(version, &folders, properties)
+            })
+            .await?;
+        let found = responses.first().map(|response| response.checked().map(Response::first));
+        Ok(found.and_then(Result::transpose).unwrap_or_else(|| Err(mixed_up("GetFolder"))).cloned())
+    }
+}
+
+fn rows<'a>(response: &'a Response, list: &str) -> &'a [Element] {
+    response.body.at(&["RootFolder", list]).map(|list| list.children.as_slice()).unwrap_or_default()
+}
+
+fn is_last_page(response: &Response, attribute: &str) -> bool {
+    let root = response.body.child("RootFolder");
+    root.and_then(|root| root.attribute(attribute)) != Some("false")
+}
+
+fn sync_state(operation: &'static str, response: &Response) -> Result<SyncState, RemoteError> {
+    let state = response.body.value("SyncState").filter(|state| !state.is_empty());
+    state.map(SyncState::new).ok_or_else(|| no_sense(operation, "it has no sync state"))
+}
+
+/// Create and Update come mixed up; both say that the item is there. What has no id is passed over.
+fn item_change(change: &Element) -> Option<ItemChange> {
+    match &*change.name {
+        "Create" | "Update" => change.children.first().and_then(shape::message).map(Box::new).map(ItemChange::Present),
+        "Delete" => shape::item_id(change).map(|(id, _)| ItemChange::Gone(id)),
+        "ReadFlagChange" => {
+            let read = matches!(change.value("IsRead"), Some("true" | "1"));
+            shape::item_id(change).map(|(id, _)| ItemChange::Read { id, read })
+        }
+        _ => None,
+    }
+}
+
+fn no_sense(operation: &'static str, reason: &str) -> RemoteError {
+    RemoteError::Protocol { operation, reason: reason.to_owned() }
+}
+
+/// The answer for a slot is not about what was asked there.
+pub(super) fn mixed_up(operation: &str) -> ItemError {
+    own_error(ItemErrorClass::Transient, "WrongAnswer", format!("{operation} answered for something else"))
+}

@@ -1,0 +1,488 @@
+//! One request, one answer: HTTP, and how the server's moods show in it.
+
+use std::io;
+use std::net::IpAddr;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
+use reqwest::cookie::Jar;
+use reqwest::header::{self, HeaderMap, HeaderValue};
+use reqwest::{Certificate, StatusCode, Url};
+use secrecy::ExposeSecret;
+use tokio::sync::{Semaphore, mpsc};
+
+use super::answer::{Answer, Receiver, Response, ServerBuild, Verdict, read_answer};
+use super::codes::CodeClass;
+use super::payload::{Payload, Unreadable};
+use super::request::Version;
+use super::throttle::Throttle;
+use super::trace::{Pages, Trace};
+use super::xml::{Source, XmlError};
+use super::{Settings, TimeLimits};
+use crate::remote::RemoteError;
+use crate::remote::auth::SignIn;
+
+/// Connections to a server at once: Exchange allows a mailbox few, and the user's other programs need some (EWS.md section 4).
+const MOST_CONNECTIONS: usize = 4;
+/// A request this large that is answered with 400 or 404 was too large: IIS has these two for it.
+const SUSPICIOUSLY_LARGE: u64 = 4 << 20;
+
+/// Why a request has no answer.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The server wants it again: later (the gate knows when), or in another version. Most likely it did nothing.
+    Again,
+    /// No answer came, or none that makes sense. It may have been done or not.
+    Lost { reason: String, nonsense: bool },
+    /// The server does not take a request of that size.
+    TooLarge(String),
+    /// The server rejected the request as a whole.
+    Fault(Verdict),
+    /// A body to be sent could not be read; the request never was complete.
+    Unreadable(Unreadable),
+    /// No use to go on.
+    Final(RemoteError),
+}
+
+impl From<RemoteError> for Failure {
+    fn from(error: RemoteError) -> Self {
+        Self::Final(error)
+    }
+}
+
+/// The way to one server for one account.
+pub(super) struct Transport {
+    url: Url,
+    sign_in: Box<dyn SignIn>,
+    limits: TimeLimits,
+    user_agent: String,
+    roots: Vec<Certificate>,
+    cookies: Arc<Jar>,
+    http: Mutex<reqwest::Client>,
+    permits: Semaphore,
+    trace: Option<Trace>,
+    pub(super) throttle: Throttle,
+    version: AtomicU8,
+    build: Mutex<Option<ServerBuild>>,
+    /// The sign-in worked before: a refusal may be a mood.
+    signed_in: AtomicBool,
+    /// The sign-in was refused after it had worked; it is tried once more and never again.
+    doubted: AtomicBool,
+}
+
+impl Transport {
+    pub(super) fn new(settings: Settings) -> Result<Self, RemoteError> {
+        // Fails only if a provider is installed already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let url = check_url(&settings.url)?;
+        let roots = settings.ca_file.as_deref().map(read_roots).transpose()?.unwrap_or_default();
+        let cookies = Arc::new(Jar::default());
+        let http = build_http(&url, &settings.user_agent, &settings.limits, &roots, &cookies)?;
+        Ok(Self {
+            throttle: Throttle::new(settings.pause, settings.max_throttle_wait),
+            trace: settings.trace.as_deref().map(Trace::new).transpose()?,
+            permits: Semaphore::new(MOST_CONNECTIONS),
+            http: Mutex::new(http),
+            version: AtomicU8::new(0),
+            build: Mutex::new(None),
+            signed_in: AtomicBool::new(false),
+            doubted: AtomicBool::new(false),
+            sign_in: settings.sign_in,
+            limits: settings.limits,
+            user_agent: settings.user_agent,
+            url,
+            roots,
+            cookies,
+        })
+    }
+
+    /// The version that requests are written for.
+    pub(super) fn version(&self) -> Version {
+        Version::nth(self.version.load(Ordering::Relaxed))
+    }
+
+    /// What the server said of itself, once it did.
+    pub(super) fn build(&self) -> Option<ServerBuild> {
+        *self.build.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The error for when all tries were lost.
+    pub(super) fn unreachable(&self, reason: String) -> RemoteError {
+        RemoteError::Unreachable { host: self.host().to_owned(), reason }
+    }
+
+    fn host(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
+    }
+
+    /// Sends a request once the gate lets it pass, and hands its responses to `receiver` as they come in. Whatever shape a request
+    /// to slow down has, the gate has heard it when this returns.
+    pub(super) async fn post(
+        &self,
+        operation: &'static str,
+        payload: &Payload<'_>,
+        receiver: &mut dyn Receiver,
+    ) -> Result<(), Failure> {
+        let permit = self.permits.acquire().await;
+        self.throttle.pass().await?;
+        let pages = self.trace.as_ref().map(|trace| trace.next(operation));
+        let response = self.send(payload, pages.as_ref()).await?;
+        let status = response.status();
+        let headers = response.headers().clone();
+        if let Some(pages) = &pages {
+            pages.status(status.as_u16(), &headers);
+        }
+        if !matches!(status.as_u16(), 200 | 500 | 503) {
+            return Err(self.refusal(operation, status, &headers, payload.length()));
+        }
+        let source = Source::new(self.chunks(response), pages.map(|pages| pages.response()));
+        let mut listening = Listening { receiver, busy: None };
+        let result = read_answer(source, &mut listening).await;
+        let busy = listening.busy;
+        drop(permit);
+        match result {
+            Ok(answer) => self.take(operation, status, &headers, answer, busy),
+            Err(error) => Err(self.unreadable(operation, status, &headers, error)),
+        }
+    }
+
+    /// An answer that could be read.
+    fn take(
+        &self,
+        operation: &'static str,
+        status: StatusCode,
+        headers: &HeaderMap,
+        answer: Answer,
+        busy: Option<Option<Duration>>,
+    ) -> Result<(), Failure> {
+        if answer.build.is_some() {
+            *self.build.lock().unwrap_or_else(PoisonError::into_inner) = answer.build;
+        }
+        if let Some(fault) = answer.fault {
+            if status == StatusCode::OK {
+                self.leave_connections();
+            }
+            return Err(self.fault(operation, fault, retry_after(headers)));
+        }
+        self.signed_in.store(true, Ordering::Relaxed);
+        self.doubted.store(false, Ordering::Relaxed);
+        match busy {
+            Some(said) => self.throttle.hear(said),
+            None => self.throttle.went_through(),
+        }
+        Ok(())
+    }
+
+    fn fault(&self, operation: &'static str, fault: Verdict, retry_after: Option<Duration>) -> Failure {
+        match fault.class() {
+            CodeClass::Transient => {
+                self.throttle.hear(fault.back_off().or(retry_after));
+                Failure::Again
+            }
+            CodeClass::Suspect => {
+                Failure::Lost { reason: format!("{}: {}", fault.code, fault.message), nonsense: false }
+            }
+            CodeClass::Version => self.older_version(operation, fault),
+            _ if fault.code == "ErrorInvalidRequest" && self.build().is_none() => self.older_version(operation, fault),
+            CodeClass::Account => Failure::Final(account_error(&fault)),
+            _ => Failure::Fault(fault),
+        }
+    }
+
+    /// Goes one version down; the mailbox may be older than the server that answers for it.
+    fn older_version(&self, operation: &'static str, fault: Verdict) -> Failure {
+        let now = self.version.load(Ordering::Relaxed);
+        if Version::nth(now) == Version::OLDEST {
+            return Failure::Final(rejected(operation, &fault));
+        }
+        self.version.store(now + 1, Ordering::Relaxed);
+        Failure::Again
+    }
+
+    /// An answer that could not be read.
+    fn unreadable(&self, operation: &'static str, status: StatusCode, headers: &HeaderMap, error: XmlError) -> Failure {
+        match error {
+            XmlError::Sink(error) => Failure::Final(RemoteError::Io(error)),
+            XmlError::Connection(_) | XmlError::CutOff if status == StatusCode::OK => {
+                Failure::Lost { reason: error.to_string(), nonsense: false }
+            }
+            _ if status == StatusCode::SERVICE_UNAVAILABLE => {
+                self.throttle.hear(retry_after(headers));
+                Failure::Again
+            }
+            // A web page instead of SOAP: a server in trouble if it has answered before, else no EWS at all.
+            _ if self.signed_in.load(Ordering::Relaxed) || status != StatusCode::OK => {
+                self.throttle.hear(retry_after(headers));
+                Failure::Lost {
+                    reason: format!("HTTP {}: {error}", status.as_u16()),
+                    nonsense: status == StatusCode::OK,
+                }
+            }
+            _ => Failure::Final(RemoteError::Protocol {
+                operation,
+                reason: format!("{error}; is there EWS at {}?", self.url),
+            }),
+        }
+    }
+
+    /// What a status means that comes without SOAP.
+    fn refusal(&self, operation: &'static str, status: StatusCode, headers: &HeaderMap, sent: u64) -> Failure {
+        let reason = format!("HTTP {status}");
+        match status.as_u16() {
+            429 => self.slow_down(headers),
+            300..400 => self.redirected(operation, headers),
+            401 => self.unauthorized(headers),
+            403 => Failure::Final(RemoteError::Refused {
+                code: "HTTP 403".to_owned(),
+                hint: "EWS may be switched off for this mailbox or for this program: ask the administrator for \
+                       EwsEnabled and EwsApplicationAccessPolicy"
+                    .to_owned(),
+            }),
+            413 | 507 => Failure::TooLarge(reason),
+            400 | 404 if sent > SUSPICIOUSLY_LARGE => Failure::TooLarge(reason),
+            408 | 501..600 => Failure::Lost { reason, nonsense: false },
+            404 | 405 => {
+                let reason = format!("{reason}; is there EWS at {}?", self.url);
+                Failure::Final(RemoteError::Protocol { operation, reason })
+            }
+            _ => Failure::Final(RemoteError::Protocol { operation, reason }),
+        }
+    }
+
+    fn slow_down(&self, headers: &HeaderMap) -> Failure {
+        self.throttle.hear(retry_after(headers));
+        Failure::Again
+    }
+
+    /// Exchange sends to an error page when it is overloaded; anything else is a wrong address, and is not followed: the sign-in
+    /// would go along.
+    fn redirected(&self, operation: &'static str, headers: &HeaderMap) -> Failure {
+        let to = headers.get(header::LOCATION).map(|to| String::from_utf8_lossy(to.as_bytes()).into_owned());
+        match to {
+            Some(to) if !to.to_ascii_lowercase().contains("error") => {
+                Failure::Final(RemoteError::Protocol { operation, reason: format!("the server sends elsewhere: {to}") })
+            }
+            _ => self.slow_down(headers),
+        }
+    }
+
+    /// Never in a loop: servers lock accounts after a few.
+    fn unauthorized(&self, headers: &HeaderMap) -> Failure {
+        if self.signed_in.load(Ordering::Relaxed) && !self.doubted.swap(true, Ordering::Relaxed) {
+            return self.slow_down(headers);
+        }
+        let (host, user) = (self.host().to_owned(), self.sign_in.user().to_owned());
+        Failure::Final(RemoteError::SignInRefused { host, user })
+    }
+
+    /// Lets go of all connections: after a fault that came as a success, some servers send a second answer on the same one.
+    fn leave_connections(&self) {
+        match build_http(&self.url, &self.user_agent, &self.limits, &self.roots, &self.cookies) {
+            Ok(fresh) => *self.http.lock().unwrap_or_else(PoisonError::into_inner) = fresh,
+            Err(error) => tracing::warn!(%error, "the connections could not be renewed"),
+        }
+    }
+
+    /// Sends the request; comes back when the answer's headers are there.
+    async fn send(&self, payload: &Payload<'_>, pages: Option<&Pages>) -> Result<reqwest::Response, Failure> {
+        let client = self.http.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let request = client.post(self.url.clone()).headers(self.headers()?);
+        let mut witness = pages.map(Pages::request);
+        if let Some(text) = payload.only_text() {
+            if let Some(witness) = &mut witness {
+                witness(text.as_bytes());
+            }
+            let sent = tokio::time::timeout(self.limits.idle, request.body(text.to_owned()).send()).await;
+            return sent.map_err(|_| lost("no answer in time"))?.map_err(|error| self.not_sent(&error));
+        }
+        let (to, from) = mpsc::channel(2);
+        let body = stream::unfold(from, |mut from| async { from.recv().await.map(|piece| (piece, from)) });
+        let request = request.header(header::CONTENT_LENGTH, payload.length()).body(reqwest::Body::wrap_stream(body));
+        let alive = Mutex::new(Instant::now());
+        let mut feeding = pin!(payload.feed(to.clone(), witness, || touch(&alive)));
+        let mut sending = pin!(request.send());
+        let mut all_fed = false;
+        let mut to = Some(to);
+        loop {
+            let quiet = alive.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
+            tokio::select! {
+                response = &mut sending => return response.map_err(|error| self.not_sent(&error)),
+                fed = &mut feeding, if !all_fed => {
+                    if let (Err(unreadable), Some(to)) = (fed, &to) {
+                        // An error in the body breaks the connection: the server never sees a whole request.
+                        let _ = to.send(Err(io::Error::other("the body cannot be read"))).await;
+                        return Err(Failure::Unreadable(unreadable));
+                    }
+                    all_fed = true;
+                    to = None;
+                }
+                () = tokio::time::sleep(self.limits.idle.saturating_sub(quiet)) => {
+                    if alive.lock().unwrap_or_else(PoisonError::into_inner).elapsed() >= self.limits.idle {
+                        return Err(lost("no answer in time"));
+                    }
+                }
+            }
+        }
+    }
+
+    fn headers(&self) -> Result<HeaderMap, Failure> {
+        let unusable = |_| {
+            Failure::Final(RemoteError::SignInRefused {
+                host: self.host().to_owned(),
+                user: self.sign_in.user().to_owned(),
+            })
+        };
+        let mut authorization =
+            HeaderValue::from_str(self.sign_in.authorization().expose_secret()).map_err(unusable)?;
+        authorization.set_sensitive(true);
+        let mut headers = HeaderMap::new();
+        headers.insert(header::AUTHORIZATION, authorization);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"));
+        headers.insert(header::ACCEPT, HeaderValue::from_static("text/xml"));
+        let id = format!(
+            "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
+            fastrand::u32(..),
+            fastrand::u16(..),
+            fastrand::u16(..0x1000),
+            fastrand::u16(..0x1000),
+            fastrand::u64(..1 << 48)
+        );
+        headers.extend(HeaderValue::from_str(&id).map(|id| (header::HeaderName::from_static("client-request-id"), id)));
+        headers.insert("return-client-request-id", HeaderValue::from_static("true"));
+        if self.sign_in.user().contains('@') {
+            let anchor = header::HeaderName::from_static("x-anchormailbox");
+            headers.extend(HeaderValue::from_str(self.sign_in.user()).map(|user| (anchor, user)));
+        }
+        Ok(headers)
+    }
+
+    /// A certificate that is not trusted stays so: no use to try again.
+    fn not_sent(&self, error: &reqwest::Error) -> Failure {
+        let reason = chain(error);
+        if error.is_connect() && reason.to_ascii_lowercase().contains("certificate") {
+            return Failure::Final(self.unreachable(format!("{reason} (--ca-file names a private authority)")));
+        }
+        Failure::Lost { reason, nonsense: false }
+    }
+
+    /// The answer's body, with a limit on how long nothing comes.
+    fn chunks(&self, response: reqwest::Response) -> Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>> {
+        let idle = self.limits.idle;
+        Box::pin(stream::unfold(response.bytes_stream(), move |mut stream| async move {
+            let next = tokio::time::timeout(idle, stream.next()).await;
+            let chunk = match next {
+                Ok(chunk) => chunk?.map_err(|error| io::Error::other(chain(&error))),
+                Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "nothing came for too long")),
+            };
+            Some((chunk, stream))
+        }))
+    }
+}
+
+/// Passes responses on, and hears which of them ask to slow down.
+struct Listening<'a> {
+    receiver: &'a mut dyn Receiver,
+    /// A response asked for it, and for how long.
+    busy: Option<Option<Duration>>,
+}
+
+impl Receiver for Listening<'_> {
+    fn begin(&mut self, response: usize) -> io::Result<()> {
+        self.receiver.begin(response)
+    }
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.receiver.write(bytes)
+    }
+    fn end(&mut self, sound: bool) {
+        self.receiver.end(sound);
+    }
+    fn response(&mut self, response: Response) {
+        if response.verdict.class() == CodeClass::Transient {
+            self.busy = self.busy.max(Some(response.verdict.back_off()));
+        }
+        self.receiver.response(response);
+    }
+}
+
+fn touch(alive: &Mutex<Instant>) {
+    *alive.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+}
+
+fn lost(reason: &str) -> Failure {
+    Failure::Lost { reason: reason.to_owned(), nonsense: false }
+}
+
+/// The error of a mailbox that cannot be used at all.
+pub(super) fn account_error(verdict: &Verdict) -> RemoteError {
+    RemoteError::Account { code: verdict.code.clone(), message: verdict.message.clone() }
+}
+
+/// The error of a request that was rejected as a whole.
+pub(super) fn rejected(operation: &'static str, fault: &Verdict) -> RemoteError {
+    RemoteError::Rejected { operation, code: fault.code.clone(), message: fault.message.clone() }
+}
+
+/// An error with all its causes: the first alone rarely says anything.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+/// `Retry-After` in seconds (RFC 9110 §10.2.3); the form with a date is not met in practice.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// Passwords travel over HTTPS, or not beyond this machine.
+fn check_url(text: &str) -> Result<Url, RemoteError> {
+    let refused = |hint: String| RemoteError::Refused { code: "the server's address".to_owned(), hint };
+    let url = Url::parse(text).map_err(|error| refused(format!("{text} is no URL: {error}")))?;
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let loopback = host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if loopback => Ok(url),
+        "http" => Err(refused(format!("{text} would send the password in the clear: use https"))),
+        other => Err(refused(format!("{other}: is no way to reach EWS: use https"))),
+    }
+}
+
+fn read_roots(file: &std::path::Path) -> Result<Vec<Certificate>, RemoteError> {
+    let refused = |hint: String| RemoteError::Refused { code: "--ca-file".to_owned(), hint };
+    let pem = std::fs::read(file)?;
+    match Certificate::from_pem_bundle(&pem) {
+        Ok(roots) if !roots.is_empty() => Ok(roots),
+        Ok(_) => Err(refused(format!("{} holds no certificate in PEM form", file.display()))),
+        Err(error) => Err(refused(format!("{} cannot be used: {}", file.display(), chain(&error)))),
+    }
+}
+
+fn build_http(
+    url: &Url,
+    user_agent: &str,
+    limits: &TimeLimits,
+    roots: &[Certificate],
+    cookies: &Arc<Jar>,
+) -> Result<reqwest::Client, RemoteError> {
+    let builder = reqwest::Client::builder()
+        .user_agent(user_agent)
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(limits.connect)
+        .pool_max_idle_per_host(MOST_CONNECTIONS)
+        .http1_only()
+        .retry(reqwest::retry::never())
+        .cookie_provider(cookies.clone());
+    // The system's certificates are not needed for loopback, and may be missing there.
+    let builder = match url.scheme() {
+        "http" => builder.tls_certs_only(Vec::new()).no_proxy(),
+        _ => builder.tls_certs_merge(roots.iter().cloned()),
+    };
+    builder.build().map_err(|error| RemoteError::Refused {
+        code: "TLS".to_owned(),
+        hint: format!("the client cannot be set up: {}", chain(&error)),
+    })
+}

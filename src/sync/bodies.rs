@@ -1,0 +1,126 @@
+//! Where message bodies go as they come off the wire, and where they come from on their way up.
+
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::sync::Arc;
+
+use super::{Observer, Progress, Run, SyncError};
+use crate::format::mime;
+use crate::local::{FolderDir, LocalError, LocalRead, LocalWrite, MessageName, Staged};
+use crate::pim::{Digest, ItemId};
+use crate::remote::{BodySink, BodySource, RemoteRead, RemoteWrite};
+
+/// Writes each body into a file in the folder's `tmp`.
+pub(super) struct StagingSink<L> {
+    local: Arc<L>,
+    dir: FolderDir,
+    observer: Arc<dyn Observer>,
+    slots: Vec<Option<Staged>>,
+    current: usize,
+    /// The disk's own words, since the sink can only pass on an [`io::Error`].
+    pub(super) failure: Option<LocalError>,
+}
+
+impl<L: LocalWrite> StagingSink<L> {
+    pub(super) fn new(local: Arc<L>, dir: FolderDir, observer: Arc<dyn Observer>, slots: usize) -> Self {
+        let slots = std::iter::repeat_with(|| None).take(slots).collect();
+        Self { local, dir, observer, slots, current: 0, failure: None }
+    }
+
+    /// What came for a slot.
+    pub(super) fn take(&mut self, slot: usize) -> Option<Staged> {
+        self.slots.get_mut(slot).and_then(Option::take)
+    }
+
+    fn fail(&mut self, error: LocalError) -> io::Error {
+        self.failure = Some(error);
+        io::Error::other("the message cannot be written to disk")
+    }
+}
+
+impl<L: LocalWrite> BodySink for StagingSink<L> {
+    fn begin(&mut self, slot: usize) -> io::Result<()> {
+        self.current = slot;
+        let begun = match self.take(slot) {
+            Some(mut staged) => staged.restart().map(|()| staged),
+            None => self.local.stage(&self.dir),
+        };
+        let staged = begun.map_err(|error| self.fail(error))?;
+        let place = self.slots.get_mut(slot).ok_or_else(|| io::Error::other("a body that was not asked for"))?;
+        *place = Some(staged);
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let slot = self.slots.get_mut(self.current).and_then(Option::as_mut);
+        slot.ok_or_else(|| io::Error::other("a body without a beginning"))?.write_all(bytes)?;
+        self.observer.progress(&Progress::Bytes(bytes.len() as u64));
+        Ok(())
+    }
+}
+
+/// Writes bodies into nameless files outside the tree, for a look at them.
+struct LookingSink {
+    slots: Vec<Option<std::fs::File>>,
+    current: usize,
+}
+
+impl BodySink for LookingSink {
+    fn begin(&mut self, slot: usize) -> io::Result<()> {
+        self.current = slot;
+        let place = self.slots.get_mut(slot).ok_or_else(|| io::Error::other("a body that was not asked for"))?;
+        *place = Some(tempfile::tempfile()?);
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let slot = self.slots.get_mut(self.current).and_then(Option::as_mut);
+        slot.ok_or_else(|| io::Error::other("a body without a beginning"))?.write_all(bytes)
+    }
+}
+
+/// The semantic digests of bodies on the server; `None` for those that cannot be fetched.
+pub(super) async fn renderings<R: RemoteRead>(
+    remote: &R,
+    items: &[(ItemId, u64)],
+) -> Result<Vec<Option<Digest>>, SyncError> {
+    let mut sink = LookingSink { slots: std::iter::repeat_with(|| None).take(items.len()).collect(), current: 0 };
+    let answers = remote.bodies(items, &mut sink).await?;
+    let look = |(answer, file): (crate::remote::PerItem<_>, Option<std::fs::File>)| {
+        let mut file = file.filter(|_| answer.is_ok())?;
+        file.seek(SeekFrom::Start(0)).ok()?;
+        mime::semantic_digest(io::BufReader::new(file)).ok()
+    };
+    Ok(tokio::task::block_in_place(|| answers.into_iter().zip(sink.slots).map(look).collect()))
+}
+
+/// The semantic digest of a file; `None` when it vanished or cannot be read.
+pub(super) fn rendering_of_file<L: LocalRead>(local: &L, dir: &FolderDir, name: &MessageName) -> Option<Digest> {
+    let file = local.open(dir, name).ok()??;
+    mime::semantic_digest(io::BufReader::new(file)).ok()
+}
+
+/// A message's file as the source of an upload.
+pub(super) struct FileBody<L> {
+    local: Arc<L>,
+    dir: FolderDir,
+    name: MessageName,
+}
+
+impl<L: LocalRead> FileBody<L> {
+    pub(super) fn new<R: RemoteWrite + 'static>(run: &Run<'_, R, L>, dir: FolderDir, name: MessageName) -> Self
+    where
+        L: LocalWrite + 'static,
+    {
+        Self { local: Arc::clone(&run.engine.local), dir, name }
+    }
+}
+
+impl<L: LocalRead> BodySource for FileBody<L> {
+    fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+        let file = self.local.open(&self.dir, &self.name).map_err(|error| io::Error::other(error.to_string()))?;
+        match file {
+            Some(file) => Ok(Box::new(io::BufReader::with_capacity(64 * 1024, file))),
+            None => Err(io::Error::new(io::ErrorKind::NotFound, "the file vanished")),
+        }
+    }
+}

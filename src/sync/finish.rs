@@ -1,0 +1,425 @@
+//! The end of a round: what is left after the pulls is planned as one, so that the brake sees all deletions together, and carried out.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use super::pull::{describe, refreshed, rows_of};
+use super::push;
+use super::scan::{LocalFile, LocalView, base_marks};
+use super::tree::{Directory, Place, Tree};
+use super::{Action, Echo, NoticeKind, Run, Step, SyncError, stops_run};
+use crate::local::{Changed, DirStamp, Expect, FolderDir, FolderRemoved, LocalWrite};
+use crate::pim::{FolderKey, ItemKey, ServerMessage, SpecialFolder};
+use crate::plan::folders::{Emptied, Ending, end_folders};
+use crate::plan::proof::{FolderRemoval, MessageRemoval};
+use crate::plan::{self, Base, Case, Evidence, FolderSize, HeldReason, Op, Plan, RemoteState, Seen, Side};
+use crate::remote::{Disposal, ItemErrorClass, RemoteWrite};
+use crate::state::{ItemRow, Standing, Subject};
+
+type FinalCase = Case<Box<ServerMessage>, LocalFile>;
+pub(super) type FinalOp = Op<Box<ServerMessage>, LocalFile>;
+
+/// Plans and carries out what is left.
+pub(super) async fn finish<R, L>(
+    run: &Run<'_, R, L>,
+    tree: &Tree,
+    places: &[Place],
+    mut view: LocalView,
+) -> Result<Echo, SyncError>
+where
+    R: RemoteWrite + 'static,
+    L: LocalWrite + 'static,
+{
+    let finisher = Finisher { run, tree, chosen: places.iter().map(Place::key).collect() };
+    let (cases, sizes) = finisher.cases(&view)?;
+    let plan = plan::plan(cases, run.engine.settings.policy, run.request.brake, &sizes);
+    finisher.hold(&plan);
+    if run.is_dry() {
+        finisher.tell(&plan)?;
+        return Ok(Echo::None);
+    }
+    let held: BTreeSet<FolderKey> = plan.held.iter().map(|held| held.folder).collect();
+    let left: HashSet<FolderKey> = finisher.folders_with_changes(&plan, &view);
+    finisher.pull(plan.pulls, &mut view).await?;
+    let pushed = push::push_all(run, tree, &view, plan.pushes).await?;
+    let removed = finisher.end_folders(&view, &held).await?;
+    finisher.note_stamps(places, &view, &left).await?;
+    Ok(if pushed || removed { Echo::Expected } else { Echo::None })
+}
+
+struct Finisher<'f, 'e, R, L> {
+    run: &'f Run<'e, R, L>,
+    tree: &'f Tree,
+    chosen: BTreeSet<FolderKey>,
+}
+
+impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
+    /// Every item that is not as agreed, and how many items the folders hold that they lie in.
+    fn cases(&self, view: &LocalView) -> Result<(Vec<FinalCase>, Vec<FolderSize>), SyncError> {
+        let state = self.run.state();
+        let gone = state.read(|state| state.items_standing(self.run.account, Standing::Gone))?;
+        let mut keys: BTreeSet<ItemKey> = gone.iter().map(|row| row.key).collect();
+        keys.extend(view.changed.keys());
+        keys.extend(&view.away);
+        for place in self.tree.places.iter().filter(|place| !place.on_server) {
+            state.read(|state| state.briefs(place.key(), |_, brief| drop(keys.insert(brief.key))))?;
+        }
+        let rows = rows_of(self.run, keys)?;
+        let mut rows: Vec<&ItemRow> = rows.values().collect();
+        rows.sort_by_key(|row| row.key);
+        let mut cases = Vec::new();
+        for row in &rows {
+            let lies_in = view.changed.get(&row.key).map_or(row.folder, |file| file.folder);
+            if !self.chosen.contains(&row.folder) && !self.chosen.contains(&lies_in) {
+                continue;
+            }
+            let base = Base { key: row.key, folder: row.folder, local: base_marks(row), remote: row.server.clone() };
+            cases.push(Case { base: Some(base), remote: self.remote_of(row, view), local: view.seen(row) });
+        }
+        cases.extend(self.loose_cases(view)?);
+        let folders: BTreeSet<FolderKey> = rows.iter().map(|row| row.folder).collect();
+        let sizes = folders
+            .into_iter()
+            .map(|folder| Ok(FolderSize { folder, items: state.read(|state| state.count_items(folder))? }))
+            .collect::<Result<_, SyncError>>()?;
+        Ok((cases, sizes))
+    }
+
+    fn remote_of(&self, row: &ItemRow, view: &LocalView) -> Seen<RemoteState<Box<ServerMessage>>> {
+        let on_server = self.tree.place(row.folder).is_some_and(|place| place.on_server);
+        if row.standing == Standing::Gone || !on_server {
+            Seen::Away(Evidence::Reported)
+        } else if view.remote_unknown.contains(&row.folder) {
+            Seen::Unknown
+        } else {
+            Seen::Same
+        }
+    }
+
+    /// Files that no item is known for. Those that the server refused wait until they are due.
+    fn loose_cases(&self, view: &LocalView) -> Result<Vec<FinalCase>, SyncError> {
+        let troubles = self.run.state().read(|state| state.troubles(self.run.account))?;
+        let waiting: HashSet<(FolderKey, &[u8])> = troubles
+            .iter()
+            .filter(|trouble| !self.run.is_due(trouble))
+            .filter_map(|trouble| match &trouble.subject {
+                Subject::File(file) => Some((trouble.folder, file.as_bytes())),
+                Subject::Message(_) => None,
+            })
+            .collect();
+        let mut cases = Vec::new();
+        for (folder, files) in view.loose.iter().filter(|(folder, _)| self.chosen.contains(folder)) {
+            for file in files.iter().filter(|file| !waiting.contains(&(*folder, file.name.key().as_bytes()))) {
+                let remote = match view.remote_unknown.contains(folder) {
+                    true => Seen::Unknown,
+                    false => Seen::Away(Evidence::CompleteListing),
+                };
+                cases.push(Case { base: None, remote, local: Seen::Here(file.state()) });
+            }
+        }
+        Ok(cases)
+    }
+
+    /// What the plan holds back goes into the notices and into the state.
+    fn hold(&self, plan: &Plan<Box<ServerMessage>, LocalFile>) {
+        let mut groups: BTreeMap<(FolderKey, Side, &'static str), u64> = BTreeMap::new();
+        for held in &plan.held {
+            let Some(place) = self.tree.place(held.folder) else { continue };
+            let (word, detail) = match held.reason {
+                HeldReason::Brake => ("brake", "too much of the folder would be deleted at once"),
+                HeldReason::OtherSideUnknown => ("other-side-unknown", "the other side could not be read in full"),
+            };
+            self.run.hold(place, held.key, held.side, word, detail);
+            *groups.entry((held.folder, held.side, word)).or_default() += 1;
+        }
+        for ((folder, side, word), count) in groups {
+            let Some(place) = self.tree.place(folder) else { continue };
+            let side = match side {
+                Side::Remote => "on the server",
+                Side::Local => "here",
+            };
+            let text = match word {
+                "brake" => format!(
+                    "{count} messages would be deleted {side}, more than a fifth of the folder; nothing was deleted. \
+                     If that is meant, run `pimsync sync --allow-deletes`"
+                ),
+                _ => format!("{count} changes {side} wait until the other side can be read in full"),
+            };
+            self.run.notice(place.path(), NoticeKind::Held, None, text);
+        }
+    }
+
+    fn path(&self, folder: FolderKey) -> String {
+        self.tree.place(folder).map_or("", Place::path).to_owned()
+    }
+
+    /// Says what would be done.
+    fn tell(&self, plan: &Plan<Box<ServerMessage>, LocalFile>) -> Result<(), SyncError> {
+        let name = |key: &ItemKey| -> Result<(String, String), SyncError> {
+            let row = self.run.state().read(|state| state.item(*key))?;
+            Ok(row.map_or_else(Default::default, |row| (self.path(row.folder), row.file.to_string())))
+        };
+        for op in plan.pulls.iter().chain(&plan.pushes) {
+            let (folder, action, item, detail) = match op {
+                Op::Remove { key, .. } => {
+                    let (folder, item) = name(key)?;
+                    (folder, Action::DeleteHere, item, String::new())
+                }
+                Op::Delete { key, .. } => {
+                    let (folder, item) = name(key)?;
+                    (folder, Action::DeleteThere, item, String::new())
+                }
+                Op::Upload { local, .. } => {
+                    (self.path(local.folder), Action::Upload, local.at.name.key().to_string(), describe(&local.marks))
+                }
+                Op::Push { key, local, move_to: Some(to), .. } => {
+                    (name(key)?.0, Action::MoveThere, local.at.name.key().to_string(), self.path(*to))
+                }
+                Op::Push { local, .. } => (
+                    self.path(local.folder),
+                    Action::ChangeThere,
+                    local.at.name.key().to_string(),
+                    describe(&local.marks),
+                ),
+                Op::Download { .. } | Op::Update { .. } | Op::Adopt { .. } | Op::Refresh { .. } | Op::Forget { .. } => {
+                    continue;
+                }
+            };
+            self.run.planned(&folder, action, item, detail);
+        }
+        Ok(())
+    }
+
+    /// Folders in which something differs from the base: their stamps are not to be believed next time.
+    fn folders_with_changes(&self, plan: &Plan<Box<ServerMessage>, LocalFile>, view: &LocalView) -> HashSet<FolderKey> {
+        let mut folders: HashSet<FolderKey> = view.changed.values().map(|file| file.folder).collect();
+        folders.extend(view.loose.iter().filter(|(_, files)| !files.is_empty()).map(|(folder, _)| *folder));
+        folders.extend(plan.held.iter().map(|held| held.folder));
+        if !view.away.is_empty() {
+            folders.extend(view.scanned.keys());
+        }
+        folders
+    }
+
+    /// Deletions of files, and what both sides agree on.
+    async fn pull(&self, pulls: Vec<FinalOp>, view: &mut LocalView) -> Result<(), SyncError> {
+        let mut touched: BTreeSet<FolderDir> = BTreeSet::new();
+        let mut forgotten = Vec::new();
+        let mut rows = Vec::new();
+        for op in pulls {
+            match op {
+                Op::Remove { key, proof } => {
+                    let Some(row) = self.run.state().read(|state| state.item(key))? else { continue };
+                    if let Some(dir) = self.remove(&row, view, proof).await? {
+                        touched.insert(dir);
+                        forgotten.push(key);
+                    }
+                }
+                Op::Forget { key } => forgotten.push(key),
+                Op::Refresh { key, remote, local } => {
+                    if let Some(row) = self.run.state().read(|state| state.item(key))? {
+                        rows.push(refreshed(row, remote.as_ref(), local.as_ref()));
+                    }
+                }
+                // Whatever the server shows was pulled page by page; none of these can come out of the cases of this plan.
+                Op::Download { .. } | Op::Update { .. } | Op::Adopt { .. } => {}
+                Op::Upload { .. } | Op::Push { .. } | Op::Delete { .. } => {}
+            }
+        }
+        let touched: Vec<FolderDir> = touched.into_iter().collect();
+        if !touched.is_empty() {
+            self.run.blocking(move |local| local.settle(&touched)).await?;
+        }
+        if !forgotten.is_empty() || !rows.is_empty() {
+            self.run
+                .commit(move |tx| {
+                    forgotten.iter().try_for_each(|key| tx.forget_item(*key))?;
+                    rows.iter().try_for_each(|row| tx.set_item(row))
+                })
+                .await?;
+            self.run.step(Step::PushNoted)?;
+        }
+        Ok(())
+    }
+
+    /// Removes a file whose message is gone on the server. `None` when it was edited in the last instant: then it stays.
+    async fn remove(
+        &self,
+        row: &ItemRow,
+        view: &LocalView,
+        proof: MessageRemoval,
+    ) -> Result<Option<FolderDir>, SyncError> {
+        let Some(place) = self.tree.place(row.folder) else { return Ok(None) };
+        let (dir, name, digest) = (place.dir()?, view.file(row).name, row.digest);
+        let at = dir.clone();
+        match self.run.blocking(move |local| local.remove(&at, &name, &Expect::Digest(digest), proof)).await {
+            Ok(Changed::Done) => {
+                self.run.tally(place, |tally| tally.deleted_here += 1);
+                self.run.step(Step::FileChanged)?;
+                Ok(Some(dir))
+            }
+            // Renamed or edited during the sync: the next one sees which, and an edit wins.
+            Ok(Changed::Vanished | Changed::ChangedMeanwhile) => Ok(None),
+            Err(SyncError::Local(error)) if !stops_run(&error) => {
+                self.run.notice(place.path(), NoticeKind::Skipped, Some(row.file.to_string()), error.to_string());
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Folders that vanished on one side, and are empty now, go on the other.
+    async fn end_folders(&self, view: &LocalView, held: &BTreeSet<FolderKey>) -> Result<bool, SyncError> {
+        let mut emptied = Vec::new();
+        for place in self.tree.places.iter().filter(|place| !place.on_server || place.directory == Directory::Away) {
+            if let Some(folder) = self.emptied(place, view).await? {
+                emptied.push(folder);
+            }
+        }
+        emptied.sort_by_key(|folder| std::cmp::Reverse(self.depth(folder.key)));
+        let endings = end_folders(&emptied, self.run.request.brake, self.tree.places.len() as u64);
+        let mut changed = false;
+        for ending in endings {
+            match ending {
+                Ending::Remove(key, side, proof) => {
+                    let Some(place) = self.tree.place(key) else { continue };
+                    changed |= match side {
+                        Side::Remote => self.remove_remote(place, proof).await?,
+                        Side::Local => self.remove_local(place, proof).await?,
+                    };
+                }
+                Ending::Restore(key, Side::Remote) if !held.contains(&key) => {
+                    let Some(place) = self.tree.place(key) else { continue };
+                    let (dir, name) = (place.dir()?, place.row.name.clone());
+                    self.run.blocking(move |local| super::pull::make_directories(local, &dir, &name)).await?;
+                    self.run.step(Step::FolderPlacedLocally)?;
+                }
+                // On the server a folder is made again by the upload of what is in it.
+                Ending::Restore(..) => {}
+                Ending::Held(key, side) => {
+                    let Some(place) = self.tree.place(key) else { continue };
+                    self.run.hold(place, None, side, "brake", "too many folders would be removed at once");
+                    let text = "the folder would be removed together with too many others; if that is meant, run `pimsync sync --allow-deletes`";
+                    self.run.notice(place.path(), NoticeKind::Held, None, text.to_owned());
+                }
+            }
+        }
+        Ok(changed)
+    }
+
+    fn depth(&self, key: FolderKey) -> usize {
+        let parent = |key: &FolderKey| self.tree.place(*key).and_then(|place| place.row.parent);
+        std::iter::successors(Some(key), parent).take(self.tree.places.len() + 1).count()
+    }
+
+    /// What is known of a folder that vanished on one side; `None` for one that is not to be judged now.
+    async fn emptied(&self, place: &Place, view: &LocalView) -> Result<Option<Emptied>, SyncError> {
+        let key = place.key();
+        let row = self.run.state().read(|state| state.folder(key))?;
+        // Made again on the server by an upload meanwhile.
+        if !place.on_server && row.is_none_or(|row| row.id != place.row.id) {
+            return Ok(None);
+        }
+        let items = self.run.state().read(|state| state.count_items(key))?;
+        let (left_on, in_use) = match (place.on_server, place.directory) {
+            (false, Directory::Away | Directory::None) => {
+                if items == 0 && !self.has_rows_below(key)? {
+                    self.run.commit(move |tx| tx.forget_folder(key)).await?;
+                }
+                return Ok(None);
+            }
+            (false, Directory::Unknown) => return Ok(None),
+            (false, Directory::Here) => (Side::Local, items > 0 || view.unknown.contains(&key)),
+            (true, _) => {
+                if !self.chosen.contains(&key) && place.is_mirrored() || view.remote_unknown.contains(&key) {
+                    return Ok(None);
+                }
+                (Side::Remote, items > 0 || self.in_use_there(place).await?)
+            }
+        };
+        let vanished_alike = |other: &&Place| match left_on {
+            Side::Local => !other.on_server,
+            Side::Remote => other.directory == Directory::Away,
+        };
+        let within = place.row.parent.and_then(|parent| self.tree.place(parent)).filter(vanished_alike).map(Place::key);
+        let below = |other: &&Place| other.row.parent == Some(key);
+        let used_below = self.tree.places.iter().filter(below).any(|child| !vanished_alike(&child));
+        Ok(Some(Emptied { key, within, left_on, special: place.row.special.is_some(), in_use: in_use || used_below }))
+    }
+
+    fn has_rows_below(&self, key: FolderKey) -> Result<bool, SyncError> {
+        let rows = self.run.state().read(|state| state.folders(self.run.account))?;
+        Ok(rows.iter().any(|row| row.parent == Some(key)))
+    }
+
+    /// Whether the server counts anything in the folder, such as items that are not mirrored.
+    async fn in_use_there(&self, place: &Place) -> Result<bool, SyncError> {
+        let answers = self.run.remote().activity(std::slice::from_ref(&place.row.id)).await?;
+        Ok(!matches!(answers.first(), Some(Ok(activity)) if activity.total == Some(0)))
+    }
+
+    async fn remove_remote(&self, place: &Place, proof: FolderRemoval) -> Result<bool, SyncError> {
+        let trash = self.tree.special(SpecialFolder::DeletedItems).map(Place::key);
+        let in_trash = std::iter::successors(Some(place.key()), |key| self.tree.place(*key)?.row.parent)
+            .take(self.tree.places.len() + 1)
+            .any(|key| Some(key) == trash);
+        let disposal = if in_trash { Disposal::Dispose } else { Disposal::ToDeletedItems };
+        match self.run.remote().delete_folder(&place.row.id, disposal, proof).await? {
+            Ok(()) => {}
+            Err(error) if error.class == ItemErrorClass::Gone => {}
+            Err(error) => {
+                let text = format!("the folder was not removed on the server: {error}; the next sync tries again");
+                self.run.notice(place.path(), NoticeKind::Held, None, text);
+                return Ok(false);
+            }
+        }
+        self.forget(place).await?;
+        Ok(true)
+    }
+
+    async fn remove_local(&self, place: &Place, proof: FolderRemoval) -> Result<bool, SyncError> {
+        let dir = place.dir()?;
+        match self.run.blocking(move |local| local.remove_folder(&dir, proof)).await? {
+            FolderRemoved::Done | FolderRemoved::Vanished => self.forget(place).await?,
+            FolderRemoved::NotEmpty(paths) => {
+                let some: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+                let text = format!(
+                    "the folder is gone on the server, but its directory holds more than messages: {}; remove or move that",
+                    some.join(", ")
+                );
+                self.run.notice(place.path(), NoticeKind::Held, None, text);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn forget(&self, place: &Place) -> Result<(), SyncError> {
+        self.run.step(Step::FolderRemoved)?;
+        let key = place.key();
+        if self.has_rows_below(key)? {
+            return Ok(());
+        }
+        self.run.commit(move |tx| tx.forget_folder(key)).await
+    }
+
+    /// Directories in which nothing was left to do need not be listed again until their stamps change.
+    async fn note_stamps(
+        &self,
+        places: &[Place],
+        view: &LocalView,
+        left: &HashSet<FolderKey>,
+    ) -> Result<(), SyncError> {
+        let mut stamps = Vec::new();
+        for place in places {
+            let Some(scanned) = view.scanned.get(&place.key()) else { continue };
+            let Some(row) = self.run.state().read(|state| state.folder(place.key()))? else { continue };
+            let stamp = scanned.stamp.filter(|_| !left.contains(&place.key())).map(|stamp: DirStamp| stamp.to_text());
+            if stamp != row.listing.stamp {
+                stamps.push((place.key(), crate::state::Listing { stamp, ..row.listing }));
+            }
+        }
+        if stamps.is_empty() {
+            return Ok(());
+        }
+        self.run.commit(move |tx| stamps.iter().try_for_each(|(key, listing)| tx.set_listing(*key, listing))).await
+    }
+}

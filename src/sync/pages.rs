@@ -1,0 +1,496 @@
+//! The server's side of a folder: its changes, page by page, observed and turned into cases for the plan.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Mutex;
+
+use super::bodies::{rendering_of_file, renderings};
+use super::pull;
+use super::recover;
+use super::scan::{LocalFile, LocalView, scan_into};
+use super::tree::{Place, Tree};
+use super::{Activity, Progress, Run, SyncError, lock};
+use crate::format::mime;
+use crate::local::{LocalWrite, key_matches_id};
+use crate::pim::{ItemId, ItemKey, SearchKey, ServerMarks, ServerMessage, SyncState, Tag};
+use crate::plan::adopt::{Clue, Loose, adopt};
+use crate::plan::moves::{Arrived, Departed, remote_moves};
+use crate::plan::{self, Base, Case, Evidence, RemoteState, Seen};
+use crate::remote::{ChangePage, ItemChange, ItemErrorClass, RemoteError, RemoteWrite};
+use crate::state::{ItemRow, Listing, Standing, Subject, search_hash};
+
+/// Changes asked for in one page: what a server allows at most (MS-OXWSSYNC 3.1.4.2.3.3, `MaxChangesReturned`).
+const PAGE: u16 = 512;
+/// A body was probably changed when the size differs by more than flags and categories explain.
+const SIZE_OF_MARKS: u64 = 1024;
+
+/// Takes in all that changed in a folder on the server.
+pub(super) async fn pull_folder<R, L>(
+    run: &Run<'_, R, L>,
+    tree: &Tree,
+    place: &Place,
+    activity: Option<Activity>,
+    view: &Mutex<LocalView>,
+) -> Result<(), SyncError>
+where
+    R: RemoteWrite + 'static,
+    L: LocalWrite + 'static,
+{
+    let total = activity.as_ref().and_then(|activity| activity.total).unwrap_or(0);
+    let have = run.state().read(|state| state.count_items(place.key()))?;
+    run.progress(&Progress::FolderBegun { folder: place.path(), expected: total.saturating_sub(have) });
+    let mut puller = Puller { run, tree, place, view, sweep: None };
+    puller.retry_troubled().await?;
+    let since = place.row.listing.state.clone().filter(|_| !run.wants_full(place));
+    let state = match puller.pull_since(since).await {
+        Err(SyncError::Remote(RemoteError::StateInvalid)) => puller.pull_since(None).await?,
+        other => other?,
+    };
+    puller.note_listed(state, activity).await?;
+    run.progress(&Progress::FolderDone { folder: place.path() });
+    Ok(())
+}
+
+struct Puller<'p, 'e, R, L> {
+    run: &'p Run<'e, R, L>,
+    tree: &'p Tree,
+    place: &'p Place,
+    view: &'p Mutex<LocalView>,
+    /// While everything is listed: the items that were not met yet.
+    sweep: Option<BTreeMap<ItemKey, ItemId>>,
+}
+
+impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
+    /// Lists from `since` to the end. While one page is taken in, the next one is asked for already.
+    async fn pull_since(&mut self, since: Option<SyncState>) -> Result<SyncState, SyncError> {
+        let (run, folder) = (self.run, &self.place.row.id);
+        if since.is_none() {
+            let items = run.state().read(|state| state.item_ids(self.place.key()))?;
+            self.sweep = Some(items.into_iter().collect());
+        }
+        let mut page = run.remote().item_changes(folder, since.as_ref(), PAGE).await?;
+        loop {
+            // Some servers say "last" too early, so only an empty page ends the listing (EWS.md §15.1). One that repeats itself does not go on.
+            let state = page.state.clone();
+            if page.changes.is_empty() && page.last {
+                self.take_in(page).await?;
+                break self.end_sweep(state).await;
+            }
+            let (taken, next) = tokio::join!(self.take_in(page), run.remote().item_changes(folder, Some(&state), PAGE));
+            taken?;
+            page = next?;
+            if page.state == state && page.last {
+                break self.end_sweep(state).await;
+            }
+        }
+    }
+
+    /// After a complete listing: what was not met is gone.
+    async fn end_sweep(&mut self, state: SyncState) -> Result<SyncState, SyncError> {
+        if let Some(unmet) = self.sweep.take()
+            && !unmet.is_empty()
+        {
+            self.run.commit(move |tx| unmet.keys().try_for_each(|key| tx.set_standing(*key, Standing::Gone))).await?;
+            self.sweep = Some(BTreeMap::new());
+        }
+        Ok(state)
+    }
+
+    async fn note_listed(&self, state: SyncState, activity: Option<Activity>) -> Result<(), SyncError> {
+        let (key, now) = (self.place.key(), self.run.now());
+        let full = self.sweep.is_some() || self.place.row.listing.state.is_none();
+        let listing = Listing {
+            state: Some(state),
+            activity: activity.and_then(|activity| activity.mark),
+            asked_at: Some(now),
+            listed_at: if full { Some(now) } else { self.place.row.listing.listed_at },
+            stamp: self.place.row.listing.stamp.clone(),
+        };
+        self.run.commit(move |tx| tx.set_listing(key, &listing)).await
+    }
+
+    /// Messages that could not be taken in when they were listed are asked for again.
+    async fn retry_troubled(&mut self) -> Result<(), SyncError> {
+        let troubles = self.run.state().read(|state| state.troubles(self.run.account))?;
+        let ids: Vec<ItemId> = troubles
+            .into_iter()
+            .filter(|trouble| trouble.folder == self.place.key() && self.run.is_due(trouble))
+            .filter_map(|trouble| match trouble.subject {
+                Subject::Message(id) => Some(id),
+                Subject::File(_) => None,
+            })
+            .collect();
+        for ids in ids.chunks(100) {
+            let answers = self.run.remote().messages(ids).await?;
+            let mut changes = Vec::new();
+            for (id, answer) in ids.iter().zip(answers) {
+                match answer {
+                    Ok(message) => changes.push(ItemChange::Present(Box::new(message))),
+                    Err(error) if error.class == ItemErrorClass::Gone => changes.push(ItemChange::Gone(id.clone())),
+                    Err(error) => pull::trouble(self.run, self.place, Subject::Message(id.clone()), &error).await?,
+                }
+            }
+            self.take_in_changes(changes, None).await?;
+        }
+        Ok(())
+    }
+
+    async fn take_in(&mut self, page: ChangePage) -> Result<(), SyncError> {
+        self.take_in_changes(page.changes, Some(page.state)).await
+    }
+
+    async fn take_in_changes(&mut self, changes: Vec<ItemChange>, state: Option<SyncState>) -> Result<(), SyncError> {
+        let observed = self.observe(changes).await?;
+        let plan = plan::plan(observed.cases, self.run.engine.settings.policy, self.run.request.brake, &[]);
+        for held in &plan.held {
+            self.run.hold(
+                self.place,
+                held.key,
+                held.side,
+                "other-side-unknown",
+                "the local folder could not be read in full",
+            );
+        }
+        let page = pull::Page { place: self.place, pulls: plan.pulls, notes: observed.notes, state };
+        pull::carry_out(self.run, self.tree, self.view, page).await
+    }
+
+    /// Turns a page into cases. Only reads.
+    async fn observe(&mut self, changes: Vec<ItemChange>) -> Result<Observed, SyncError> {
+        let mut observed = Observed::default();
+        let mut unknown: Vec<ServerMessage> = Vec::new();
+        for change in latest(changes) {
+            let id = change.id();
+            let row = self.run.state().read(|state| state.item_by_id(self.run.account, id))?;
+            if let (Some(sweep), Some(row)) = (&mut self.sweep, &row) {
+                sweep.remove(&row.key);
+            }
+            match (change, row) {
+                (ItemChange::Present(message), Some(row)) => self.known(*message, row, &mut observed)?,
+                (ItemChange::Present(message), None) if message.class.is_mail() => unknown.push(*message),
+                (ItemChange::Present(message), None) => observed.notes.push(pull::Note::EndTrouble(message.id)),
+                (ItemChange::Read { read, .. }, Some(row)) => {
+                    let message = self.as_known(&row, ServerMarks { read, ..row.server.clone() });
+                    self.known(message, row, &mut observed)?;
+                }
+                (ItemChange::Gone(id), Some(row)) => {
+                    observed.notes.push(pull::Note::EndTrouble(id));
+                    if row.folder == self.place.key() {
+                        observed.notes.push(pull::Note::Gone(row.key));
+                    }
+                }
+                (ItemChange::Gone(id), None) => observed.notes.push(pull::Note::EndTrouble(id)),
+                (ItemChange::Read { .. }, None) => {}
+            }
+        }
+        self.unknown(unknown, &mut observed).await?;
+        self.settle_edited(&mut observed).await?;
+        Ok(observed)
+    }
+
+    /// A known item, as a listing would show it.
+    fn as_known(&self, row: &ItemRow, marks: ServerMarks) -> ServerMessage {
+        ServerMessage {
+            id: row.id.clone(),
+            change_key: row.change_key.clone(),
+            class: crate::pim::ItemClass(String::new()),
+            size: row.size,
+            marks,
+            received: None,
+            search_key: None,
+            message_id: None,
+            tag: None,
+        }
+    }
+
+    fn known(&self, message: ServerMessage, row: ItemRow, observed: &mut Observed) -> Result<(), SyncError> {
+        observed.notes.push(pull::Note::EndTrouble(message.id.clone()));
+        let here = row.folder == self.place.key();
+        let same = message.change_key == row.change_key && message.marks == row.server;
+        if same && here && row.standing == Standing::Agreed && (row.size == message.size || message.size == 0) {
+            return Ok(());
+        }
+        let perhaps = perhaps_edited(&row, &message);
+        let state = self.remote_state(message);
+        self.case(row, state, perhaps, observed)
+    }
+
+    fn case(
+        &self,
+        row: ItemRow,
+        remote: RemoteState<Box<ServerMessage>>,
+        perhaps: bool,
+        observed: &mut Observed,
+    ) -> Result<(), SyncError> {
+        self.ensure_scanned(&row)?;
+        let local = lock(self.view).seen(&row);
+        if perhaps {
+            observed.perhaps.push((observed.cases.len(), row.clone()));
+        }
+        let base =
+            Base { key: row.key, folder: row.folder, local: super::scan::base_marks(&row), remote: row.server.clone() };
+        observed.cases.push(Case { base: Some(base), remote: Seen::Here(remote), local });
+        Ok(())
+    }
+
+    /// An item can come from a folder that had no reason to be scanned.
+    fn ensure_scanned(&self, row: &ItemRow) -> Result<(), SyncError> {
+        let mut view = lock(self.view);
+        if view.scanned.contains_key(&row.folder) || view.unknown.contains(&row.folder) {
+            return Ok(());
+        }
+        match self.tree.place(row.folder) {
+            Some(place) => tokio::task::block_in_place(|| scan_into(self.run, place, &mut view)),
+            None => Ok(()),
+        }
+    }
+
+    /// Where a body may have changed, the renderings are compared.
+    async fn settle_edited(&self, observed: &mut Observed) -> Result<(), SyncError> {
+        if observed.perhaps.is_empty() {
+            return Ok(());
+        }
+        let ask = |(at, _): &(usize, ItemRow)| match observed.cases.get(*at)?.remote {
+            Seen::Here(ref remote) => Some((remote.at.id.clone(), remote.at.size)),
+            Seen::Same | Seen::Away(_) | Seen::Unknown => None,
+        };
+        let asked: Vec<_> = observed.perhaps.iter().filter_map(ask).collect();
+        let now = renderings(self.run.remote(), &asked).await?;
+        for ((at, row), now) in observed.perhaps.iter().zip(now) {
+            let before = row.rendering.or_else(|| self.rendering_here(row));
+            if let Some(Case { remote: Seen::Here(remote), .. }) = observed.cases.get_mut(*at) {
+                remote.edited = now.is_some() && now != before;
+            }
+        }
+        Ok(())
+    }
+
+    /// The rendering that was agreed is that of the file, as long as the file was not edited.
+    fn rendering_here(&self, row: &ItemRow) -> Option<crate::pim::Digest> {
+        let file = lock(self.view).file(row);
+        if file.edited {
+            return None;
+        }
+        let dir = self.tree.place(file.folder)?.dir().ok()?;
+        tokio::task::block_in_place(|| rendering_of_file(self.run.local(), &dir, &file.name))
+    }
+
+    /// Messages that no item is known for under their id: uploads whose answer was lost, moves, messages that lie here already, and what is
+    /// really new.
+    async fn unknown(&self, messages: Vec<ServerMessage>, observed: &mut Observed) -> Result<(), SyncError> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let mut moved = self.moved(&messages).await?;
+        let mut rest = Vec::new();
+        for message in messages {
+            match moved.remove(&message.id) {
+                Some(row) => {
+                    let perhaps = perhaps_edited(&row, &message);
+                    let state = self.remote_state(message);
+                    self.case(row, state, perhaps, observed)?;
+                }
+                None => rest.push(message),
+            }
+        }
+        let adopted = self.adopted(&rest)?;
+        let unknown_here = lock(self.view).unknown.contains(&self.place.key());
+        for message in rest {
+            let local = match adopted.get(&message.id) {
+                Some(file) => Seen::Here(file.state()),
+                None if unknown_here => {
+                    observed.notes.push(pull::Note::Retry(message.id.clone()));
+                    Seen::Unknown
+                }
+                None => Seen::Away(Evidence::CompleteListing),
+            };
+            observed.cases.push(Case { base: None, remote: Seen::Here(self.remote_state(message)), local });
+        }
+        Ok(())
+    }
+
+    fn remote_state(&self, message: ServerMessage) -> RemoteState<Box<ServerMessage>> {
+        RemoteState { folder: self.place.key(), marks: message.marks.clone(), edited: false, at: Box::new(message) }
+    }
+
+    /// Which of the messages are known items that moved here: the search key is the same, and the old id is gone.
+    async fn moved(&self, messages: &[ServerMessage]) -> Result<HashMap<ItemId, ItemRow>, SyncError> {
+        let mut arrived = Vec::new();
+        let mut candidates: BTreeMap<ItemKey, ItemRow> = BTreeMap::new();
+        let mut moved = self.uploaded(messages).await?;
+        for message in messages.iter().filter(|message| !moved.contains_key(&message.id)) {
+            let Some(search) = &message.search_key else { continue };
+            let rows = self.run.state().read(|state| state.items_by_search(self.run.account, search_hash(search)))?;
+            if !rows.is_empty() {
+                arrived.push(Arrived { at: message.id.clone(), folder: self.place.key(), search_key: search.clone() });
+                candidates.extend(rows.into_iter().map(|row| (row.key, row)));
+            }
+        }
+        if candidates.is_empty() {
+            return Ok(moved);
+        }
+        let departed = self.departed(&candidates, messages).await?;
+        let pairs = remote_moves(&departed, &arrived);
+        moved.extend(pairs.into_iter().filter_map(|(key, id)| Some((id, candidates.remove(&key)?))));
+        Ok(moved)
+    }
+
+    /// Which of the messages are uploads whose answers were lost, and which somebody has moved here since.
+    async fn uploaded(&self, messages: &[ServerMessage]) -> Result<HashMap<ItemId, ItemRow>, SyncError> {
+        let mut uploaded = HashMap::new();
+        if self.run.is_dry() || messages.iter().all(|message| message.tag.is_none()) {
+            return Ok(uploaded);
+        }
+        let intents = self.run.state().read(|state| state.upload_intents(self.run.account))?;
+        for message in messages {
+            let intent = intents.iter().find(|intent| Some(&intent.tag) == message.tag.as_ref());
+            if let Some(intent) = intent
+                && let Some(row) = recover::adopt_upload(self.run, intent, message).await?
+            {
+                self.forget_loose(&row);
+                uploaded.insert(message.id.clone(), row);
+            }
+        }
+        Ok(uploaded)
+    }
+
+    /// The file of an upload is no stranger any more.
+    fn forget_loose(&self, row: &ItemRow) {
+        let mut view = lock(self.view);
+        let files = view.loose.get(&row.folder).cloned().unwrap_or_default();
+        match files.into_iter().find(|file| *file.name.key() == row.file) {
+            Some(file) => {
+                view.claim(&file);
+                view.changed.insert(row.key, file);
+            }
+            None => drop(view.away.insert(row.key)),
+        }
+    }
+
+    /// Which of the items are no longer under their id.
+    async fn departed(
+        &self,
+        candidates: &BTreeMap<ItemKey, ItemRow>,
+        messages: &[ServerMessage],
+    ) -> Result<Vec<Departed>, SyncError> {
+        let rows: Vec<&ItemRow> = candidates.values().collect();
+        let mut departed = Vec::new();
+        let hash_of: HashMap<i64, &SearchKey> = messages
+            .iter()
+            .filter_map(|message| message.search_key.as_ref())
+            .map(|key| (search_hash(key), key))
+            .collect();
+        for rows in rows.chunks(100) {
+            let ids: Vec<ItemId> = rows.iter().map(|row| row.id.clone()).collect();
+            let answers = self.run.remote().messages(&ids).await?;
+            for (row, answer) in rows.iter().zip(answers) {
+                let gone = matches!(&answer, Err(error) if error.class == ItemErrorClass::Gone);
+                if let (true, Some(search)) = (gone, row.search.and_then(|hash| hash_of.get(&hash))) {
+                    departed.push(Departed { key: row.key, search_key: (*search).clone() });
+                }
+            }
+        }
+        Ok(departed)
+    }
+
+    /// Which of the messages lie here already.
+    fn adopted(&self, messages: &[ServerMessage]) -> Result<HashMap<ItemId, LocalFile>, SyncError> {
+        let files = lock(self.view).loose.get(&self.place.key()).cloned().unwrap_or_default();
+        if files.is_empty() || messages.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let dir = self.place.dir()?;
+        let local: Vec<Loose<usize>> = tokio::task::block_in_place(|| {
+            files
+                .iter()
+                .enumerate()
+                .map(|(at, file)| Loose { at, clues: self.clues_of_file(&dir, file, messages) })
+                .collect()
+        });
+        let remote: Vec<Loose<ItemId>> =
+            messages.iter().map(|message| Loose { at: message.id.clone(), clues: clues_of_message(message) }).collect();
+        Ok(adopt(&remote, &local).into_iter().filter_map(|(id, at)| Some((id, files.get(at)?.clone()))).collect())
+    }
+
+    fn clues_of_file(&self, dir: &crate::local::FolderDir, file: &LocalFile, messages: &[ServerMessage]) -> Vec<Clue> {
+        let mut clues: Vec<Clue> = messages
+            .iter()
+            .filter(|message| key_matches_id(file.name.key(), &message.id))
+            .map(|message| Clue::Name(message.id.to_string()))
+            .collect();
+        clues.push(Clue::Tag(self.run.tag(self.place, file.name.key()).to_string()));
+        let facts = self.run.local().open(dir, &file.name).ok().flatten().and_then(|file| mime::facts(file).ok());
+        clues.extend(facts.and_then(|facts| facts.message_id).map(|id| Clue::MessageId(normal_message_id(&id))));
+        clues
+    }
+}
+
+/// A page, turned into cases.
+#[derive(Default)]
+struct Observed {
+    cases: Vec<Case<Box<ServerMessage>, LocalFile>>,
+    notes: Vec<pull::Note>,
+    /// Cases whose bodies may have changed, with what was agreed.
+    perhaps: Vec<(usize, ItemRow)>,
+}
+
+/// The last word on each item of a page: items can be listed more than once.
+fn latest(changes: Vec<ItemChange>) -> Vec<ItemChange> {
+    let mut seen = HashSet::new();
+    let mut latest: Vec<ItemChange> = Vec::with_capacity(changes.len());
+    for change in changes.into_iter().rev() {
+        let read_only = matches!(change, ItemChange::Read { .. });
+        if seen.insert((change.id().clone(), read_only)) {
+            latest.push(change);
+        }
+    }
+    // A read state that was told together with the item itself says nothing more.
+    let whole: BTreeSet<ItemId> = seen.iter().filter(|(_, read_only)| !read_only).map(|(id, _)| id.clone()).collect();
+    latest.retain(|change| !matches!(change, ItemChange::Read { id, .. } if whole.contains(id)));
+    latest.reverse();
+    latest
+}
+
+/// Whether a body may have changed. A change key changes with anything, so the size has to tell, but for drafts, which are meant to be
+/// edited.
+fn perhaps_edited(row: &ItemRow, message: &ServerMessage) -> bool {
+    if message.change_key == row.change_key {
+        return false;
+    }
+    let difference = if row.size == 0 || message.size == 0 { 0 } else { row.size.abs_diff(message.size) };
+    let only_size = difference > 0 && message.marks == row.server && row.folder.0 != 0;
+    message.marks.draft || difference > SIZE_OF_MARKS || only_size
+}
+
+fn clues_of_message(message: &ServerMessage) -> Vec<Clue> {
+    let mut clues = vec![Clue::Name(message.id.to_string())];
+    clues.extend(message.tag.as_ref().map(|tag| Clue::Tag(tag.to_string())));
+    clues.extend(message.message_id.as_deref().map(|id| Clue::MessageId(normal_message_id(id))));
+    clues
+}
+
+/// A Message-ID without what servers add or leave away.
+fn normal_message_id(id: &str) -> String {
+    id.trim().trim_start_matches('<').trim_end_matches('>').to_owned()
+}
+
+impl ItemChange {
+    fn id(&self) -> &ItemId {
+        match self {
+            Self::Present(message) => &message.id,
+            Self::Read { id, .. } | Self::Gone(id) => id,
+        }
+    }
+}
+
+impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
+    /// The tag of a file's upload: the same each time.
+    pub(super) fn tag(&self, place: &Place, file: &crate::pim::FileKey) -> Tag {
+        let mut hasher = blake3::Hasher::new();
+        for part in [self.engine.settings.identity.as_bytes(), place.row.id.as_str().as_bytes(), file.as_bytes()] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        let hex = hasher.finalize().to_hex();
+        Tag::new(hex.get(..32).unwrap_or_default())
+    }
+}

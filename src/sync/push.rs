@@ -1,0 +1,622 @@
+//! Takes local changes to the server.
+//!
+//! Each batch is noted as soon as its answer is in, so that a run that is cut off repeats no more than one. An upload is noted before it is
+//! sent; its tag finds it again when the answer is lost.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::bodies::FileBody;
+use super::finish::FinalOp;
+use super::pull::{refreshed, rows_of};
+use super::scan::{LocalFile, LocalView};
+use super::tree::{Place, Tree};
+use super::{NoticeKind, Progress, Run, Step, SyncError, stops_run};
+use crate::format::mime;
+use crate::local::LocalWrite;
+use crate::pim::{Digest, Flag, FolderId, FolderKey, FolderKind, ItemKey, ServerMarks, SpecialFolder, Tag, UnixTime};
+use crate::plan::proof::MessageRemoval;
+use crate::plan::{LocalState, Op, PushContent};
+use crate::remote::{
+    Disposal, ItemError, ItemErrorClass, MarkUpdate, Placed, RemoteError, RemoteWrite, Upload, Versioned,
+};
+use crate::state::{ItemRow, Standing, Subject, UploadIntent};
+
+/// Items of one batch.
+const BATCH: usize = 100;
+/// Bytes of one batch of uploads.
+const BATCH_BYTES: u64 = 8 << 20;
+
+/// Carries the pushes out. Whether the server was changed.
+pub(super) async fn push_all<R, L>(
+    run: &Run<'_, R, L>,
+    tree: &Tree,
+    view: &LocalView,
+    pushes: Vec<FinalOp>,
+) -> Result<bool, SyncError>
+where
+    R: RemoteWrite + 'static,
+    L: LocalWrite + 'static,
+{
+    let mut pusher = Pusher { run, tree, view, folders: BTreeMap::new(), changed: false, full: false };
+    let mut work = Work::default();
+    for op in pushes {
+        work.sort(op);
+    }
+    pusher.refresh(work.refreshes).await?;
+    pusher.marks(work.marks).await?;
+    pusher.drafts(work.drafts).await?;
+    pusher.moves(work.moves).await?;
+    pusher.uploads(work.uploads).await?;
+    pusher.deletes(work.deletes).await?;
+    Ok(pusher.changed)
+}
+
+/// Pushes, sorted by what they take.
+#[derive(Default)]
+struct Work {
+    refreshes: Vec<(ItemKey, LocalState<LocalFile>)>,
+    marks: Vec<(ItemKey, LocalState<LocalFile>, ServerMarks)>,
+    drafts: Vec<(ItemKey, LocalState<LocalFile>)>,
+    moves: Vec<(ItemKey, LocalState<LocalFile>, FolderKey)>,
+    uploads: Vec<NewMessage>,
+    deletes: Vec<(ItemKey, MessageRemoval)>,
+}
+
+/// A message to be created.
+struct NewMessage {
+    local: LocalState<LocalFile>,
+    /// The row that it takes the place of.
+    instead_of: Option<ItemKey>,
+    /// The old version on the server, to be deleted when the new one is there.
+    replaces: Option<MessageRemoval>,
+}
+
+impl Work {
+    fn sort(&mut self, op: FinalOp) {
+        match op {
+            Op::Upload { local, instead_of } => {
+                self.uploads.push(NewMessage { local, instead_of, replaces: None });
+            }
+            Op::Push { key, local, marks, content, move_to } => match content {
+                PushContent::Recreate(removal) => {
+                    self.uploads.push(NewMessage { local, instead_of: Some(key), replaces: Some(removal) });
+                }
+                PushContent::ReplaceDraft => {
+                    self.drafts.push((key, local.clone()));
+                    self.marks.push((key, local.clone(), marks));
+                    self.moves.extend(move_to.map(|to| (key, local, to)));
+                }
+                PushContent::Keep => {
+                    self.marks.push((key, local.clone(), marks));
+                    self.moves.extend(move_to.map(|to| (key, local, to)));
+                }
+            },
+            Op::Refresh { key, local, .. } => self.refreshes.extend(local.map(|local| (key, local))),
+            Op::Delete { key, proof } => self.deletes.push((key, proof)),
+            // Pulls were carried out before.
+            Op::Download { .. } | Op::Update { .. } | Op::Remove { .. } | Op::Adopt { .. } | Op::Forget { .. } => {}
+        }
+    }
+}
+
+struct Pusher<'p, 'e, R, L> {
+    run: &'p Run<'e, R, L>,
+    tree: &'p Tree,
+    view: &'p LocalView,
+    /// Folders that were made again on the server.
+    folders: BTreeMap<FolderKey, FolderId>,
+    changed: bool,
+    /// Whether the mailbox is over its quota.
+    full: bool,
+}
+
+impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
+    fn place(&self, folder: FolderKey) -> Option<&Place> {
+        self.tree.place(folder)
+    }
+
+    async fn refresh(&mut self, refreshes: Vec<(ItemKey, LocalState<LocalFile>)>) -> Result<(), SyncError> {
+        if refreshes.is_empty() {
+            return Ok(());
+        }
+        let rows = rows_of(self.run, refreshes.iter().map(|(key, _)| *key))?;
+        let fresh: Vec<ItemRow> = refreshes
+            .into_iter()
+            .filter_map(|(key, local)| Some(refreshed(rows.get(&key)?.clone(), None, Some(&local))))
+            .collect();
+        self.run.commit(move |tx| fresh.iter().try_for_each(|row| tx.set_item(row))).await
+    }
+
+    /// What to do about an item that the server refused: a conflict or a deletion is taken in by the next round; the rest is told.
+    async fn refused(&mut self, folder: FolderKey, file: &LocalFile, error: &ItemError) -> Result<(), SyncError> {
+        let Some(place) = self.place(folder).cloned() else { return Ok(()) };
+        match error.class {
+            ItemErrorClass::Conflict | ItemErrorClass::Gone => {
+                self.changed = true;
+                return Ok(());
+            }
+            ItemErrorClass::Quota => {
+                if !std::mem::replace(&mut self.full, true) {
+                    let text = "the mailbox is over its quota, so nothing more is uploaded; make room on the server, then sync again";
+                    self.run.notice(place.path(), NoticeKind::Held, None, text.to_owned());
+                }
+                return Ok(());
+            }
+            ItemErrorClass::Exists
+            | ItemErrorClass::Unrenderable
+            | ItemErrorClass::Transient
+            | ItemErrorClass::Unknown
+            | ItemErrorClass::Denied
+            | ItemErrorClass::Permanent => {}
+        }
+        let text = format!("the server refused it: {error}; it is kept here, and tried again later");
+        self.run.notice(place.path(), NoticeKind::Skipped, Some(file.name.key().to_string()), text);
+        super::pull::trouble(self.run, &place, Subject::File(file.name.key().clone()), error).await
+    }
+
+    async fn marks(&mut self, marks: Vec<(ItemKey, LocalState<LocalFile>, ServerMarks)>) -> Result<(), SyncError> {
+        let marks: Vec<_> = marks.into_iter().collect();
+        for batch in marks.chunks(BATCH) {
+            let rows = rows_of(self.run, batch.iter().map(|(key, ..)| *key))?;
+            let mut fresh = Vec::new();
+            let mut sent = Vec::new();
+            for (key, local, to) in batch {
+                let Some(row) = rows.get(key) else { continue };
+                if *to == row.server {
+                    fresh.push(ItemRow { flags: local.marks.flags, ..row.clone() });
+                } else {
+                    sent.push((row, local, to));
+                }
+            }
+            let updates: Vec<MarkUpdate> = sent
+                .iter()
+                .map(|(row, _, to)| MarkUpdate {
+                    id: row.id.clone(),
+                    change_key: row.change_key.clone(),
+                    from: row.server.clone(),
+                    to: (*to).clone(),
+                })
+                .collect();
+            let answers = if updates.is_empty() { vec![] } else { self.run.remote().update_marks(&updates).await? };
+            if !updates.is_empty() {
+                self.run.step(Step::MarksPushed)?;
+            }
+            for ((row, local, to), answer) in sent.into_iter().zip(answers) {
+                match answer {
+                    Ok(change_key) => {
+                        self.changed = true;
+                        if let Some(place) = self.place(row.folder) {
+                            self.run.tally(place, |tally| tally.changed_there += 1);
+                        }
+                        let (server, flags) = (to.clone(), local.marks.flags);
+                        fresh.push(ItemRow { change_key, server, flags, ..row.clone() });
+                    }
+                    Err(error) => self.refused(row.folder, &local.at, &error).await?,
+                }
+            }
+            self.note(fresh).await?;
+        }
+        Ok(())
+    }
+
+    async fn note(&self, rows: Vec<ItemRow>) -> Result<(), SyncError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.run.commit(move |tx| rows.iter().try_for_each(|row| tx.set_item(row))).await?;
+        self.run.step(Step::PushNoted)
+    }
+
+    async fn drafts(&mut self, drafts: Vec<(ItemKey, LocalState<LocalFile>)>) -> Result<(), SyncError> {
+        for (key, local) in drafts {
+            let Some(row) = self.run.state().read(|state| state.item(key))? else { continue };
+            let Some(file) = self.read_file(&local.at).await? else { continue };
+            let body = self.body(&local.at)?;
+            let item = Versioned { id: row.id.clone(), change_key: row.change_key.clone() };
+            match self.run.remote().replace_draft(&item, &body).await? {
+                Ok(change_key) => {
+                    self.run.step(Step::DraftReplaced)?;
+                    self.changed = true;
+                    if let Some(place) = self.place(row.folder) {
+                        self.run.tally(place, |tally| tally.changed_there += 1);
+                    }
+                    let rendering = self.rendering_there(&row).await?;
+                    let (digest, len) = (file.digest, file.len);
+                    self.note(vec![ItemRow { change_key, digest, len, rendering, size: 0, ..row }]).await?;
+                }
+                Err(error) => self.refused(row.folder, &local.at, &error).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// How the server renders what it was just given: a later change there is told by a difference from this.
+    async fn rendering_there(&self, row: &ItemRow) -> Result<Option<Digest>, SyncError> {
+        let asked = [(row.id.clone(), row.len)];
+        let now = super::bodies::renderings(self.run.remote(), &asked).await?;
+        Ok(now.into_iter().next().flatten())
+    }
+
+    fn body(&self, file: &LocalFile) -> Result<FileBody<L>, SyncError> {
+        let dir = match self.place(file.folder) {
+            Some(place) => place.dir()?,
+            None => crate::local::FolderDir::root(),
+        };
+        Ok(FileBody::new(self.run, dir, file.name.clone()))
+    }
+
+    async fn moves(&mut self, moves: Vec<(ItemKey, LocalState<LocalFile>, FolderKey)>) -> Result<(), SyncError> {
+        let mut by_target: BTreeMap<FolderKey, Vec<(ItemKey, LocalState<LocalFile>)>> = BTreeMap::new();
+        for (key, local, target) in moves {
+            by_target.entry(target).or_default().push((key, local));
+        }
+        for (target, items) in by_target {
+            let Some(to) = self.folder_there(target).await? else { continue };
+            for batch in items.chunks(BATCH) {
+                self.move_batch(target, &to, batch).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn move_batch(
+        &mut self,
+        target: FolderKey,
+        to: &FolderId,
+        batch: &[(ItemKey, LocalState<LocalFile>)],
+    ) -> Result<(), SyncError> {
+        let rows = rows_of(self.run, batch.iter().map(|(key, _)| *key))?;
+        let known: Vec<_> = batch.iter().filter_map(|(key, local)| Some((rows.get(key)?, local))).collect();
+        let items: Vec<Versioned> =
+            known.iter().map(|(row, _)| Versioned { id: row.id.clone(), change_key: row.change_key.clone() }).collect();
+        let answers = self.run.remote().move_messages(&items, to).await?;
+        self.run.step(Step::MovesPushed)?;
+        let mut fresh = Vec::new();
+        for ((row, local), answer) in known.into_iter().zip(answers) {
+            match answer {
+                Ok(Placed { id, change_key }) => {
+                    self.changed = true;
+                    if let Some(place) = self.place(row.folder) {
+                        self.run.tally(place, |tally| tally.moved_there += 1);
+                    }
+                    let file = local.at.name.key().clone();
+                    fresh.push(ItemRow { id, change_key, folder: target, file, ..row.clone() });
+                }
+                Err(error) => self.refused(row.folder, &local.at, &error).await?,
+            }
+        }
+        self.note(fresh).await
+    }
+
+    /// The folder's id on the server; it is made again where it vanished there while something in it is new here.
+    async fn folder_there(&mut self, folder: FolderKey) -> Result<Option<FolderId>, SyncError> {
+        let mut missing = Vec::new();
+        let mut at = Some(folder);
+        let mut parent = loop {
+            let Some(key) = at else {
+                let account = self.run.state().read(|state| state.account(&self.run.engine.settings.account))?;
+                break account.and_then(|account| account.root);
+            };
+            let Some(place) = self.place(key) else { return Ok(None) };
+            match self.folders.get(&key) {
+                Some(id) => break Some(id.clone()),
+                None if place.on_server => break Some(place.row.id.clone()),
+                None => {
+                    at = place.row.parent;
+                    missing.push(place.clone());
+                }
+            }
+        };
+        while let (Some(place), Some(above)) = (missing.pop(), parent.clone()) {
+            let made = self.run.remote().create_folder(&above, &place.row.name, FolderKind::Mail).await?;
+            match made {
+                Ok(id) => {
+                    self.run.step(Step::FolderPlacedRemotely)?;
+                    self.changed = true;
+                    let mut row = place.row.clone();
+                    row.id = id.clone();
+                    let listing = crate::state::Listing { stamp: None, ..Default::default() };
+                    self.run
+                        .commit(move |tx| {
+                            tx.set_folder(&row)?;
+                            tx.set_listing(row.key, &listing)
+                        })
+                        .await?;
+                    self.folders.insert(place.key(), id.clone());
+                    parent = Some(id);
+                }
+                Err(error) => {
+                    let text =
+                        format!("the folder could not be made again on the server: {error}; the next sync tries again");
+                    self.run.notice(place.path(), NoticeKind::Held, None, text);
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(parent)
+    }
+
+    async fn uploads(&mut self, uploads: Vec<NewMessage>) -> Result<(), SyncError> {
+        self.run.progress(&Progress::UploadsAhead(uploads.len() as u64));
+        let mut by_folder: BTreeMap<FolderKey, Vec<NewMessage>> = BTreeMap::new();
+        for upload in uploads {
+            by_folder.entry(upload.local.folder).or_default().push(upload);
+        }
+        for (folder, uploads) in by_folder {
+            let Some(to) = self.folder_there(folder).await? else { continue };
+            let mut batch = Vec::new();
+            let mut bytes = 0;
+            for upload in uploads {
+                if self.full {
+                    return Ok(());
+                }
+                let Some(file) = self.read_file(&upload.local.at).await? else { continue };
+                if !batch.is_empty() && (batch.len() >= BATCH || bytes + file.len > BATCH_BYTES) {
+                    self.upload_batch(folder, &to, std::mem::take(&mut batch)).await?;
+                    bytes = 0;
+                }
+                bytes += file.len;
+                batch.push((upload, file));
+            }
+            if !batch.is_empty() {
+                self.upload_batch(folder, &to, batch).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a file once through, for what is noted of it. `None` when it vanished or cannot be read.
+    async fn read_file(&mut self, file: &LocalFile) -> Result<Option<FileFacts>, SyncError> {
+        let Some(place) = self.place(file.folder).cloned() else { return Ok(None) };
+        let (dir, name) = (place.dir()?, file.name.clone());
+        let read = self.run.blocking(move |local| {
+            let Some((digest, len)) = local.digest(&dir, &name)? else { return Ok(None) };
+            let Some(stat) = local.stat(&dir, &name)? else { return Ok(None) };
+            let facts = local.open(&dir, &name)?.and_then(|file| mime::facts(std::io::BufReader::new(file)).ok());
+            let received = facts.and_then(|facts| facts.received.or(facts.date)).unwrap_or_else(|| stat.mtime());
+            Ok(Some(FileFacts { digest, len, received }))
+        });
+        match read.await {
+            Ok(facts) => Ok(facts),
+            Err(SyncError::Local(error)) if !stops_run(&error) => {
+                self.run.notice(
+                    place.path(),
+                    NoticeKind::Skipped,
+                    Some(file.name.key().to_string()),
+                    error.to_string(),
+                );
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn upload_batch(
+        &mut self,
+        folder: FolderKey,
+        to: &FolderId,
+        batch: Vec<(NewMessage, FileFacts)>,
+    ) -> Result<(), SyncError> {
+        let Some(mut place) = self.place(folder).cloned() else { return Ok(()) };
+        place.row.id = to.clone();
+        let tags: Vec<Tag> = batch.iter().map(|(upload, file)| self.upload_tag(&place, upload, file)).collect();
+        self.note_intents(&batch, &tags).await?;
+        self.run.step(Step::UploadsNoted)?;
+        let bodies =
+            batch.iter().map(|(upload, _)| self.body(&upload.local.at)).collect::<Result<Vec<_>, SyncError>>()?;
+        let messages: Vec<Upload<'_>> = batch
+            .iter()
+            .zip(&bodies)
+            .zip(&tags)
+            .map(|(((upload, file), body), tag)| Upload {
+                tag: tag.clone(),
+                marks: upload.local.marks.to_server(),
+                received: file.received,
+                body,
+            })
+            .collect();
+        let answers = match self.run.remote().create_messages(to, &messages).await {
+            Err(RemoteError::Quota) => {
+                let error = ItemError {
+                    class: ItemErrorClass::Quota,
+                    code: "ErrorQuotaExceeded".to_owned(),
+                    message: String::new(),
+                };
+                batch.iter().map(|_| Err(error.clone())).collect()
+            }
+            other => other?,
+        };
+        self.run.step(Step::UploadsSent)?;
+        drop(messages);
+        drop(bodies);
+        let mut done = Vec::new();
+        for (((upload, file), tag), answer) in batch.into_iter().zip(tags).zip(answers) {
+            match answer {
+                Ok(placed) => done.push((upload, file, tag, placed)),
+                Err(error) => {
+                    self.refused(folder, &upload.local.at, &error).await?;
+                    if error.class != ItemErrorClass::Unknown {
+                        self.run.commit(move |tx| tx.end_upload(&tag)).await?;
+                    }
+                }
+            }
+        }
+        self.note_uploaded(&place, done).await
+    }
+
+    /// A new version of a message that is still there gets a tag of its own.
+    fn upload_tag(&self, place: &Place, upload: &NewMessage, file: &FileFacts) -> Tag {
+        let tag = self.run.tag(place, upload.local.at.name.key());
+        if upload.replaces.is_none() && upload.instead_of.is_none() {
+            return tag;
+        }
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(tag.as_str().as_bytes());
+        hasher.update(&file.digest.0);
+        hasher.update(&[upload.local.marks.flags.to_bits()]);
+        Tag::new(hasher.finalize().to_hex().get(..32).unwrap_or_default())
+    }
+
+    async fn note_intents(&self, batch: &[(NewMessage, FileFacts)], tags: &[Tag]) -> Result<(), SyncError> {
+        let since = self.run.now();
+        let intents: Vec<UploadIntent> = batch
+            .iter()
+            .zip(tags)
+            .map(|((upload, file), tag)| UploadIntent {
+                tag: tag.clone(),
+                folder: upload.local.folder,
+                file: upload.local.at.name.key().clone(),
+                len: file.len,
+                digest: file.digest,
+                since,
+                instead_of: upload.instead_of,
+            })
+            .collect();
+        self.run.commit(move |tx| intents.iter().try_for_each(|intent| tx.add_upload(intent))).await
+    }
+
+    /// Uploaded messages become items. The old versions of those that were created anew are deleted after that.
+    async fn note_uploaded(
+        &mut self,
+        place: &Place,
+        done: Vec<(NewMessage, FileFacts, Tag, Placed)>,
+    ) -> Result<(), SyncError> {
+        if done.is_empty() {
+            return Ok(());
+        }
+        self.changed = true;
+        self.run.tally(place, |tally| tally.uploaded += done.len() as u64);
+        self.run.progress(&Progress::Messages(done.len() as u64));
+        let folder = place.key();
+        let old = rows_of(self.run, done.iter().filter_map(|(upload, ..)| upload.instead_of))?;
+        let mut rows = Vec::new();
+        let mut outdated = Vec::new();
+        for (upload, file, tag, placed) in done {
+            let row = new_row(folder, &upload.local, &file, placed);
+            let before = upload.instead_of.and_then(|key| old.get(&key)).cloned();
+            if let (Some(before), Some(removal)) = (&before, upload.replaces) {
+                outdated.push((before.clone(), removal));
+            }
+            rows.push((row, before, tag));
+        }
+        self.run
+            .commit(move |tx| {
+                for (row, before, tag) in &rows {
+                    before.as_ref().map_or(Ok(()), |before| tx.supersede(before))?;
+                    tx.add_item(row)?;
+                    tx.end_upload(tag)?;
+                    tx.end_trouble(folder, &Subject::File(row.file.clone()))?;
+                }
+                Ok(())
+            })
+            .await?;
+        self.run.step(Step::PushNoted)?;
+        if !outdated.is_empty() {
+            // What cannot be deleted now (it changed there meanwhile) comes back as a message of its own: nothing is lost.
+            self.delete_batch(outdated, Disposal::ToDeletedItems).await?;
+        }
+        Ok(())
+    }
+
+    async fn deletes(&mut self, deletes: Vec<(ItemKey, MessageRemoval)>) -> Result<(), SyncError> {
+        let trash = self.trash();
+        let mut rows = rows_of(self.run, deletes.iter().map(|(key, _)| *key))?;
+        let mut by_disposal: [Vec<(ItemRow, MessageRemoval)>; 2] = [vec![], vec![]];
+        let [to_trash, for_good] = &mut by_disposal;
+        for (key, proof) in deletes {
+            let Some(row) = rows.remove(&key) else { continue };
+            if trash.contains(&row.folder) { for_good.push((row, proof)) } else { to_trash.push((row, proof)) }
+        }
+        for (disposal, items) in [Disposal::ToDeletedItems, Disposal::Dispose].into_iter().zip(by_disposal) {
+            let mut items = items.into_iter().peekable();
+            while items.peek().is_some() {
+                let batch: Vec<_> = items.by_ref().take(BATCH).collect();
+                self.delete_batch(batch, disposal).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deleted Items and the folders in it.
+    fn trash(&self) -> BTreeSet<FolderKey> {
+        let Some(top) = self.tree.special(SpecialFolder::DeletedItems).map(Place::key) else { return BTreeSet::new() };
+        let mut trash = BTreeSet::from([top]);
+        loop {
+            let more: Vec<FolderKey> = self
+                .tree
+                .places
+                .iter()
+                .filter(|place| place.row.parent.is_some_and(|parent| trash.contains(&parent)))
+                .map(Place::key)
+                .filter(|key| !trash.contains(key))
+                .collect();
+            if more.is_empty() {
+                return trash;
+            }
+            trash.extend(more);
+        }
+    }
+
+    async fn delete_batch(
+        &mut self,
+        batch: Vec<(ItemRow, MessageRemoval)>,
+        disposal: Disposal,
+    ) -> Result<(), SyncError> {
+        let mut rows = Vec::new();
+        let mut items = Vec::new();
+        for (row, proof) in batch {
+            items.push((Versioned { id: row.id.clone(), change_key: row.change_key.clone() }, proof));
+            rows.push(row);
+        }
+        let answers = self.run.remote().delete_messages(&items, disposal).await?;
+        self.run.step(Step::DeletesPushed)?;
+        let mut forgotten = Vec::new();
+        for (row, answer) in rows.into_iter().zip(answers) {
+            match answer {
+                Ok(()) => {
+                    self.changed = true;
+                    if let Some(place) = self.place(row.folder) {
+                        self.run.tally(place, |tally| tally.deleted_there += 1);
+                    }
+                    forgotten.push(row.key);
+                }
+                // Moved or deleted there meanwhile: the next round finds out which.
+                Err(error) if matches!(error.class, ItemErrorClass::Gone | ItemErrorClass::Conflict) => {
+                    self.changed = true;
+                }
+                Err(error) => {
+                    let file = self.view.file(&row);
+                    self.refused(row.folder, &file, &error).await?;
+                }
+            }
+        }
+        self.run.commit(move |tx| forgotten.iter().try_for_each(|key| tx.forget_item(*key))).await?;
+        self.run.step(Step::PushNoted)
+    }
+}
+
+/// What is noted of a file that is uploaded.
+struct FileFacts {
+    digest: Digest,
+    len: u64,
+    received: UnixTime,
+}
+
+fn new_row(folder: FolderKey, local: &LocalState<LocalFile>, file: &FileFacts, placed: Placed) -> ItemRow {
+    let server = local.marks.to_server();
+    ItemRow {
+        key: ItemKey(0),
+        folder,
+        id: placed.id,
+        change_key: placed.change_key,
+        search: None,
+        size: 0,
+        server: ServerMarks { draft: local.marks.flags.has(Flag::Draft), ..server },
+        file: local.at.name.key().clone(),
+        flags: local.marks.flags,
+        len: file.len,
+        digest: file.digest,
+        rendering: None,
+        standing: Standing::Agreed,
+    }
+}

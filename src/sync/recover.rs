@@ -1,0 +1,175 @@
+//! Settles what the last run left half done, before anything is looked at.
+//!
+//! | Cut off | What is found | What is done |
+//! |---|---|---|
+//! | while bodies were staged | our files in `tmp` | they are removed; the page is listed again |
+//! | between a row "arriving" and its file | a row without a file | the row is forgotten; the page is listed again |
+//! | between a file in place and its page | a row "arriving" with its file | it counts as agreed, or as gone when the server no longer has it |
+//! | between an upload and its answer | an intent | its tag is looked for; what is found is the uploaded message |
+//!
+//! Everything else needs no recovery: the next observation shows it as a change that both sides made alike.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::{Run, SyncError, stops_run};
+use crate::local::{FolderDir, LocalWrite, MessageName};
+use crate::pim::{FileKey, FolderKey, ItemId, ItemKey, ServerMessage};
+use crate::remote::{ItemErrorClass, RemoteError, RemoteWrite};
+use crate::state::{ItemRow, Standing, UploadIntent, search_hash};
+
+/// Tags looked for with one request.
+const TAGS: usize = 50;
+
+/// Settles what the last run left half done.
+pub(super) async fn recover<R, L>(run: &Run<'_, R, L>) -> Result<(), SyncError>
+where
+    R: RemoteWrite + 'static,
+    L: LocalWrite + 'static,
+{
+    let arriving = run.state().read(|state| state.items_standing(run.account, Standing::Arriving))?;
+    let intents = run.state().read(|state| state.upload_intents(run.account))?;
+    match run.blocking(|local| local.clear_stale_tmp()).await {
+        Ok(_) => {}
+        // The account's directory is made by the folders' alignment, or missing altogether, which that says.
+        Err(SyncError::Local(error)) if !stops_run(&error) => {}
+        Err(error) => return Err(error),
+    }
+    settle_arrivals(run, arriving).await?;
+    settle_uploads(run, intents).await
+}
+
+async fn settle_arrivals<R, L>(run: &Run<'_, R, L>, arriving: Vec<ItemRow>) -> Result<(), SyncError>
+where
+    R: RemoteWrite + 'static,
+    L: LocalWrite + 'static,
+{
+    let mut by_folder: BTreeMap<FolderKey, Vec<ItemRow>> = BTreeMap::new();
+    for row in arriving {
+        by_folder.entry(row.folder).or_default().push(row);
+    }
+    for (folder, rows) in by_folder {
+        let there = files_of(run, folder)?;
+        let (delivered, lost): (Vec<ItemRow>, Vec<ItemRow>) =
+            rows.into_iter().partition(|row| there.contains(&row.file));
+        let lost: Vec<ItemKey> = lost.into_iter().map(|row| row.key).collect();
+        run.commit(move |tx| lost.iter().try_for_each(|key| tx.forget_item(*key))).await?;
+        for rows in delivered.chunks(100) {
+            let ids: Vec<ItemId> = rows.iter().map(|row| row.id.clone()).collect();
+            let answers = run.remote().messages(&ids).await?;
+            let standings: Vec<(ItemKey, Standing)> = rows
+                .iter()
+                .zip(answers)
+                .map(|(row, answer)| match answer {
+                    Err(error) if error.class == ItemErrorClass::Gone => (row.key, Standing::Gone),
+                    _ => (row.key, Standing::Agreed),
+                })
+                .collect();
+            run.commit(move |tx| standings.iter().try_for_each(|(key, standing)| tx.set_standing(*key, *standing)))
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+/// The unique names of all files in a folder.
+fn files_of<R, L>(run: &Run<'_, R, L>, folder: FolderKey) -> Result<HashSet<FileKey>, SyncError>
+where
+    R: RemoteWrite + 'static,
+    L: LocalWrite + 'static,
+{
+    let mut names = HashSet::new();
+    let row = run.state().read(|state| state.folder(folder))?;
+    let Some(dir) = row.and_then(|row| row.dir) else { return Ok(names) };
+    let dir = FolderDir::new(&dir)?;
+    match run.local().scan(&dir, &mut |name: MessageName| drop(names.insert(name.key().clone()))) {
+        Ok(_) => Ok(names),
+        Err(error) if stops_run(&error) => Err(error.into()),
+        Err(_) => Ok(names),
+    }
+}
+
+async fn settle_uploads<R, L>(run: &Run<'_, R, L>, intents: Vec<UploadIntent>) -> Result<(), SyncError>
+where
+    R: RemoteWrite + 'static,
+    L: LocalWrite + 'static,
+{
+    let mut by_folder: BTreeMap<FolderKey, Vec<UploadIntent>> = BTreeMap::new();
+    for intent in intents {
+        by_folder.entry(intent.folder).or_default().push(intent);
+    }
+    for (folder, intents) in by_folder {
+        let Some(row) = run.state().read(|state| state.folder(folder))? else { continue };
+        for intents in intents.chunks(TAGS) {
+            let tags: Vec<_> = intents.iter().map(|intent| intent.tag.clone()).collect();
+            let found = match run.remote().find_tagged(&row.id, &tags).await {
+                Ok(found) => found,
+                Err(RemoteError::FolderGone | RemoteError::AccessDenied) => vec![],
+                Err(error) => return Err(error.into()),
+            };
+            settle_found(run, intents, found).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What was found is the uploaded message. What was not found stays noted: it may turn up in another folder, where somebody moved it.
+async fn settle_found<R, L>(
+    run: &Run<'_, R, L>,
+    intents: &[UploadIntent],
+    found: Vec<ServerMessage>,
+) -> Result<(), SyncError>
+where
+    R: RemoteWrite + 'static,
+    L: LocalWrite + 'static,
+{
+    for message in found {
+        let Some(intent) = intents.iter().find(|intent| message.tag.as_ref() == Some(&intent.tag)) else { continue };
+        adopt_upload(run, intent, &message).await?;
+    }
+    Ok(())
+}
+
+/// Makes the item of an upload whose answer was lost. Returns its row, as if it still lay where it was uploaded to.
+pub(super) async fn adopt_upload<R, L>(
+    run: &Run<'_, R, L>,
+    intent: &UploadIntent,
+    message: &ServerMessage,
+) -> Result<Option<ItemRow>, SyncError>
+where
+    R: RemoteWrite + 'static,
+    L: LocalWrite + 'static,
+{
+    if run.state().read(|state| state.item_by_id(run.account, &message.id))?.is_some() {
+        let tag = intent.tag.clone();
+        run.commit(move |tx| tx.end_upload(&tag)).await?;
+        return Ok(None);
+    }
+    let row = ItemRow {
+        key: ItemKey(0),
+        folder: intent.folder,
+        id: message.id.clone(),
+        change_key: message.change_key.clone(),
+        search: message.search_key.as_ref().map(search_hash),
+        size: message.size,
+        server: message.marks.clone(),
+        file: intent.file.clone(),
+        flags: message.marks.to_local().flags,
+        len: intent.len,
+        digest: intent.digest,
+        rendering: None,
+        standing: Standing::Agreed,
+    };
+    let (new, intent) = (row.clone(), intent.clone());
+    let before = match intent.instead_of {
+        Some(key) => run.state().read(|state| state.item(key))?,
+        None => None,
+    };
+    let key = run
+        .commit(move |tx| {
+            before.as_ref().map_or(Ok(()), |before| tx.supersede(before))?;
+            tx.end_upload(&intent.tag)?;
+            tx.add_item(&new)
+        })
+        .await?;
+    Ok(Some(ItemRow { key, ..row }))
+}
