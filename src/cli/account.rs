@@ -173,9 +173,7 @@ impl Journal {
             Ok(report) => {
                 (if report.is_clean() { RunResult::Done } else { RunResult::Held }, RunNote::of(request, report))
             }
-            Err(error) => {
-                (RunResult::Failed, RunNote { text: Failure::of(error).message, ..RunNote::default() })
-            }
+            Err(error) => (RunResult::Failed, RunNote { text: Failure::of(error).message, ..RunNote::default() }),
         };
         let ended = state.write(|state| state.end_run(run, context.now(), word, &note.to_text()));
         match result {

@@ -14,7 +14,7 @@ use crate::identity::{self, Account, Config, ConfigError, IdentityName, Layout, 
 use crate::local;
 use crate::remote::auth::Basic;
 use crate::remote::ews::{EwsClient, Settings};
-use crate::sync::{Clock as _, Env};
+use crate::sync::Env;
 
 pub(super) const ROOT_VARIABLE: &str = identity::layout::ROOT_VARIABLE;
 pub(super) const DEFAULT_IDENTITY: &str = IdentityName::DEFAULT;
@@ -46,9 +46,7 @@ pub(super) struct Link {
 
 impl Context {
     pub(super) fn new(global: Global) -> anyhow::Result<Self> {
-        let root = global.root.filter(|root| !root.as_os_str().is_empty());
-        let root = root.map(std::path::absolute).transpose().context("the root has no absolute path")?;
-        let layout = Layout::new(root.as_deref(), IdentityName::new(&global.identity)?)?;
+        let layout = Layout::new(global.root.as_deref(), IdentityName::new(&global.identity)?)?;
         // Disk work is done in place, which takes a runtime of more than one thread.
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         Ok(Self { layout, env: Env::default(), runtime, trace: global.trace_soap })

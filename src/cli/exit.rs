@@ -23,15 +23,8 @@ pub enum ExitCode {
 
 impl ExitCode {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 7] = [
-        Self::Done,
-        Self::Failed,
-        Self::Usage,
-        Self::Held,
-        Self::SignInRefused,
-        Self::Locked,
-        Self::Unreachable,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Done, Self::Failed, Self::Usage, Self::Held, Self::SignInRefused, Self::Locked, Self::Unreachable];
 
     /// The number that the process ends with.
     pub fn number(self) -> u8 {
@@ -51,13 +44,17 @@ impl ExitCode {
         match self {
             Self::Done => "Everything was done.",
             Self::Failed => "The run failed; standard error says why.",
-            Self::Usage => "The arguments make no sense: an unknown option, a missing value, a folder or account that does not exist.",
+            Self::Usage => {
+                "The arguments make no sense: an unknown option, a missing value, a folder or account that does not exist."
+            }
             Self::Held => {
                 "Done, but something was held back, skipped or in conflict, or one of the folders failed; the report and pimsync status say what."
             }
             Self::SignInRefused => "The server refused the sign-in.",
             Self::Locked => "Another run works on this identity.",
-            Self::Unreachable => "The server could not be reached. Nothing is lost: the next run goes on where this one ended.",
+            Self::Unreachable => {
+                "The server could not be reached. Nothing is lost: the next run goes on where this one ended."
+            }
         }
     }
 }

@@ -110,13 +110,19 @@ fn remote(error: &RemoteError) -> Class {
             Some("sign in to Outlook on the web, which says what is wrong with the account, or ask its administrator"),
         ),
         RemoteError::Account { .. } => ("account", ExitCode::Failed, Some("ask the administrator of the server")),
-        RemoteError::Throttled { .. } => ("throttled", ExitCode::Failed, Some("run the same command again later; nothing is lost")),
+        RemoteError::Throttled { .. } => {
+            ("throttled", ExitCode::Failed, Some("run the same command again later; nothing is lost"))
+        }
         RemoteError::Refused { .. } => ("refused", ExitCode::Failed, None),
-        RemoteError::Quota => ("quota", ExitCode::Failed, Some("make room in the mailbox, then run the same command again")),
+        RemoteError::Quota => {
+            ("quota", ExitCode::Failed, Some("make room in the mailbox, then run the same command again"))
+        }
         RemoteError::Protocol { .. } | RemoteError::Rejected { .. } => (
             "protocol",
             ExitCode::Failed,
-            Some("run it again with --trace-soap DIR to see what the server said; the files hold messages, but no password"),
+            Some(
+                "run it again with --trace-soap DIR to see what the server said; the files hold messages, but no password",
+            ),
         ),
         RemoteError::StateInvalid | RemoteError::FolderGone | RemoteError::AccessDenied => {
             ("remote", ExitCode::Failed, Some(LATER))
@@ -132,11 +138,9 @@ fn is_about_sign_in(code: &str) -> bool {
 
 fn local(error: &LocalError) -> Class {
     match error {
-        LocalError::FolderGone { .. } => (
-            "directory-missing",
-            ExitCode::Failed,
-            Some("is its disk mounted? Nothing was changed on either side"),
-        ),
+        LocalError::FolderGone { .. } => {
+            ("directory-missing", ExitCode::Failed, Some("is its disk mounted? Nothing was changed on either side"))
+        }
         _ => ("disk", ExitCode::Failed, None),
     }
 }
@@ -159,7 +163,7 @@ fn lock(error: &LockError) -> Class {
 
 fn layout(error: &LayoutError) -> Class {
     match error {
-        LayoutError::BadName { .. } | LayoutError::Relative { .. } | LayoutError::NoHome => ("usage", ExitCode::Usage, None),
+        LayoutError::BadName { .. } | LayoutError::EmptyRoot | LayoutError::NoHome => ("usage", ExitCode::Usage, None),
         LayoutError::Io { .. } => ("disk", ExitCode::Failed, None),
     }
 }
@@ -206,6 +210,9 @@ mod tests {
         assert_eq!(failure(error).message, "cannot read /mail: the disk is on fire");
         let error = RemoteError::Io(io::Error::other("the disk is on fire"));
         let error = Err::<(), _>(error).context("in Inbox").unwrap_err();
-        assert_eq!(Failure::of(&error).message, "in Inbox: writing or reading a message on disk failed: the disk is on fire");
+        assert_eq!(
+            Failure::of(&error).message,
+            "in Inbox: writing or reading a message on disk failed: the disk is on fire"
+        );
     }
 }

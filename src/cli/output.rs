@@ -58,11 +58,6 @@ impl Output {
         }
     }
 
-    /// Whether programs read the results.
-    pub(super) fn is_json(&self) -> bool {
-        self.json
-    }
-
     /// Whether only what needs attention is told.
     pub(super) fn is_quiet(&self) -> bool {
         self.quiet

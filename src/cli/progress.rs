@@ -9,7 +9,8 @@ use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressState, ProgressS
 
 use crate::sync::{Observer, Progress as Event};
 
-const TEMPLATE: &str = "{spinner} {prefix} {wide_bar} {pos}/{len} messages, {volume}, {per_sec:>9}, {eta} left\n  {wide_msg}";
+const TEMPLATE: &str =
+    "{spinner} {prefix} {wide_bar} {pos}/{len} messages, {volume}, {per_sec:>9}, {eta} left\n  {wide_msg}";
 
 /// A bar for a run over one account; nothing at all where nobody watches.
 pub(super) struct Progress {
@@ -70,10 +71,16 @@ impl Observer for Bar {
         match event {
             Event::FolderBegun { folder, expected } => {
                 self.bar.inc_length(*expected);
-                self.folders(|folders| drop(folders.insert((*folder).to_owned())));
+                self.folders(|folders| {
+                    folders.insert((*folder).to_owned());
+                });
             }
-            Event::FolderDone { folder } => self.folders(|folders| drop(folders.remove(*folder))),
-            Event::Bytes(count) => drop(self.bytes.fetch_add(*count, Ordering::Relaxed)),
+            Event::FolderDone { folder } => self.folders(|folders| {
+                folders.remove(*folder);
+            }),
+            Event::Bytes(count) => {
+                self.bytes.fetch_add(*count, Ordering::Relaxed);
+            }
             Event::Messages(count) => {
                 self.bar.inc(*count);
                 // More came than the server had told.

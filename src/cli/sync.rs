@@ -55,7 +55,10 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
     let identity = context.identity()?;
     let accounts = chosen(&identity.config, args.account.as_deref())?;
     if accounts.len() > 1 && !args.folders.is_empty() {
-        return Err(UsageError("this identity has several accounts: say with --account whose folders are meant".to_owned()).into());
+        return Err(UsageError(
+            "this identity has several accounts: say with --account whose folders are meant".to_owned(),
+        )
+        .into());
     }
     let _lock = lock_for(&context, request.mode)?;
     let several = accounts.len() > 1;
@@ -91,7 +94,7 @@ fn lock_for(context: &Context, mode: Mode) -> Result<Option<IdentityLock>, LockE
     match mode {
         Mode::Apply => Ok(Some(IdentityLock::acquire(&context.layout, context.now())?)),
         Mode::DryRun => match IdentityLock::holder(&context.layout)? {
-            Some(holder) => Err(LockError::Held { holder: Some(holder) }),
+            Some(holder) => Err(LockError::Held { holder }),
             None => Ok(None),
         },
     }

@@ -14,7 +14,7 @@ use super::account::{self, AccountRun};
 use super::context::{Context, Link};
 use super::output::Output;
 use super::{ExitCode, Global, sync};
-use crate::identity::{Account, IdentityLock, LockError, Marker, Server};
+use crate::identity::{Account, IdentityLock, LockError};
 use crate::remote::RemoteRead as _;
 use crate::state::State;
 use crate::sync::Request;
@@ -85,7 +85,7 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
     let context = Context::new(global)?;
     let values = Values::gather(&context, &args)?;
     if let Some(holder) = IdentityLock::holder(&context.layout)? {
-        return Err(LockError::Held { holder: Some(holder) }.into());
+        return Err(LockError::Held { holder }.into());
     }
     store::check(&context, &values.account)?;
     let link = sign_in(&context, &values)?;
@@ -99,7 +99,7 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
     }
     let code = sync.as_ref().map_or(ExitCode::Done, AccountRun::code);
     let results = results(&context, account, changed, sync);
-    output.results(code, results, |results| text(results, &args, &marker, output))
+    output.results(code, results, |results| text(results, args.no_sync, output.is_quiet()))
 }
 
 /// Makes sure that the server takes the sign-in.
@@ -130,7 +130,7 @@ fn results(context: &Context, account: &Account, changed: bool, sync: Option<Acc
     Results {
         account: account.name.to_string(),
         email: account.email.clone(),
-        server: server_words(&account.server).to_owned(),
+        server: account.server.as_str().to_owned(),
         changed,
         database: layout.database().display().to_string(),
         directory: layout.account(&account.name).display().to_string(),
@@ -139,18 +139,10 @@ fn results(context: &Context, account: &Account, changed: bool, sync: Option<Acc
     }
 }
 
-pub(super) fn server_words(server: &Server) -> &str {
-    match server {
-        Server::Demo => "demo:",
-        Server::Ews(url) => url,
-    }
-}
-
-fn text(results: &Results, args: &Args, marker: &Marker, output: &Output) -> String {
-    let _ = marker;
+fn text(results: &Results, no_sync: bool, quiet: bool) -> String {
     let Results { account, directory, config, .. } = results;
-    let synced = results.sync.as_ref().map(|run| sync::text(run, false, output.is_quiet())).unwrap_or_default();
-    if output.is_quiet() {
+    let synced = results.sync.as_ref().map(|run| sync::text(run, false, quiet)).unwrap_or_default();
+    if quiet {
         return synced;
     }
     let what = if results.changed {
@@ -158,7 +150,7 @@ fn text(results: &Results, args: &Args, marker: &Marker, output: &Output) -> Str
     } else {
         format!("{account} was set up already; nothing was changed.\n")
     };
-    let what_next = if results.sync.is_none() && results.changed && args.no_sync {
+    let what_next = if results.sync.is_none() && results.changed && no_sync {
         "Next: pimsync sync synchronizes it for the first time.\n"
     } else {
         "Next: read the mail with a program that knows Maildir, such as neomutt, or change something in it, then run\n\

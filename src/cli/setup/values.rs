@@ -10,11 +10,9 @@ use zeroize::Zeroizing;
 use super::Args;
 use crate::cli::context::{Context, DEMO_ADDRESS};
 use crate::cli::failure::UsageError;
-use crate::cli::server_url::ews_url;
+use crate::cli::server_url::server;
+use crate::identity::config::MOST_FOLDERS;
 use crate::identity::{Account, AccountName, Conflicts, PasswordSource, Server};
-
-/// How many folders are synchronized at a time unless identity.toml says otherwise.
-const FOLDERS_AT_A_TIME: u8 = 4;
 
 /// All that setting an account up takes.
 pub(super) struct Values {
@@ -29,22 +27,31 @@ impl Values {
     /// Gathers the values, asking for what is missing where somebody can be asked.
     pub(super) fn gather(context: &Context, args: &Args) -> anyhow::Result<Self> {
         if args.demo {
-            return Self::demo(context);
+            let before = context.config_or_none()?.account(DEMO_ADDRESS).cloned();
+            if before.as_ref().is_some_and(|account| account.server != Server::Demo) {
+                return Err(other_server(DEMO_ADDRESS));
+            }
+            return Self::demo(DEMO_ADDRESS.to_owned(), before);
         }
         let asker = Asker::new(args);
         let email = asker.or_ask(args.email.clone(), "Mail address: ", "EMAIL")?;
         check_email(&email)?;
-        let name = AccountName::from_email(&email)?;
-        let before = context.config_or_none()?.accounts.into_iter().find(|account| account.name == name);
+        let before = context.config_or_none()?.account(&email).cloned();
         let known = before.as_ref();
-        let known_server = known.map(|account| &account.server);
-        if known_server == Some(&Server::Demo) {
-            return Err(same_name(&name, "the embedded server"));
+        let server = match (&args.server, known) {
+            (Some(given), _) => server(given)?,
+            (None, Some(account)) => account.server.clone(),
+            (None, None) => server(&asker.ask("Server (as in the address of Outlook on the web): ", "--server URL")?)?,
+        };
+        if known.is_some_and(|account| (account.server == Server::Demo) != (server == Server::Demo)) {
+            return Err(other_server(&email));
         }
-        let server = match (&args.server, known_server) {
-            (Some(given), _) => Server::Ews(ews_url(given)?),
-            (None, Some(server)) => server.clone(),
-            (None, None) => Server::Ews(ews_url(&asker.ask("Server (as in the address of Outlook on the web): ", "--server URL")?)?),
+        if server == Server::Demo {
+            return Self::demo(email, before);
+        }
+        let name = match known {
+            Some(account) => account.name.clone(),
+            None => AccountName::from_email(&email)?,
         };
         let user = match (&args.user, known) {
             (Some(user), _) => user.clone(),
@@ -64,38 +71,41 @@ impl Values {
             ca_file,
             password,
             conflicts: known.map_or(Conflicts::default(), |account| account.conflicts),
-            folders_at_a_time: known.map_or(FOLDERS_AT_A_TIME, |account| account.folders_at_a_time),
+            folders_at_a_time: known.map_or(MOST_FOLDERS, |account| account.folders_at_a_time),
         };
         Ok(Self { account, before, new_password })
     }
 
-    fn demo(context: &Context) -> anyhow::Result<Self> {
-        let name = AccountName::from_email(DEMO_ADDRESS)?;
-        let before = context.config_or_none()?.accounts.into_iter().find(|account| account.name == name);
-        if before.as_ref().is_some_and(|account| account.server != Server::Demo) {
-            return Err(same_name(&name, "a server of its own"));
-        }
-        let account = before.clone().unwrap_or_else(|| Account {
-            name,
-            email: DEMO_ADDRESS.to_owned(),
-            server: Server::Demo,
-            user: DEMO_ADDRESS.to_owned(),
-            ca_file: None,
-            password: PasswordSource::None,
-            conflicts: Conflicts::default(),
-            folders_at_a_time: FOLDERS_AT_A_TIME,
-        });
+    fn demo(email: String, before: Option<Account>) -> anyhow::Result<Self> {
+        let account = match &before {
+            Some(account) => account.clone(),
+            None => Account {
+                name: AccountName::from_email(&email)?,
+                user: email.clone(),
+                email,
+                server: Server::Demo,
+                ca_file: None,
+                password: PasswordSource::None,
+                conflicts: Conflicts::default(),
+                folders_at_a_time: MOST_FOLDERS,
+            },
+        };
         Ok(Self { account, before, new_password: None })
     }
 }
 
-fn same_name(name: &AccountName, server: &str) -> anyhow::Error {
-    UsageError(format!("this identity has an account {name} on {server}; set the other one up with another --identity")).into()
+/// What was synchronized with the sample mailbox must not meet a real one.
+fn other_server(email: &str) -> anyhow::Error {
+    UsageError(format!(
+        "one of {email}'s two servers is the embedded one, which has another mailbox; set the other account up with another --identity"
+    ))
+    .into()
 }
 
 fn check_email(email: &str) -> Result<(), UsageError> {
-    let sound = email.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty() && !host.contains('@'))
-        && !email.contains(|c: char| c.is_whitespace() || c.is_control());
+    let sound =
+        email.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty() && !host.contains('@'))
+            && !email.contains(|c: char| c.is_whitespace() || c.is_control());
     if sound { Ok(()) } else { Err(UsageError(format!("{email:?} is no mail address"))) }
 }
 
@@ -121,7 +131,8 @@ fn password(
     if let Some(path) = &args.password_file {
         let file = std::fs::File::open(path)
             .map_err(|error| UsageError(format!("--password-file {}: {error}", path.display())))?;
-        let password = first_line(io::BufReader::new(file)).with_context(|| format!("cannot read {}", path.display()))?;
+        let password =
+            first_line(io::BufReader::new(file)).with_context(|| format!("cannot read {}", path.display()))?;
         return stored(password, &path.display().to_string());
     }
     match known {

@@ -6,7 +6,6 @@ use super::pending::{LocalFolders, Pending};
 use super::{AccountStanding, ConflictCopy, FolderResult, FolderStanding, HeldBack, LastRun, Skipped};
 use crate::cli::account::RunNote;
 use crate::cli::context::Context;
-use crate::cli::setup::server_words;
 use crate::identity::Account;
 use crate::local::MailTree;
 use crate::pim::{FolderKey, FolderKind};
@@ -18,7 +17,7 @@ pub(super) fn account(context: &Context, account: &Account) -> anyhow::Result<Ac
     let mut standing = AccountStanding {
         account: account.name.to_string(),
         email: account.email.clone(),
-        server: server_words(&account.server).to_owned(),
+        server: account.server.as_str().to_owned(),
         last_run: None,
         folders: Vec::new(),
         problems: Vec::new(),
@@ -90,7 +89,8 @@ struct Known {
 impl Known {
     fn read(state: &Reader<'_>, account: AccountKey) -> Result<Self, StateError> {
         let folders = state.folders(account)?;
-        let items = folders.iter().map(|row| Ok((row.key, state.count_items(row.key)?))).collect::<Result<_, StateError>>()?;
+        let items =
+            folders.iter().map(|row| Ok((row.key, state.count_items(row.key)?))).collect::<Result<_, StateError>>()?;
         Ok(Self {
             folders,
             items,
@@ -170,9 +170,11 @@ impl Known {
     /// When the folder was last in step with the server. A run that asks what changed covers the folders that did not, too.
     fn last_sync(&self, row: &FolderRow, path: &str, note: &RunNote) -> Option<crate::pim::UnixTime> {
         let asked = row.listing.asked_at;
-        let covered = note.only.is_empty() || note.only.iter().any(|only| only.trim_matches('/').eq_ignore_ascii_case(path));
+        let covered =
+            note.only.is_empty() || note.only.iter().any(|only| only.trim_matches('/').eq_ignore_ascii_case(path));
         let run = self.last_run.as_ref().filter(|run| run.result.as_deref().is_some_and(|result| result != "failed"));
-        let ended = run.filter(|_| covered && asked.is_some() && !note.failed.contains_key(path)).and_then(|run| run.ended);
+        let ended =
+            run.filter(|_| covered && asked.is_some() && !note.failed.contains_key(path)).and_then(|run| run.ended);
         asked.max(ended)
     }
 

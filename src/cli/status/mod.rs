@@ -40,9 +40,10 @@ struct Standing {
 
 #[derive(Serialize)]
 struct Running {
-    pid: u32,
-    #[serde(serialize_with = "time::serialize")]
-    since: UnixTime,
+    /// None in the instant after it began.
+    pid: Option<u32>,
+    #[serde(serialize_with = "time::serialize_option")]
+    since: Option<UnixTime>,
 }
 
 #[derive(Serialize)]
@@ -148,7 +149,8 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
     });
     let standing = Standing {
         database: context.layout.database().display().to_string(),
-        running: holder.map(|holder| Running { pid: holder.pid, since: holder.since }),
+        running: holder
+            .map(|holder| Running { pid: holder.map(|holder| holder.pid), since: holder.map(|holder| holder.since) }),
         accounts: accounts.into_iter().map(|account| gather::account(&context, account)).collect::<Result<_, _>>()?,
     };
     output.results(ExitCode::Done, standing, text::text)

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
 
-use crate::local::{DirStamp, FolderDir, Keywords, LocalError, LocalFolder, LocalRead, MailTree, MessageName, ScanEnd};
+use crate::local::{
+    DirStamp, FolderDir, Keywords, LocalError, LocalFolder, LocalRead, MailTree, MessageName, Problem, ScanEnd,
+};
 use crate::pim::{ItemKey, Marks};
 use crate::state::{Brief, FolderRow, ItemRow, State, StateError, name_hash};
 
@@ -51,7 +53,7 @@ impl LocalFolders {
         Ok(Self {
             tree: Some(tree),
             folders: found.folders.into_iter().map(|folder| (folder.dir.clone(), folder)).collect(),
-            problems: found.problems.iter().map(ToString::to_string).collect(),
+            problems: found.problems.iter().map(words).collect(),
         })
     }
 
@@ -71,7 +73,7 @@ impl LocalFolders {
         self.folders.remove(&dir);
         match changes(tree, state, row, &dir) {
             Ok((pending, end)) => {
-                self.problems.extend(end.iter().flat_map(|end| &end.problems).map(ToString::to_string));
+                self.problems.extend(end.iter().flat_map(|end| &end.problems).map(words));
                 Ok(Some(pending))
             }
             Err(Obstacle::Local(error)) => {
@@ -109,6 +111,11 @@ impl LocalFolders {
     }
 }
 
+/// A problem for people: where it is, and what to do.
+fn words(problem: &Problem) -> String {
+    format!("{} {}", problem.path.display(), problem.kind.advice())
+}
+
 /// The folder's directory: the one with its path, else the one that it was renamed to.
 fn find<'f>(folders: &'f BTreeMap<FolderDir, LocalFolder>, row: &FolderRow) -> Option<&'f LocalFolder> {
     let dir = FolderDir::new(row.dir.as_deref()?).ok()?;
@@ -126,7 +133,11 @@ fn changes(
         return Ok((Pending::default(), None));
     }
     let mut base: HashMap<i64, Brief> = HashMap::new();
-    state.read(|state| state.briefs(row.key, |hash, brief| drop(base.insert(hash, brief))))?;
+    state.read(|state| {
+        state.briefs(row.key, |hash, brief| {
+            base.insert(hash, brief);
+        })
+    })?;
     let mut pending = Pending::default();
     let mut gone: HashSet<ItemKey> = base.values().map(|brief| brief.key).collect();
     let mut check: Vec<(Brief, MessageName)> = Vec::new();

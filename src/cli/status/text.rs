@@ -11,7 +11,11 @@ use crate::cli::time::for_people;
 pub(super) fn text(standing: &Standing) -> String {
     let mut text = format!("{}\n", standing.database);
     if let Some(running) = &standing.running {
-        let _ = writeln!(text, "A run is under way (process {}, since {}).", running.pid, for_people(running.since));
+        let who = match (running.pid, running.since) {
+            (Some(pid), Some(since)) => format!(" (process {pid}, since {})", for_people(since)),
+            _ => String::new(),
+        };
+        let _ = writeln!(text, "A run is under way{who}.");
     }
     for account in &standing.accounts {
         text.push_str(&account_text(account));
@@ -57,7 +61,7 @@ fn folders_table(folders: &[&FolderStanding]) -> String {
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
-        if matches!(column.index(), 1 | 2) {
+        if matches!(column.index, 1 | 2) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
@@ -101,9 +105,12 @@ fn attention_text(account: &AccountStanding) -> String {
         };
         folder.skipped.iter().map(line).collect()
     });
-    section(&mut text, "In conflict (compare with the message in the folder, then delete the copy)", account, |folder| {
-        folder.conflicts.iter().map(|copy| format!("{} (since {})", copy.path, for_people(copy.at))).collect()
-    });
+    section(
+        &mut text,
+        "In conflict (compare with the message in the folder, then delete the copy)",
+        account,
+        |folder| folder.conflicts.iter().map(|copy| format!("{} (since {})", copy.path, for_people(copy.at))).collect(),
+    );
     section(&mut text, "Failed", account, |folder| folder.error.iter().cloned().collect());
     if !account.problems.is_empty() {
         text.push_str("\nLeft alone:\n");
@@ -115,7 +122,12 @@ fn attention_text(account: &AccountStanding) -> String {
 }
 
 /// A heading and a line for each thing that the folders have to tell; nothing where there is none.
-fn section(text: &mut String, heading: &str, account: &AccountStanding, lines: impl Fn(&FolderStanding) -> Vec<String>) {
+fn section(
+    text: &mut String,
+    heading: &str,
+    account: &AccountStanding,
+    lines: impl Fn(&FolderStanding) -> Vec<String>,
+) {
     let mut body = String::new();
     for folder in &account.folders {
         for line in lines(folder) {
