@@ -147,7 +147,7 @@ impl MailTree {
     }
 
     /// The contents have changed places: is what came out what was expected?
-    fn verify_swap(
+    pub(super) fn verify_swap(
         &self,
         dir: &FolderDir,
         name: &MessageName,
@@ -170,7 +170,7 @@ impl MailTree {
     }
 
     /// For file systems on which files cannot change places: for an instant there is no file of that name.
-    fn replace_slowly(
+    pub(super) fn replace_slowly(
         &self,
         dir: &FolderDir,
         name: &MessageName,

@@ -28,6 +28,8 @@ mod remove_folder;
 mod scan;
 mod staged;
 mod stamp;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 use std::fs::File;
