@@ -17,7 +17,11 @@ fn a_first_sync_brings_the_mailbox_down() {
         world.arrive_as("Inbox", "two", NewMessage { read: true, flag: Flag::Flagged, ..NewMessage::default() });
         world.mailbox.create_folder("Inbox", "Projects", "IPF.Note").unwrap();
         let categories = vec!["Red category".to_owned()];
-        world.arrive_as("Inbox/Projects", "three", NewMessage { last_verb: Some(102), categories, ..NewMessage::default() });
+        world.arrive_as(
+            "Inbox/Projects",
+            "three",
+            NewMessage { last_verb: Some(102), categories, ..NewMessage::default() },
+        );
         let report = world.settle();
         assert_eq!(report.total().downloaded, 3);
         assert!(world.file("one").to_str().unwrap().contains("/Inbox/new/"));

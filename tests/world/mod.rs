@@ -1,5 +1,13 @@
 //! A small world for tests of the whole engine: an embedded Exchange, a temporary identity, and both sides seen as plain values.
-#![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,7 +24,9 @@ use pimsync::plan::{Brake, ConflictPolicy};
 use pimsync::remote::auth::Basic;
 use pimsync::remote::ews::{EwsClient, Pause, Settings as EwsSettings};
 use pimsync::state::State;
-use pimsync::sync::{Clock, CutOff, Depth, Engine, Env, Fault, Mode, Report, Request, Settings, Step, SyncError, Unobserved};
+use pimsync::sync::{
+    Clock, CutOff, Depth, Engine, Env, Fault, Mode, Report, Request, Settings, Step, SyncError, Unobserved,
+};
 
 pub const USER: &str = "demo@example.org";
 pub const ACCOUNT: &str = "demo@example.org";
@@ -123,7 +133,8 @@ impl World {
 
     pub fn client(&self) -> EwsClient {
         let sign_in = Box::new(Basic::new(USER, "demo".to_owned().into()));
-        let settings = EwsSettings { pause: Arc::new(NoPause::default()), ..EwsSettings::new(self.server.url(), sign_in) };
+        let settings =
+            EwsSettings { pause: Arc::new(NoPause::default()), ..EwsSettings::new(self.server.url(), sign_in) };
         EwsClient::new(settings).unwrap()
     }
 
@@ -212,7 +223,10 @@ impl World {
     }
 
     pub fn mime_with(name: &str, body: &str) -> Vec<u8> {
-        String::from_utf8(Self::mime(name)).unwrap().replace(&format!("\r\n\r\n{name}\r\n"), &format!("\r\n\r\n{body}\r\n")).into_bytes()
+        String::from_utf8(Self::mime(name))
+            .unwrap()
+            .replace(&format!("\r\n\r\n{name}\r\n"), &format!("\r\n\r\n{body}\r\n"))
+            .into_bytes()
     }
 
     pub fn arrive(&self, folder: &str, name: &str) -> String {
@@ -246,7 +260,9 @@ impl World {
         let folders = self.mailbox.folders().unwrap();
         folders
             .into_iter()
-            .filter(|folder| !folder.path.is_empty() && (folder.class.is_empty() || folder.class.starts_with("IPF.Note")))
+            .filter(|folder| {
+                !folder.path.is_empty() && (folder.class.is_empty() || folder.class.starts_with("IPF.Note"))
+            })
             .map(|folder| (folder.id, folder.path))
             .collect()
     }
@@ -297,7 +313,10 @@ impl World {
         for entry in fs::read_dir(dir).unwrap() {
             let entry = entry.unwrap();
             let name = entry.file_name().into_string().unwrap();
-            if !entry.file_type().unwrap().is_dir() || ["cur", "new", "tmp"].contains(&name.as_str()) || name.starts_with('.') {
+            if !entry.file_type().unwrap().is_dir()
+                || ["cur", "new", "tmp"].contains(&name.as_str())
+                || name.starts_with('.')
+            {
                 continue;
             }
             let child = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
@@ -322,7 +341,8 @@ impl World {
             let bytes = fs::read(&path).unwrap();
             let mut categories: Vec<String> = info.chars().filter_map(|letter| names.get(&letter).cloned()).collect();
             categories.sort();
-            let mut flags: Vec<char> = info.chars().filter(|letter| letter.is_ascii_uppercase() && *letter != 'T').collect();
+            let mut flags: Vec<char> =
+                info.chars().filter(|letter| letter.is_ascii_uppercase() && *letter != 'T').collect();
             // Two verbs are one on the server; tests that set both look at the letters themselves.
             flags.sort_unstable();
             seen.push(Seen {
