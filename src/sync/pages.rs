@@ -118,22 +118,26 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
     /// Messages that could not be taken in when they were listed are asked for again.
     async fn retry_troubled(&mut self) -> Result<(), SyncError> {
         let troubles = self.run.state().read(|state| state.troubles(self.run.account))?;
-        let ids: Vec<ItemId> = troubles
+        let due: Vec<(ItemId, String)> = troubles
             .into_iter()
             .filter(|trouble| trouble.folder == self.place.key() && self.run.is_due(trouble))
             .filter_map(|trouble| match trouble.subject {
-                Subject::Message(id) => Some(id),
+                Subject::Message(id) => Some((id, trouble.label)),
                 Subject::File(_) => None,
             })
             .collect();
-        for ids in ids.chunks(100) {
-            let answers = self.run.remote().messages(ids).await?;
+        for due in due.chunks(100) {
+            let ids: Vec<ItemId> = due.iter().map(|(id, _)| id.clone()).collect();
+            let answers = self.run.remote().messages(&ids).await?;
             let mut changes = Vec::new();
-            for (id, answer) in ids.iter().zip(answers) {
+            for ((id, label), answer) in due.iter().zip(answers) {
                 match answer {
                     Ok(message) => changes.push(ItemChange::Present(Box::new(message))),
                     Err(error) if error.class == ItemErrorClass::Gone => changes.push(ItemChange::Gone(id.clone())),
-                    Err(error) => pull::trouble(self.run, self.place, Subject::Message(id.clone()), &error).await?,
+                    Err(error) => {
+                        let subject = Subject::Message(id.clone());
+                        pull::trouble(self.run, self.place, subject, label.clone(), &error).await?;
+                    }
                 }
             }
             self.take_in_changes(changes, None).await?;
@@ -313,7 +317,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             let local = match adopted.get(&message.id) {
                 Some(file) => Seen::Here(file.state()),
                 None if unknown_here => {
-                    observed.notes.push(pull::Note::Retry(message.id.clone()));
+                    observed.notes.push(pull::Note::Retry { id: message.id.clone(), label: pull::label(&message) });
                     Seen::Unknown
                 }
                 None => Seen::Away(Evidence::CompleteListing),
