@@ -364,7 +364,7 @@ fn edit() -> impl Strategy<Value = Edit> {
         3 => (parent(), 0..8u8, any::<bool>()).prop_map(|(parent, name, mail)| Edit::Create(parent, name, mail)),
         2 => (any::<u8>(), 0..8u8).prop_map(|(folder, name)| Edit::Rename(folder, name)),
         1 => (any::<u8>(), any::<u8>()).prop_map(|(one, other)| Edit::Swap(one, other)),
-        3 => (any::<u8>(), parent()).prop_map(|(folder, parent)| Edit::Move(folder, parent)),
+        5 => (any::<u8>(), parent()).prop_map(|(folder, parent)| Edit::Move(folder, parent)),
         1 => any::<u8>().prop_map(Edit::Delete),
     ]
 }
@@ -470,7 +470,7 @@ fn worlds(edits: usize) -> impl Strategy<Value = World> {
 }
 
 proptest! {
-    #![proptest_config(cases(1500))]
+    #![proptest_config(cases(4000))]
 
     #[test]
     fn both_trees_are_equal_after_a_few_rounds(world in worlds(8)) {
