@@ -253,6 +253,7 @@ pub enum HeldReason {
 }
 
 /// What to do, in order: all pulls may go first, in any order among themselves, then all pushes, in any order among themselves.
+/// A push of an item counts on its pull: where that could not be carried out, the push is left to the next run.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Plan<R, L> {
     /// Changes to the local tree and to the base.
