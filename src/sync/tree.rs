@@ -288,7 +288,7 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         match op {
             FolderOp::MakeLocal(id) => self.make_local(&id).await,
             FolderOp::Adopt { id, dir } => self.adopt(&id, dir).await,
-            FolderOp::PlaceLocal(key) => self.place_local(key).await,
+            FolderOp::PlaceLocal { key, renamed, moved } => self.place_local(key, renamed, moved).await,
             FolderOp::GiveDirectory(key) => self.give_directory(key).await,
             FolderOp::MakeRemote(dir) => self.make_remote(dir).await,
             FolderOp::RenameRemote { key, name } => self.rename_remote(key, name).await,
@@ -322,7 +322,7 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         let Some(parent) = self.parent_row(&folder) else { return Ok(()) };
         let mut row = self.new_row(&folder, parent.as_ref());
         if self.mirrored.contains(id) {
-            let Some(dir) = self.free_dir(parent.as_ref(), &folder.name, None)? else { return Ok(()) };
+            let Some(dir) = self.free_dir(parent.as_ref(), &folder.name)? else { return Ok(()) };
             row.dir_id = self.create_directory(&dir, &row).await?;
             row.dir = Some(dir.as_str().to_owned());
         }
@@ -343,7 +343,7 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
     async fn give_directory(&mut self, key: FolderKey) -> Result<(), SyncError> {
         let Some(mut row) = self.rows.get(&key).cloned() else { return Ok(()) };
         let parent = row.parent.and_then(|parent| self.rows.get(&parent).cloned());
-        let Some(dir) = self.free_dir(parent.as_ref(), &row.name, None)? else { return Ok(()) };
+        let Some(dir) = self.free_dir(parent.as_ref(), &row.name)? else { return Ok(()) };
         row.dir_id = self.create_directory(&dir, &row).await?;
         row.dir = Some(dir.as_str().to_owned());
         self.set_row(row).await
@@ -367,19 +367,28 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         Ok(Some((id.dev, id.ino)))
     }
 
-    /// The directory follows the folder on the server; a special folder's goes back to where it belongs.
-    async fn place_local(&mut self, key: FolderKey) -> Result<(), SyncError> {
+    /// The directory follows the folder on the server, or goes back to where the server has it. The base takes the server's name and place;
+    /// what the directory keeps of its own is pushed later.
+    async fn place_local(&mut self, key: FolderKey, renamed: bool, moved: bool) -> Result<(), SyncError> {
         let Some(mut row) = self.rows.get(&key).cloned() else { return Ok(()) };
         let Some(folder) = self.remote.folders.get(&row.id).cloned() else { return Ok(()) };
         let Some(parent) = self.parent_row(&folder) else { return Ok(()) };
         let Some(from) = self.dir_of(key) else { return Ok(()) };
-        let Some(to) = self.free_dir(parent.as_ref(), &folder.name, Some(&from))? else { return Ok(()) };
+        let name = if renamed { folder.name.clone() } else { self.local_name(&from) };
+        let above = match moved {
+            true => match self.dir_of_row(parent.as_ref())? {
+                Some(above) => above,
+                None => return Ok(()),
+            },
+            false => from.parent().unwrap_or_else(FolderDir::root),
+        };
+        let to = if renamed || moved { self.free_child(&above, &name, Some(&from))? } else { from.clone() };
         if from != to {
             if self.run.is_dry() {
                 self.run.planned(from.as_str(), Action::MoveFolderHere, to.as_str().to_owned(), String::new());
                 return Ok(());
             }
-            let (source, target, name) = (from.clone(), to.clone(), folder.name.clone());
+            let (source, target) = (from.clone(), to.clone());
             match self.run.blocking(move |local| local.rename_folder(&source, &target, &name)).await? {
                 Moved::Done => self.run.step(Step::FolderPlacedLocally)?,
                 Moved::Vanished | Moved::Taken => {
@@ -525,20 +534,21 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         folder.map_or_else(|| foldername::decode(dir.name()), |folder| folder.name.clone())
     }
 
-    /// A directory for a folder of that name. `own` is the one that it has, which may stay.
-    fn free_dir(
-        &self,
-        parent: Option<&FolderRow>,
-        name: &str,
-        own: Option<&FolderDir>,
-    ) -> Result<Option<FolderDir>, SyncError> {
-        let above = match parent {
-            None => FolderDir::root(),
-            Some(row) => match row.dir.as_deref() {
-                Some(dir) => self.dir_of(row.key).map_or_else(|| FolderDir::new(dir), Ok)?,
-                None => return Ok(None),
-            },
-        };
+    /// Where a folder's directory lies; the account's own for none.
+    fn dir_of_row(&self, row: Option<&FolderRow>) -> Result<Option<FolderDir>, SyncError> {
+        let Some(row) = row else { return Ok(Some(FolderDir::root())) };
+        let Some(noted) = row.dir.as_deref() else { return Ok(None) };
+        Ok(Some(self.dir_of(row.key).map_or_else(|| FolderDir::new(noted), Ok)?))
+    }
+
+    /// A directory for a new folder of that name.
+    fn free_dir(&self, parent: Option<&FolderRow>, name: &str) -> Result<Option<FolderDir>, SyncError> {
+        let above = self.dir_of_row(parent)?;
+        above.map(|above| self.free_child(&above, name, None)).transpose()
+    }
+
+    /// A directory of that name in another one. `own` is the one that the folder has, which may stay.
+    fn free_child(&self, above: &FolderDir, name: &str, own: Option<&FolderDir>) -> Result<FolderDir, SyncError> {
         let rows = self.rows.values().filter_map(|row| FolderDir::new(row.dir.as_deref()?).ok());
         let taken: HashSet<String> = self
             .local
@@ -546,11 +556,11 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
             .iter()
             .map(|folder| folder.dir.clone())
             .chain(rows)
-            .filter(|dir| own != Some(dir) && dir.parent().as_ref() == Some(&above))
+            .filter(|dir| own != Some(dir) && dir.parent().as_ref() == Some(above))
             .map(|dir| foldername::twin_key(dir.name()))
             .collect();
         let encoded = foldername::encode(name, &|key| taken.contains(key));
-        Ok(Some(above.child(&encoded.name)?))
+        Ok(above.child(&encoded.name)?)
     }
 
     fn new_row(&self, folder: &ServerFolder, parent: Option<&FolderRow>) -> FolderRow {
