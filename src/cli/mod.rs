@@ -1,22 +1,97 @@
 //! The command line: one file a subcommand, each with its arguments and its `run`.
+//!
+//! Raw arguments become a [`context::Context`] once; what a subcommand found out goes to `output`, which alone knows whether people or
+//! programs read it; why it failed goes to `failure`, which alone knows exit codes and hints.
 
+mod account;
+mod context;
 mod demo_server;
 pub mod exit;
+mod failure;
+mod output;
+mod progress;
+mod server_url;
+mod setup;
+mod status;
+mod sync;
+mod time;
 
-use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
 pub use exit::ExitCode;
+use output::Output;
 
 /// Keep an Exchange mailbox and a directory of plain files in step, both ways
+///
+/// pimsync mirrors the mail folders of an Exchange account as Maildirs that neomutt, aerc, notmuch or an editor can work on, and brings
+/// what is changed there back to the server. `pimsync setup` sets an account up and synchronizes it for the first time, `pimsync sync`
+/// brings both sides in step, `pimsync status` tells what is pending, held back or in conflict.
+///
+/// Try it without an Exchange server: `pimsync setup --demo`.
 #[derive(Debug, Parser)]
 #[command(name = "pimsync", version, max_term_width = 100)]
 pub struct Cli {
+    #[command(flatten)]
+    global: Global,
     #[command(subcommand)]
     command: Command,
 }
 
+/// The options that every subcommand has.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+struct Global {
+    /// Where the identities lie, instead of the platform's data folder
+    #[arg(long, global = true, value_name = "DIR", env = context::ROOT_VARIABLE, hide_env_values = true)]
+    root: Option<PathBuf>,
+    /// The identity to work on
+    #[arg(long, global = true, value_name = "NAME", default_value = context::DEFAULT_IDENTITY)]
+    identity: String,
+    /// Write each request and response into a file of this directory, with passwords left out
+    ///
+    /// The files hold the content of messages. With more than one account each has a directory of its own in DIR.
+    #[arg(long, global = true, value_name = "DIR")]
+    trace_soap: Option<PathBuf>,
+    /// Say nothing but errors and what needs attention
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Say more on standard error; twice for even more
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
+    Setup(setup::Args),
+    Sync(sync::Args),
+    Status(status::Args),
     DemoServer(demo_server::Args),
+}
+
+impl Command {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Setup(_) => "setup",
+            Self::Sync(_) => "sync",
+            Self::Status(_) => "status",
+            Self::DemoServer(_) => "demo-server",
+        }
+    }
+
+    fn wants_json(&self) -> bool {
+        match self {
+            Self::Setup(args) => args.json,
+            Self::Sync(args) => args.json,
+            Self::Status(args) => args.json,
+            Self::DemoServer(_) => false,
+        }
+    }
+}
+
+/// The definition of the command line, from which manual pages and completions are made.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Parses the process's arguments, runs the subcommand and says how it ended.
@@ -30,11 +105,26 @@ pub fn run() -> ExitCode {
             return code;
         }
     };
+    // All that is made from here on is its owner's alone, also what SQLite makes.
+    #[cfg(unix)]
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let output = Output::new(cli.command.name(), &cli.global, cli.command.wants_json());
+    output.start_log();
     let result = match cli.command {
+        Command::Setup(args) => setup::run(args, cli.global, &output),
+        Command::Sync(args) => sync::run(args, cli.global, &output),
+        Command::Status(args) => status::run(args, cli.global, &output),
         Command::DemoServer(args) => demo_server::run(args),
     };
-    result.unwrap_or_else(|error| {
-        eprintln!("pimsync: {error:#}");
-        ExitCode::Failed
-    })
+    result.unwrap_or_else(|error| output.failed(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_of_the_command_line_is_sound() {
+        command().debug_assert();
+    }
 }

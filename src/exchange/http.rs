@@ -123,7 +123,7 @@ fn signed_in(shared: &Shared, headers: &HeaderMap) -> Option<String> {
     let decoded = String::from_utf8(decoded).ok()?;
     let (user, password) = decoded.split_once(':')?;
     let user = user.to_lowercase();
-    shared.passwords.get(&user).filter(|known| known.as_str() == password).map(|_| user)
+    shared.users.get(&user).filter(|known| known.password == password).map(|_| user)
 }
 
 fn page(status: StatusCode, html: &str) -> Response<Answer> {

@@ -41,12 +41,19 @@ pub enum Personality {
 }
 
 /// Somebody with a mailbox.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct User {
     /// The mail address, which is the login too.
     pub address: String,
     /// The password for Basic sign-in.
     pub password: String,
+}
+
+impl std::fmt::Debug for User {
+    /// Shows the address only.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("User").field("address", &self.address).finish_non_exhaustive()
+    }
 }
 
 /// How to run the server.

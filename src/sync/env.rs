@@ -62,6 +62,115 @@ pub enum Step {
     FolderRemoved,
 }
 
+/// What a run that was cut off at a step leaves behind, and what the next run does about it. `pimsync-design(7)` lists them all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CrashWindow {
+    /// What is done already, and what is not.
+    pub left: &'static str,
+    /// How the next run settles it.
+    pub settled: &'static str,
+}
+
+impl Step {
+    /// All of them, in the order in which a run comes to them.
+    pub const ALL: [Self; 17] = [
+        Self::FolderPlacedLocally,
+        Self::FolderPlacedRemotely,
+        Self::FoldersNoted,
+        Self::BodiesStaged,
+        Self::ArrivalsNoted,
+        Self::Delivered,
+        Self::FileChanged,
+        Self::PageDone,
+        Self::PageNoted,
+        Self::UploadsNoted,
+        Self::UploadsSent,
+        Self::MarksPushed,
+        Self::DraftReplaced,
+        Self::MovesPushed,
+        Self::DeletesPushed,
+        Self::PushNoted,
+        Self::FolderRemoved,
+    ];
+
+    /// What a run that was cut off here leaves behind.
+    pub fn crash_window(self) -> CrashWindow {
+        let (left, settled) = match self {
+            Self::FolderPlacedLocally => (
+                "A directory was made, renamed or moved; state.db does not say so.",
+                "The folders are compared anew. The directory is known by its place or by its inode, and is noted.",
+            ),
+            Self::FolderPlacedRemotely => (
+                "The server made, renamed or moved a folder; state.db does not say so.",
+                "The server's list of folders shows it. It is matched with the directory of its name and place, not made again.",
+            ),
+            Self::FoldersNoted => (
+                "The folders of both sides are noted, and where the server's list goes on. No message was looked at.",
+                "Nothing is left to settle: each folder has its own sync state.",
+            ),
+            Self::BodiesStaged => (
+                "Bodies lie in tmp under names of this program's own, which no mail reader shows.",
+                "They are removed. The sync state was not stored, so the page is listed and fetched again.",
+            ),
+            Self::ArrivalsNoted => (
+                "Messages are noted as arriving; their files are still in tmp.",
+                "An arriving message without a file is forgotten, and comes with its page again.",
+            ),
+            Self::Delivered => (
+                "The files are in place, durably; their messages are still noted as arriving.",
+                "An arriving message with its file counts as agreed, or as gone if the server no longer has it. The page is listed again and \
+                 finds it known.",
+            ),
+            Self::FileChanged => (
+                "A file has a new name, place or content, or is gone; state.db has the old one.",
+                "Both sides show the same change, so there is nothing to decide: it is noted. A replaced file was replaced by a rename, so \
+                 that it is the old one or the new one.",
+            ),
+            Self::PageDone => (
+                "All of a page is done and durable; neither its rows nor the sync state are noted.",
+                "The page is listed again, and each of its changes is found done.",
+            ),
+            Self::PageNoted => (
+                "A page is noted together with the sync state after it.",
+                "Nothing is left to settle: the listing goes on behind it.",
+            ),
+            Self::UploadsNoted => (
+                "Uploads are noted with their tags; the server may or may not have been asked.",
+                "The folder is searched for the tags. What is not there is uploaded.",
+            ),
+            Self::UploadsSent => (
+                "The server created messages; their ids are not noted.",
+                "The folder is searched for the tags. What is found is the uploaded message and is noted as such; it is not sent again.",
+            ),
+            Self::MarksPushed => (
+                "The server has new flags or categories; state.db has the old ones.",
+                "Both sides show the same change, so it is noted.",
+            ),
+            Self::DraftReplaced => (
+                "The server has a draft's new body; state.db has the old one.",
+                "Both sides show a changed body. Where they say the same the draft is noted, else the local version is kept as a conflict copy.",
+            ),
+            Self::MovesPushed => (
+                "The server moved messages; state.db has them in their old folder, under their old ids.",
+                "The server shows them as gone here and new there. They are known again by their search key and matched with the moved files.",
+            ),
+            Self::DeletesPushed => (
+                "The server deleted messages; state.db still has them.",
+                "They are gone on both sides, so they are forgotten.",
+            ),
+            Self::PushNoted => (
+                "What was pushed is noted. The echo of it has not been taken in.",
+                "The server's list shows the changes with the versions that are noted, so they are known as our own.",
+            ),
+            Self::FolderRemoved => (
+                "An empty folder that was gone on one side was removed on the other; state.db still has it.",
+                "It is gone on both sides, so it is forgotten.",
+            ),
+        };
+        CrashWindow { left, settled }
+    }
+}
+
 /// The run was cut off at a step. Nothing was tidied up, as after `kill -9`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cut off at {0:?}")]

@@ -32,7 +32,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::stream::{self, StreamExt};
 
-pub use env::{Clock, CutOff, Env, Fault, NoFault, Step, SystemClock};
+pub use env::{Clock, CrashWindow, CutOff, Env, Fault, NoFault, Step, SystemClock};
 pub use report::{Action, Notice, NoticeKind, Observer, Planned, Progress, Report, Tally, Unobserved};
 
 use crate::local::{LocalError, LocalErrorClass, LocalWrite};

@@ -81,6 +81,7 @@ where
     L: LocalWrite + 'static,
 {
     let mut aligner = Aligner::observe(run).await?;
+    aligner.recognise_reborn().await?;
     let ops = aligner.plan();
     for op in ops {
         aligner.apply(op).await?;
@@ -216,6 +217,33 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         let folders = changes.changed.into_iter().map(|folder| (folder.id.clone(), folder)).collect();
         let roles = special.special.into_iter().map(|(role, id)| (id, role)).collect();
         Ok(RemoteTree { folders, special: roles, root: special.root, state: changes.state })
+    }
+
+    /// A folder that is gone on the server, and another one of the same name in the same place, are one folder that was made again: by us,
+    /// for what was new in it here, or by somebody there. It is listed from the beginning.
+    async fn recognise_reborn(&mut self) -> Result<(), SyncError> {
+        let known: HashSet<FolderId> = self.rows.values().map(|row| row.id.clone()).collect();
+        let mut strangers: HashMap<(Option<FolderKey>, String), FolderId> = HashMap::new();
+        for folder in self.remote.folders.values().filter(|folder| !known.contains(&folder.id)) {
+            if let Some(parent) = self.parent_row(folder) {
+                strangers.insert((parent.map(|row| row.key), folder.name.to_lowercase()), folder.id.clone());
+            }
+        }
+        let gone: Vec<FolderRow> =
+            self.rows.values().filter(|row| !self.remote.folders.contains_key(&row.id)).cloned().collect();
+        for mut row in gone {
+            let Some(id) = strangers.remove(&(row.parent, row.name.to_lowercase())) else { continue };
+            (row.id, row.on_server, row.listing) = (id, true, Listing::default());
+            let fresh = row.clone();
+            self.run
+                .commit(move |tx| {
+                    tx.set_folder(&fresh)?;
+                    tx.set_listing(fresh.key, &fresh.listing)
+                })
+                .await?;
+            self.rows.insert(row.key, row);
+        }
+        Ok(())
     }
 
     fn plan(&self) -> Vec<FolderOp<FolderDir>> {

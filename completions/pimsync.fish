@@ -1,0 +1,93 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_pimsync_global_optspecs
+    string join \n root= identity= trace-soap= q/quiet v/verbose h/help V/version
+end
+
+function __fish_pimsync_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_pimsync_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_pimsync_using_subcommand
+    set -l cmd (__fish_pimsync_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c pimsync -n "__fish_pimsync_needs_command" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
+complete -c pimsync -n "__fish_pimsync_needs_command" -l identity -d 'The identity to work on' -r
+complete -c pimsync -n "__fish_pimsync_needs_command" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F
+complete -c pimsync -n "__fish_pimsync_needs_command" -s q -l quiet -d 'Say nothing but errors and what needs attention'
+complete -c pimsync -n "__fish_pimsync_needs_command" -s v -l verbose -d 'Say more on standard error; twice for even more'
+complete -c pimsync -n "__fish_pimsync_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pimsync -n "__fish_pimsync_needs_command" -s V -l version -d 'Print version'
+complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "setup" -d 'Set an account up, and synchronize it for the first time'
+complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "sync" -d 'Bring the server and the directory in step'
+complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "status" -d 'Show how everything stands: folders, pending changes, the last sync, what needs attention'
+complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "demo-server" -d 'Run the embedded Exchange server alone, for any EWS client'
+complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l server -d 'The server: its host, the address of its Outlook on the web, or the URL of its EWS end point' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l user -d 'Who signs in, where that is not the address: often name@domain or DOMAIN\\name' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l password-command -d 'A command that prints the password, such as "pass show work/mail"; it is run each time, by sh -c' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l password-file -d 'Read the password from the first line of this file, and store it' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l ca-file -d 'Trust the certificates in this file (PEM), besides those that the system trusts' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l identity -d 'The identity to work on' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l password-stdin -d 'Read the password from the first line of standard input, and store it'
+complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l non-interactive -d 'Never ask, but fail if something is missing'
+complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l no-sync -d 'Leave the first sync out'
+complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l demo -d 'Set up an account on the embedded server, with a sample mailbox'
+complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l json -d 'Print the results as a JSON document (see pimsync-json(5))'
+complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -s q -l quiet -d 'Say nothing but errors and what needs attention'
+complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -s v -l verbose -d 'Say more on standard error; twice for even more'
+complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pimsync -n "__fish_pimsync_using_subcommand sync" -l account -d 'Only this account, by its name or its address' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand sync" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand sync" -l identity -d 'The identity to work on' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand sync" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand sync" -l dry-run -d 'Show what would be done, and write nothing anywhere'
+complete -c pimsync -n "__fish_pimsync_using_subcommand sync" -l allow-deletes -d 'Carry out deletions that are held back because they are many'
+complete -c pimsync -n "__fish_pimsync_using_subcommand sync" -l full -d 'Compare complete listings of both sides, instead of what they say has changed'
+complete -c pimsync -n "__fish_pimsync_using_subcommand sync" -l json -d 'Print the results as a JSON document (see pimsync-json(5))'
+complete -c pimsync -n "__fish_pimsync_using_subcommand sync" -s q -l quiet -d 'Say nothing but errors and what needs attention'
+complete -c pimsync -n "__fish_pimsync_using_subcommand sync" -s v -l verbose -d 'Say more on standard error; twice for even more'
+complete -c pimsync -n "__fish_pimsync_using_subcommand sync" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pimsync -n "__fish_pimsync_using_subcommand status" -l account -d 'Only this account, by its name or its address' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand status" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand status" -l identity -d 'The identity to work on' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand status" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand status" -l json -d 'Print the results as a JSON document (see pimsync-json(5))'
+complete -c pimsync -n "__fish_pimsync_using_subcommand status" -s q -l quiet -d 'Say nothing but errors and what needs attention'
+complete -c pimsync -n "__fish_pimsync_using_subcommand status" -s v -l verbose -d 'Say more on standard error; twice for even more'
+complete -c pimsync -n "__fish_pimsync_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l listen -d 'Where to listen; port 0 takes any free one' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l store -d 'Keep the mailboxes in this database file' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l messages -d 'Put this many sample messages into each new mailbox' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l latency -d 'Hold every answer back for so long, such as 40ms or 1s' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l users -d 'The mailboxes\' addresses; each one\'s password is "demo" unless given as ADDRESS:PASSWORD' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l faults -d 'Misbehave as this file of rules tells' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l like -d 'Whose behaviour to show' -r -f -a "exchange\t'Microsoft Exchange 2019'
+gromox\t'gromox, with its own ideas of faults, paging and change keys'"
+complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l record -d 'Write the body of every request and response into this folder' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l identity -d 'The identity to work on' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -s q -l quiet -d 'Say nothing but errors and what needs attention'
+complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -s v -l verbose -d 'Say more on standard error; twice for even more'
+complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status demo-server help" -f -a "setup" -d 'Set an account up, and synchronize it for the first time'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status demo-server help" -f -a "sync" -d 'Bring the server and the directory in step'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status demo-server help" -f -a "status" -d 'Show how everything stands: folders, pending changes, the last sync, what needs attention'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status demo-server help" -f -a "demo-server" -d 'Run the embedded Exchange server alone, for any EWS client'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status demo-server help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -1,0 +1,238 @@
+//! A run of the engine over one account, with its place in the list of runs, and what it did in words.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::context::{Context, Link};
+use super::failure::Failure;
+use super::output::Output;
+use super::{ExitCode, time};
+use crate::identity::{Account, Conflicts, Marker};
+use crate::local::MailTree;
+use crate::pim::UnixTime;
+use crate::plan::ConflictPolicy;
+use crate::state::{RunResult, State};
+use crate::sync::{Engine, Mode, NoticeKind, Report, Request, Settings, Tally};
+
+/// How a run over an account went.
+#[derive(Debug, Serialize)]
+pub(super) struct AccountRun {
+    pub(super) account: String,
+    pub(super) result: &'static str,
+    #[serde(serialize_with = "time::serialize")]
+    pub(super) started: UnixTime,
+    #[serde(serialize_with = "time::serialize")]
+    pub(super) ended: UnixTime,
+    pub(super) total: Tally,
+    #[serde(flatten)]
+    pub(super) report: Report,
+    pub(super) error: Option<Failure>,
+}
+
+/// What `state.db` keeps of a run, for `status`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct RunNote {
+    /// What was done, or why it failed.
+    pub(super) text: String,
+    /// The folders it was restricted to.
+    #[serde(default)]
+    pub(super) only: Vec<String>,
+    /// The folders that failed, and why.
+    #[serde(default)]
+    pub(super) failed: BTreeMap<String, String>,
+}
+
+impl RunNote {
+    fn of(request: &Request, report: &Report) -> Self {
+        let failed = report.notices.iter().filter(|notice| notice.kind == NoticeKind::FolderFailed);
+        Self {
+            text: tally_words(&report.total()).unwrap_or_else(|| "nothing to do".to_owned()),
+            only: request.folders.clone(),
+            failed: failed.map(|notice| (notice.folder.clone(), notice.text.clone())).collect(),
+        }
+    }
+
+    fn to_text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+impl AccountRun {
+    pub(super) fn code(&self) -> ExitCode {
+        match &self.error {
+            Some(failure) => failure.code,
+            None if self.report.is_clean() => ExitCode::Done,
+            None => ExitCode::Held,
+        }
+    }
+}
+
+/// The exit code of several runs: that of the first failure, else whether anything was held.
+pub(super) fn code_of(runs: &[AccountRun]) -> ExitCode {
+    let failure = runs.iter().find_map(|run| run.error.as_ref()).map(|failure| failure.code);
+    let held = runs.iter().any(|run| run.code() == ExitCode::Held);
+    failure.unwrap_or(if held { ExitCode::Held } else { ExitCode::Done })
+}
+
+/// Synchronizes one account. The identity's lock must be held, unless it is a dry run.
+pub(super) fn sync_account(
+    context: &Context,
+    marker: &Marker,
+    account: &Account,
+    link: anyhow::Result<Link>,
+    request: &Request,
+    output: &Output,
+) -> AccountRun {
+    let started = context.now();
+    let result = link.and_then(|link| run_engine(context, marker, account, &link, request, output));
+    let (report, error) = match result {
+        Ok(report) => (report, None),
+        Err(error) => (Report::default(), Some(Failure::of(&error))),
+    };
+    let result = match &error {
+        Some(_) => RunResult::Failed,
+        None if report.is_clean() => RunResult::Done,
+        None => RunResult::Held,
+    };
+    let total = report.total();
+    let account = account.name.to_string();
+    AccountRun { account, result: result.as_str(), started, ended: context.now(), total, report, error }
+}
+
+fn run_engine(
+    context: &Context,
+    marker: &Marker,
+    account: &Account,
+    link: &Link,
+    request: &Request,
+    output: &Output,
+) -> anyhow::Result<Report> {
+    let layout = &context.layout;
+    let local = Arc::new(MailTree::open(&layout.database(), account.name.as_str(), context.file_clock())?);
+    let state = Arc::new(match request.mode {
+        Mode::Apply => State::open(&layout.state())?,
+        Mode::DryRun if layout.state().exists() => State::copy_in_memory(&layout.state())?,
+        Mode::DryRun => State::in_memory()?,
+    });
+    let journal = Journal::begin(context, &state, account, request)?;
+    let progress = output.progress(account.name.as_str());
+    let engine = Engine {
+        remote: Arc::clone(&link.client),
+        local,
+        state: Arc::clone(&state),
+        env: context.env.clone(),
+        settings: Settings {
+            account: account.name.to_string(),
+            identity: marker.identity.clone(),
+            policy: policy(account.conflicts),
+            folders_at_once: account.folders_at_a_time.into(),
+        },
+        observer: progress.observer(),
+    };
+    let result = context.runtime.block_on(engine.run(request)).map_err(anyhow::Error::from);
+    progress.finish();
+    journal.end(context, &state, request, &result)?;
+    result
+}
+
+fn policy(conflicts: Conflicts) -> ConflictPolicy {
+    match conflicts {
+        Conflicts::KeepBoth => ConflictPolicy::KeepBoth,
+        Conflicts::Server => ConflictPolicy::Server,
+        Conflicts::Local => ConflictPolicy::Local,
+    }
+}
+
+/// The run's place in the list of runs; none for a dry run.
+struct Journal(Option<i64>);
+
+impl Journal {
+    fn begin(context: &Context, state: &State, account: &Account, request: &Request) -> anyhow::Result<Self> {
+        if request.mode == Mode::DryRun {
+            return Ok(Self(None));
+        }
+        let now = context.now();
+        let run = state.write(|state| {
+            let account = state.ensure_account(account.name.as_str())?;
+            state.begin_run(account, now)
+        })?;
+        Ok(Self(Some(run)))
+    }
+
+    fn end(
+        self,
+        context: &Context,
+        state: &State,
+        request: &Request,
+        result: &anyhow::Result<Report>,
+    ) -> anyhow::Result<()> {
+        let Some(run) = self.0 else { return Ok(()) };
+        let (word, note) = match result {
+            Ok(report) => {
+                (if report.is_clean() { RunResult::Done } else { RunResult::Held }, RunNote::of(request, report))
+            }
+            Err(error) => (RunResult::Failed, RunNote { text: Failure::of(error).message, ..RunNote::default() }),
+        };
+        let ended = state.write(|state| state.end_run(run, context.now(), word, &note.to_text()));
+        match result {
+            Ok(_) => Ok(ended?),
+            // Why the run failed matters more than that this cannot be noted.
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+/// `3 downloaded, 1 uploaded`; `None` when nothing was done.
+pub(super) fn tally_words(tally: &Tally) -> Option<String> {
+    let parts = [
+        (tally.downloaded, "downloaded"),
+        (tally.uploaded, "uploaded"),
+        (tally.changed_here, "changed here"),
+        (tally.changed_there, "changed on the server"),
+        (tally.moved_here, "moved here"),
+        (tally.moved_there, "moved on the server"),
+        (tally.deleted_here, "deleted here"),
+        (tally.deleted_there, "deleted on the server"),
+        (tally.adopted, "found on both sides"),
+        (tally.conflicts, "kept as a conflict copy"),
+    ];
+    let words: Vec<String> =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(error: Option<ExitCode>, clean: bool) -> AccountRun {
+        let mut report = Report::default();
+        if !clean {
+            let text = String::new();
+            report.notices.push(crate::sync::Notice { folder: text.clone(), kind: NoticeKind::Held, item: None, text });
+        }
+        let error = error.map(|code| Failure { kind: "failed", message: String::new(), hint: None, code });
+        let (started, ended) = (UnixTime(0), UnixTime(0));
+        AccountRun { account: String::new(), result: "", started, ended, total: Tally::default(), report, error }
+    }
+
+    #[test]
+    fn a_failure_outweighs_what_was_held() {
+        assert_eq!(code_of(&[run(None, true)]), ExitCode::Done);
+        assert_eq!(code_of(&[run(None, true), run(None, false)]), ExitCode::Held);
+        assert_eq!(code_of(&[run(None, false), run(Some(ExitCode::Unreachable), true)]), ExitCode::Unreachable);
+        assert_eq!(
+            code_of(&[run(Some(ExitCode::SignInRefused), true), run(Some(ExitCode::Unreachable), true)]),
+            ExitCode::SignInRefused
+        );
+    }
+
+    #[test]
+    fn words_tell_only_what_was_done() {
+        assert_eq!(tally_words(&Tally::default()), None);
+        let tally = Tally { downloaded: 3, moved_there: 1, ..Tally::default() };
+        assert_eq!(tally_words(&tally).unwrap(), "3 downloaded, 1 moved on the server");
+    }
+}

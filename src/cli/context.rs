@@ -1,0 +1,151 @@
+//! What a subcommand works with: the identity's places and configuration, checked once, and the way to its servers.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use anyhow::Context as _;
+use secrecy::SecretString;
+
+use super::Global;
+use super::failure::UsageError;
+use crate::exchange;
+use crate::identity::{self, Account, Config, ConfigError, IdentityName, Layout, Marker};
+use crate::local;
+use crate::remote::auth::Basic;
+use crate::remote::ews::{EwsClient, Settings};
+use crate::sync::Env;
+
+pub(super) const ROOT_VARIABLE: &str = identity::layout::ROOT_VARIABLE;
+pub(super) const DEFAULT_IDENTITY: &str = IdentityName::DEFAULT;
+
+/// The address of the demo account.
+pub(super) const DEMO_ADDRESS: &str = "demo@example.org";
+/// How many messages the demo mailbox begins with.
+const DEMO_MESSAGES: usize = 200;
+
+/// Where everything lies, and how to get things done.
+pub(super) struct Context {
+    pub(super) layout: Layout,
+    pub(super) env: Env,
+    pub(super) runtime: tokio::runtime::Runtime,
+    trace: Option<PathBuf>,
+}
+
+/// An identity that is there.
+pub(super) struct Identity {
+    pub(super) marker: Marker,
+    pub(super) config: Config,
+}
+
+/// The way to an account's server. The embedded server, if it is that, runs as long as this lives.
+pub(super) struct Link {
+    pub(super) client: Arc<EwsClient>,
+    _demo: Option<exchange::Server>,
+}
+
+impl Context {
+    pub(super) fn new(global: Global) -> anyhow::Result<Self> {
+        let layout = Layout::new(global.root.as_deref(), IdentityName::new(&global.identity)?)?;
+        // Disk work is done in place, which takes a runtime of more than one thread.
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        Ok(Self { layout, env: Env::default(), runtime, trace: global.trace_soap })
+    }
+
+    /// Makes sure that the identity is there, and reads what identity.toml says.
+    pub(super) fn identity(&self) -> anyhow::Result<Identity> {
+        let marker = Marker::read(&self.layout)?;
+        let config = Config::read(&self.layout.config())?;
+        Ok(Identity { marker, config })
+    }
+
+    /// What identity.toml says; nothing where it is missing.
+    pub(super) fn config_or_none(&self) -> Result<Config, ConfigError> {
+        match Config::read(&self.layout.config()) {
+            Err(ConfigError::Missing { .. }) => Ok(Config::default()),
+            result => result,
+        }
+    }
+
+    /// Where the demo server keeps its mailbox: not in the identity, since a server's data is none of it.
+    pub(super) fn demo_store(&self) -> PathBuf {
+        self.layout.root().join("Demo").join(format!("{}.db", self.layout.identity()))
+    }
+
+    /// Prepares the way to an account's server, with the password that is stored for it.
+    pub(super) fn connect(&self, account: &Account, several: bool) -> anyhow::Result<Link> {
+        let password = account.password.read(&self.layout.secret(&account.name))?;
+        self.connect_with(account, password, several)
+    }
+
+    /// The same with a password that is not stored yet. `several`: this run talks to several accounts.
+    pub(super) fn connect_with(
+        &self,
+        account: &Account,
+        password: Option<SecretString>,
+        several: bool,
+    ) -> anyhow::Result<Link> {
+        let demo = match account.server {
+            identity::Server::Demo => Some(self.start_demo(&account.email)?),
+            identity::Server::Ews(_) => None,
+        };
+        let (url, password) = match (&account.server, &demo) {
+            (identity::Server::Ews(url), _) => (url.clone(), password.unwrap_or_default()),
+            (identity::Server::Demo, Some((server, password))) => (server.url(), password.clone()),
+            (identity::Server::Demo, None) => anyhow::bail!("the demo server does not run"),
+        };
+        let mut settings = Settings::new(url, Box::new(Basic::new(account.user.clone(), password)));
+        settings.ca_file.clone_from(&account.ca_file);
+        settings.trace = self.trace.as_deref().map(|folder| trace_folder(folder, account, several));
+        let client = Arc::new(EwsClient::new(settings)?);
+        Ok(Link { client, _demo: demo.map(|(server, _)| server) })
+    }
+
+    /// Runs the embedded server on its store, with a password for this run only.
+    fn start_demo(&self, address: &str) -> anyhow::Result<(exchange::Server, SecretString)> {
+        let store = self.demo_store();
+        if let Some(folder) = store.parent() {
+            std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        }
+        let password = format!("{:032x}", fastrand::u128(..));
+        let server = exchange::Server::start(exchange::Options {
+            store: Some(store),
+            users: vec![exchange::User { address: address.to_owned(), password: password.clone() }],
+            sample_messages: DEMO_MESSAGES,
+            ..exchange::Options::default()
+        })
+        .context("the demo server does not start")?;
+        Ok((server, SecretString::from(password)))
+    }
+
+    /// The clock that the directory is read by.
+    pub(super) fn file_clock(&self) -> local::Clock {
+        Arc::new(SystemTime::now)
+    }
+
+    /// Now.
+    pub(super) fn now(&self) -> crate::pim::UnixTime {
+        self.env.clock.now()
+    }
+}
+
+fn trace_folder(folder: &Path, account: &Account, several: bool) -> PathBuf {
+    if several { folder.join(account.name.as_str()) } else { folder.to_owned() }
+}
+
+/// The accounts that are meant: the one that is named, or all.
+pub(super) fn chosen<'c>(config: &'c Config, wanted: Option<&str>) -> Result<Vec<&'c Account>, UsageError> {
+    let Some(wanted) = wanted else {
+        return match config.accounts.as_slice() {
+            [] => Err(UsageError("this identity has no account: run pimsync setup".to_owned())),
+            accounts => Ok(accounts.iter().collect()),
+        };
+    };
+    match config.account(wanted) {
+        Some(account) => Ok(vec![account]),
+        None => {
+            let known: Vec<&str> = config.accounts.iter().map(|account| account.name.as_str()).collect();
+            Err(UsageError(format!("there is no account {wanted:?} in this identity; it has: {}", known.join(", "))))
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Why a run failed: what happened, to what, what to do next, and which exit code says so.
+
+use serde::Serialize;
+
+use super::ExitCode;
+use crate::identity::{ConfigError, LayoutError, LockError, MarkerError, SecretError};
+use crate::local::LocalError;
+use crate::remote::RemoteError;
+use crate::state::StateError;
+use crate::sync::SyncError;
+
+/// The arguments make no sense, in a way that their definition cannot tell.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct UsageError(pub(super) String);
+
+/// A failure with a hint of its own.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(super) struct Hinted {
+    pub(super) message: String,
+    pub(super) hint: &'static str,
+}
+
+/// A failure as it is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Failure {
+    /// A word for its sort, which scripts can rely on.
+    pub(super) kind: &'static str,
+    /// What happened, and to what.
+    pub(super) message: String,
+    /// What to do next.
+    pub(super) hint: Option<&'static str>,
+    #[serde(skip)]
+    pub(super) code: ExitCode,
+}
+
+impl Failure {
+    pub(super) fn of(error: &anyhow::Error) -> Self {
+        let (kind, code, hint) = error.chain().find_map(classify).unwrap_or(("failed", ExitCode::Failed, None));
+        Self { kind, message: message(error), hint, code }
+    }
+}
+
+/// The error and its causes, without what an outer one says already of an inner one.
+fn message(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |mut text, cause| {
+        let cause = cause.to_string();
+        if !text.contains(&cause) {
+            text.push_str(if text.is_empty() { "" } else { ": " });
+            text.push_str(&cause);
+        }
+        text
+    })
+}
+
+type Class = (&'static str, ExitCode, Option<&'static str>);
+
+fn classify(error: &(dyn std::error::Error + 'static)) -> Option<Class> {
+    if let Some(error) = error.downcast_ref::<SyncError>() {
+        return Some(match error {
+            SyncError::Remote(error) => remote(error),
+            SyncError::Local(error) => local(error),
+            SyncError::State(error) => state(error),
+            SyncError::NoSuchFolder(_) => ("no-such-folder", ExitCode::Usage, None),
+            SyncError::CutOff(_) | SyncError::Internal(_) => ("internal", ExitCode::Failed, Some(REPORT_IT)),
+        });
+    }
+    if let Some(Hinted { hint, .. }) = error.downcast_ref() {
+        return Some(("failed", ExitCode::Failed, Some(hint)));
+    }
+    let usage = ("usage", ExitCode::Usage, None);
+    None.or_else(|| error.downcast_ref::<RemoteError>().map(remote))
+        .or_else(|| error.downcast_ref::<LocalError>().map(local))
+        .or_else(|| error.downcast_ref::<StateError>().map(state))
+        .or_else(|| error.downcast_ref::<LockError>().map(lock))
+        .or_else(|| error.downcast_ref::<MarkerError>().map(|_| ("marker", ExitCode::Failed, None)))
+        .or_else(|| error.downcast_ref::<ConfigError>().map(|_| ("config", ExitCode::Failed, Some(MAN_IDENTITY))))
+        .or_else(|| error.downcast_ref::<SecretError>().map(|_| ("password", ExitCode::Failed, None)))
+        .or_else(|| error.downcast_ref::<LayoutError>().map(layout))
+        .or_else(|| error.downcast_ref::<UsageError>().map(|_| usage))
+}
+
+const REPORT_IT: &str = "this is a fault of pimsync: please report it, with the output of the same command with -vv. Nothing is lost: the next run \
+                         goes on where this one ended";
+const MAN_IDENTITY: &str = "man 5 pimsync-identity describes the file";
+const LATER: &str = "nothing is lost: the next run goes on where this one ended";
+
+fn remote(error: &RemoteError) -> Class {
+    match error {
+        RemoteError::Unreachable { .. } => (
+            "unreachable",
+            ExitCode::Unreachable,
+            Some(
+                "check the network and the server's address, then run the same command again; nothing is lost. For a server with a \
+                 certificate of its own authority, give its certificate with pimsync setup --ca-file",
+            ),
+        ),
+        RemoteError::SignInRefused { .. } => (
+            "sign-in-refused",
+            ExitCode::SignInRefused,
+            Some(
+                "check the user name and the password; pimsync setup stores others. Some servers know you as DOMAIN\\name (--user), and \
+                 some have Basic sign-in switched off",
+            ),
+        ),
+        RemoteError::Account { code, .. } if is_about_sign_in(code) => (
+            "sign-in-refused",
+            ExitCode::SignInRefused,
+            Some("sign in to Outlook on the web, which says what is wrong with the account, or ask its administrator"),
+        ),
+        RemoteError::Account { .. } => ("account", ExitCode::Failed, Some("ask the administrator of the server")),
+        RemoteError::Throttled { .. } => {
+            ("throttled", ExitCode::Failed, Some("run the same command again later; nothing is lost"))
+        }
+        RemoteError::Refused { .. } => ("refused", ExitCode::Failed, None),
+        RemoteError::Quota => {
+            ("quota", ExitCode::Failed, Some("make room in the mailbox, then run the same command again"))
+        }
+        RemoteError::Protocol { .. } | RemoteError::Rejected { .. } => (
+            "protocol",
+            ExitCode::Failed,
+            Some(
+                "run it again with --trace-soap DIR to see what the server said; the files hold messages, but no password",
+            ),
+        ),
+        RemoteError::StateInvalid | RemoteError::FolderGone | RemoteError::AccessDenied => {
+            ("remote", ExitCode::Failed, Some(LATER))
+        }
+        RemoteError::Io(_) => ("disk", ExitCode::Failed, Some(LATER)),
+    }
+}
+
+/// Response codes of an account that nobody can sign in to.
+fn is_about_sign_in(code: &str) -> bool {
+    matches!(code, "ErrorPasswordExpired" | "ErrorPasswordChangeRequired" | "ErrorAccountDisabled")
+}
+
+fn local(error: &LocalError) -> Class {
+    match error {
+        LocalError::FolderGone { .. } => {
+            ("directory-missing", ExitCode::Failed, Some("is its disk mounted? Nothing was changed on either side"))
+        }
+        _ => ("disk", ExitCode::Failed, None),
+    }
+}
+
+fn state(error: &StateError) -> Class {
+    match error {
+        StateError::Newer { .. } | StateError::Damaged { .. } => ("state", ExitCode::Failed, None),
+        StateError::Sqlite(_) => ("state", ExitCode::Failed, Some("is the disk full, or the file not yours to write?")),
+    }
+}
+
+fn lock(error: &LockError) -> Class {
+    match error {
+        LockError::Held { .. } => {
+            ("locked", ExitCode::Locked, Some("wait until it ends; pimsync status says how it stands meanwhile"))
+        }
+        LockError::Io { .. } => ("disk", ExitCode::Failed, None),
+    }
+}
+
+fn layout(error: &LayoutError) -> Class {
+    match error {
+        LayoutError::BadName { .. } | LayoutError::EmptyRoot | LayoutError::NoHome => ("usage", ExitCode::Usage, None),
+        LayoutError::Io { .. } => ("disk", ExitCode::Failed, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::path::PathBuf;
+
+    use anyhow::Context as _;
+
+    use super::*;
+
+    fn failure(error: impl Into<anyhow::Error>) -> Failure {
+        Failure::of(&error.into())
+    }
+
+    #[test]
+    fn a_script_can_tell_what_to_do_from_the_exit_code() {
+        let host = || "mail.example.org".to_owned();
+        let unreachable = || RemoteError::Unreachable { host: host(), reason: "timed out".to_owned() };
+        let refused = RemoteError::SignInRefused { host: host(), user: "demo".to_owned() };
+        let expired = RemoteError::Account { code: "ErrorPasswordExpired".to_owned(), message: String::new() };
+        assert_eq!(failure(unreachable()).code, ExitCode::Unreachable);
+        assert_eq!(failure(SyncError::from(unreachable())).code, ExitCode::Unreachable);
+        assert_eq!(failure(refused).code, ExitCode::SignInRefused);
+        assert_eq!(failure(expired).code, ExitCode::SignInRefused);
+        assert_eq!(failure(LockError::Held { holder: None }).code, ExitCode::Locked);
+        assert_eq!(failure(SyncError::NoSuchFolder("x".to_owned())).code, ExitCode::Usage);
+        assert_eq!(failure(UsageError(String::new())).code, ExitCode::Usage);
+        assert_eq!(failure(anyhow::anyhow!("odd")).code, ExitCode::Failed);
+    }
+
+    #[test]
+    fn context_does_not_hide_the_kind() {
+        let error = anyhow::Error::from(LockError::Held { holder: None }).context("cannot begin");
+        assert_eq!(Failure::of(&error).code, ExitCode::Locked);
+    }
+
+    #[test]
+    fn a_cause_is_not_told_twice() {
+        let source = io::Error::other("the disk is on fire");
+        let error = LocalError::Io { action: "read", path: PathBuf::from("/mail"), source };
+        assert_eq!(failure(error).message, "cannot read /mail: the disk is on fire");
+        let error = RemoteError::Io(io::Error::other("the disk is on fire"));
+        let error = Err::<(), _>(error).context("in Inbox").unwrap_err();
+        assert_eq!(
+            Failure::of(&error).message,
+            "in Inbox: writing or reading a message on disk failed: the disk is on fire"
+        );
+    }
+}

@@ -1,0 +1,162 @@
+//! `pimsync setup`: sets an account up, and synchronizes it for the first time.
+//!
+//! Nothing is written before the server has accepted the sign-in. What is written then, in this order: the directories, the lock, the
+//! marker, the account's directory, the password, identity.toml. With the same values nothing of it is written again.
+
+mod store;
+mod values;
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::account::{self, AccountRun};
+use super::context::{Context, Link};
+use super::output::Output;
+use super::{ExitCode, Global, sync};
+use crate::identity::{Account, IdentityLock, LockError};
+use crate::remote::RemoteRead as _;
+use crate::state::State;
+use crate::sync::Request;
+use values::Values;
+
+/// Set an account up, and synchronize it for the first time
+///
+/// What is not given is asked for on a terminal. The sign-in is tried before anything is written. Run again with other values it changes
+/// the account; with the same values it changes nothing, so scripts can run it each time. The password is never taken from the command line: it
+/// stays with a command that prints it (--password-command), or goes into a file that only you can read, outside the identity.
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("password"))]
+pub(super) struct Args {
+    /// The mailbox's address, such as anna@example.org
+    #[arg(value_name = "EMAIL", required_if_eq("non_interactive", "true"))]
+    email: Option<String>,
+    /// The server: its host, the address of its Outlook on the web, or the URL of its EWS end point
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+    /// Who signs in, where that is not the address: often name@domain or DOMAIN\name
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
+    /// A command that prints the password, such as "pass show work/mail"; it is run each time, by sh -c
+    #[arg(long, value_name = "COMMAND", group = "password")]
+    password_command: Option<String>,
+    /// Read the password from the first line of standard input, and store it
+    #[arg(long, group = "password")]
+    password_stdin: bool,
+    /// Read the password from the first line of this file, and store it
+    #[arg(long, value_name = "FILE", group = "password")]
+    password_file: Option<PathBuf>,
+    /// Trust the certificates in this file (PEM), besides those that the system trusts
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// Never ask, but fail if something is missing
+    #[arg(long)]
+    non_interactive: bool,
+    /// Leave the first sync out
+    #[arg(long)]
+    no_sync: bool,
+    /// Set up an account on the embedded server, with a sample mailbox
+    #[arg(
+        long,
+        conflicts_with_all = ["email", "server", "user", "password", "ca_file"],
+    )]
+    demo: bool,
+    /// Print the results as a JSON document (see pimsync-json(5))
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// What is told of a run.
+#[derive(Serialize)]
+struct Results {
+    account: String,
+    email: String,
+    server: String,
+    /// Whether anything about the account was written.
+    changed: bool,
+    database: String,
+    directory: String,
+    config: String,
+    /// The first sync; none when it was left out, or was made before.
+    sync: Option<AccountRun>,
+}
+
+pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result<ExitCode> {
+    let context = Context::new(global)?;
+    let values = Values::gather(&context, &args)?;
+    if let Some(holder) = IdentityLock::holder(&context.layout)? {
+        return Err(LockError::Held { holder }.into());
+    }
+    store::check(&context, &values.account)?;
+    let link = sign_in(&context, &values)?;
+    let (lock, marker, changed) = store::store(&context, &values)?;
+    let account = &values.account;
+    let sync = (!args.no_sync && (changed || !was_synchronized(&context, account)?))
+        .then(|| account::sync_account(&context, &marker, account, Ok(link), &Request::default(), output));
+    drop(lock);
+    if let Some(failure) = sync.as_ref().and_then(|run| run.error.as_ref()) {
+        output.complain(failure);
+    }
+    let code = sync.as_ref().map_or(ExitCode::Done, AccountRun::code);
+    let results = results(&context, account, changed, sync);
+    output.results(code, results, |results| text(results, args.no_sync, output.is_quiet()))
+}
+
+/// Makes sure that the server takes the sign-in.
+fn sign_in(context: &Context, values: &Values) -> anyhow::Result<Link> {
+    let link = match &values.new_password {
+        Some(password) => context.connect_with(&values.account, Some(password.clone()), false)?,
+        None => context.connect(&values.account, false)?,
+    };
+    context.runtime.block_on(link.client.special_folders())?;
+    Ok(link)
+}
+
+/// Whether a sync of the account was ever done to its end.
+fn was_synchronized(context: &Context, account: &Account) -> anyhow::Result<bool> {
+    let path = context.layout.state();
+    if !path.exists() {
+        return Ok(false);
+    }
+    let run = State::open_to_read(&path)?.read(|state| match state.account(account.name.as_str())? {
+        Some(account) => state.last_run(account.key),
+        None => Ok(None),
+    })?;
+    Ok(run.and_then(|run| run.result).is_some_and(|result| result != "failed"))
+}
+
+fn results(context: &Context, account: &Account, changed: bool, sync: Option<AccountRun>) -> Results {
+    let layout = &context.layout;
+    Results {
+        account: account.name.to_string(),
+        email: account.email.clone(),
+        server: account.server.as_str().to_owned(),
+        changed,
+        database: layout.database().display().to_string(),
+        directory: layout.account(&account.name).display().to_string(),
+        config: layout.config().display().to_string(),
+        sync,
+    }
+}
+
+fn text(results: &Results, no_sync: bool, quiet: bool) -> String {
+    let Results { account, directory, config, .. } = results;
+    let synced = results.sync.as_ref().map(|run| sync::text(run, false, quiet)).unwrap_or_default();
+    if quiet {
+        return synced;
+    }
+    let what = if results.changed {
+        format!("{account} is set up.\n")
+    } else {
+        format!("{account} was set up already; nothing was changed.\n")
+    };
+    let what_next = if results.sync.is_none() && results.changed && no_sync {
+        "Next: pimsync sync synchronizes it for the first time.\n"
+    } else {
+        "Next: read the mail with a program that knows Maildir, such as neomutt, or change something in it, then run\n\
+         \x20 pimsync sync --dry-run   to see what would be done\n\
+         \x20 pimsync sync             to do it\n\
+         \x20 pimsync status           to see how everything stands\n"
+    };
+    format!("{what}{synced}\nMail:     {directory}\nSettings: {config}\n\n{what_next}")
+}

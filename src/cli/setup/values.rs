@@ -1,0 +1,243 @@
+//! The account that is to be: what was given, else what it has already, else what the person says when asked.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use secrecy::{ExposeSecret as _, SecretString};
+use zeroize::Zeroizing;
+
+use super::Args;
+use crate::cli::context::{Context, DEMO_ADDRESS};
+use crate::cli::failure::UsageError;
+use crate::cli::server_url::server;
+use crate::identity::config::MOST_FOLDERS;
+use crate::identity::{Account, AccountName, Conflicts, PasswordSource, Server};
+
+/// All that setting an account up takes.
+pub(super) struct Values {
+    pub(super) account: Account,
+    /// The account as identity.toml has it.
+    pub(super) before: Option<Account>,
+    /// A password to be stored.
+    pub(super) new_password: Option<SecretString>,
+}
+
+impl Values {
+    /// Gathers the values, asking for what is missing where somebody can be asked.
+    pub(super) fn gather(context: &Context, args: &Args) -> anyhow::Result<Self> {
+        if args.demo {
+            let before = context.config_or_none()?.account(DEMO_ADDRESS).cloned();
+            if before.as_ref().is_some_and(|account| account.server != Server::Demo) {
+                return Err(other_server(DEMO_ADDRESS));
+            }
+            return Self::demo(DEMO_ADDRESS.to_owned(), before);
+        }
+        let asker = Asker::new(args);
+        let email = asker.or_ask(args.email.clone(), "Mail address: ", "EMAIL")?;
+        check_email(&email)?;
+        let before = context.config_or_none()?.account(&email).cloned();
+        let known = before.as_ref();
+        let server = match (&args.server, known) {
+            (Some(given), _) => server(given)?,
+            (None, Some(account)) => account.server.clone(),
+            (None, None) => server(&asker.ask("Server (as in the address of Outlook on the web): ", "--server URL")?)?,
+        };
+        if known.is_some_and(|account| (account.server == Server::Demo) != (server == Server::Demo)) {
+            return Err(other_server(&email));
+        }
+        if server == Server::Demo {
+            return Self::demo(email, before);
+        }
+        let name = match known {
+            Some(account) => account.name.clone(),
+            None => AccountName::from_email(&email)?,
+        };
+        let user = match (&args.user, known) {
+            (Some(user), _) => user.clone(),
+            (None, Some(account)) => account.user.clone(),
+            (None, None) => asker.ask_or("User name", &email)?,
+        };
+        let ca_file = match &args.ca_file {
+            Some(path) => Some(certificates(path)?),
+            None => known.and_then(|account| account.ca_file.clone()),
+        };
+        let (password, new_password) = password(args, known, &asker)?;
+        let account = Account {
+            name,
+            email,
+            server,
+            user,
+            ca_file,
+            password,
+            conflicts: known.map_or(Conflicts::default(), |account| account.conflicts),
+            folders_at_a_time: known.map_or(MOST_FOLDERS, |account| account.folders_at_a_time),
+        };
+        Ok(Self { account, before, new_password })
+    }
+
+    fn demo(email: String, before: Option<Account>) -> anyhow::Result<Self> {
+        let account = match &before {
+            Some(account) => account.clone(),
+            None => Account {
+                name: AccountName::from_email(&email)?,
+                user: email.clone(),
+                email,
+                server: Server::Demo,
+                ca_file: None,
+                password: PasswordSource::None,
+                conflicts: Conflicts::default(),
+                folders_at_a_time: MOST_FOLDERS,
+            },
+        };
+        Ok(Self { account, before, new_password: None })
+    }
+}
+
+/// What was synchronized with the sample mailbox must not meet a real one.
+fn other_server(email: &str) -> anyhow::Error {
+    UsageError(format!(
+        "one of {email}'s two servers is the embedded one, which has another mailbox; set the other account up with another --identity"
+    ))
+    .into()
+}
+
+fn check_email(email: &str) -> Result<(), UsageError> {
+    let sound =
+        email.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty() && !host.contains('@'))
+            && !email.contains(|c: char| c.is_whitespace() || c.is_control());
+    if sound { Ok(()) } else { Err(UsageError(format!("{email:?} is no mail address"))) }
+}
+
+/// A later run may start elsewhere, so the path becomes absolute; and it must be readable now.
+fn certificates(path: &Path) -> anyhow::Result<PathBuf> {
+    std::fs::File::open(path).map_err(|error| UsageError(format!("--ca-file {}: {error}", path.display())))?;
+    Ok(std::path::absolute(path)?)
+}
+
+/// Where the password comes from, and the password if it is to be stored.
+fn password(
+    args: &Args,
+    known: Option<&Account>,
+    asker: &Asker,
+) -> anyhow::Result<(PasswordSource, Option<SecretString>)> {
+    if let Some(command) = &args.password_command {
+        return Ok((PasswordSource::Command(command.clone()), None));
+    }
+    if args.password_stdin {
+        let password = first_line(io::stdin().lock()).context("cannot read standard input")?;
+        return stored(password, "standard input");
+    }
+    if let Some(path) = &args.password_file {
+        let file = std::fs::File::open(path)
+            .map_err(|error| UsageError(format!("--password-file {}: {error}", path.display())))?;
+        let password =
+            first_line(io::BufReader::new(file)).with_context(|| format!("cannot read {}", path.display()))?;
+        return stored(password, &path.display().to_string());
+    }
+    match known {
+        Some(account) => Ok((account.password.clone(), None)),
+        None => stored(asker.password()?, "the prompt"),
+    }
+}
+
+fn stored(password: SecretString, what: &str) -> anyhow::Result<(PasswordSource, Option<SecretString>)> {
+    if password.expose_secret().is_empty() {
+        return Err(UsageError(format!("{what} gave an empty password")).into());
+    }
+    Ok((PasswordSource::File, Some(password)))
+}
+
+/// The first line, without its end.
+fn first_line(mut input: impl io::BufRead) -> io::Result<SecretString> {
+    let mut line = Zeroizing::new(String::new());
+    input.read_line(&mut line)?;
+    Ok(SecretString::from(line.trim_end_matches(['\n', '\r'])))
+}
+
+/// Asks the person, if there is one.
+struct Asker {
+    can_ask: bool,
+}
+
+impl Asker {
+    fn new(args: &Args) -> Self {
+        let can_ask =
+            !args.non_interactive && !args.password_stdin && io::stdin().is_terminal() && io::stderr().is_terminal();
+        Self { can_ask }
+    }
+
+    fn or_ask(&self, given: Option<String>, question: &str, option: &str) -> anyhow::Result<String> {
+        match given {
+            Some(given) => Ok(given),
+            None => self.ask(question, option),
+        }
+    }
+
+    /// Asks until there is an answer.
+    fn ask(&self, question: &str, option: &str) -> anyhow::Result<String> {
+        if !self.can_ask {
+            return Err(missing(option));
+        }
+        loop {
+            let answer = read_answer(question)?;
+            if !answer.is_empty() {
+                return Ok(answer);
+            }
+        }
+    }
+
+    /// Asks where no answer means the default. Where nobody can be asked, that is the answer.
+    fn ask_or(&self, question: &str, default: &str) -> anyhow::Result<String> {
+        if !self.can_ask {
+            return Ok(default.to_owned());
+        }
+        let answer = read_answer(&format!("{question} [{default}]: "))?;
+        Ok(if answer.is_empty() { default.to_owned() } else { answer })
+    }
+
+    fn password(&self) -> anyhow::Result<SecretString> {
+        if !self.can_ask {
+            return Err(missing("--password-command, --password-stdin or --password-file"));
+        }
+        Ok(rpassword::prompt_password("Password: ").map(SecretString::from).context("cannot ask for the password")?)
+    }
+}
+
+fn missing(option: &str) -> anyhow::Error {
+    UsageError(format!("{option} is missing, and there is no terminal to ask on")).into()
+}
+
+fn read_answer(question: &str) -> anyhow::Result<String> {
+    write!(io::stderr(), "{question}")?;
+    io::stderr().flush()?;
+    let mut answer = String::new();
+    if io::stdin().lock().read_line(&mut answer)? == 0 {
+        return Err(UsageError("the answer is missing".to_owned()).into());
+    }
+    Ok(answer.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_line_end_is_no_part_of_a_password() {
+        for (input, password) in
+            [("secret\n", "secret"), ("secret\r\nmore\n", "secret"), (" s \n", " s "), ("secret", "secret"), ("", "")]
+        {
+            assert_eq!(first_line(input.as_bytes()).unwrap().expose_secret(), password, "{input:?}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_checked_only_for_slips() {
+        for good in ["a@b", "anna.o'neil+x@example.org", "üla@exämple.org"] {
+            assert!(check_email(good).is_ok(), "{good}");
+        }
+        for bad in ["", "anna", "@example.org", "anna@", "a@b@c", "anna @example.org"] {
+            assert!(check_email(bad).is_err(), "{bad}");
+        }
+    }
+}

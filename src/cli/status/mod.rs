@@ -1,0 +1,157 @@
+//! `pimsync status`: how everything stands. It only reads, asks no server, and waits for nobody.
+
+mod gather;
+mod pending;
+mod text;
+
+use serde::Serialize;
+
+use super::account::RunNote;
+use super::context::{Context, chosen};
+use super::failure::Failure;
+use super::output::Output;
+use super::{ExitCode, Global, time};
+use crate::identity::IdentityLock;
+use crate::pim::UnixTime;
+use pending::Pending;
+
+/// Show how everything stands: folders, pending changes, the last sync, what needs attention
+///
+/// It reads the directory and what the last sync noted; it asks no server, and works while a sync runs. Pending are the changes in the
+/// directory that the next sync will bring to the server; a message that was moved to another folder shows as gone there and new here.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Only this account, by its name or its address
+    #[arg(long, value_name = "ACCOUNT")]
+    account: Option<String>,
+    /// Print the results as a JSON document (see pimsync-json(5))
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// How an identity stands.
+#[derive(Serialize)]
+struct Standing {
+    database: String,
+    /// The run that is under way.
+    running: Option<Running>,
+    accounts: Vec<AccountStanding>,
+}
+
+#[derive(Serialize)]
+struct Running {
+    /// None in the instant after it began.
+    pid: Option<u32>,
+    #[serde(serialize_with = "time::serialize_option")]
+    since: Option<UnixTime>,
+}
+
+#[derive(Serialize)]
+struct AccountStanding {
+    account: String,
+    email: String,
+    server: String,
+    last_run: Option<LastRun>,
+    folders: Vec<FolderStanding>,
+    /// What cannot be looked at, or is not synchronized, in the account's directory.
+    problems: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct LastRun {
+    #[serde(serialize_with = "time::serialize")]
+    started: UnixTime,
+    /// None while it runs, and when it was cut off.
+    #[serde(serialize_with = "time::serialize_option")]
+    ended: Option<UnixTime>,
+    /// `done`, `held` or `failed`; none as with `ended`.
+    result: Option<String>,
+    #[serde(flatten)]
+    note: RunNote,
+}
+
+#[derive(Serialize)]
+struct FolderStanding {
+    path: String,
+    kind: &'static str,
+    /// Whether its items are synchronized.
+    synced: bool,
+    /// Items that both sides agreed on.
+    items: u64,
+    /// Items that the server counted when it was last asked.
+    server_items: Option<u64>,
+    /// None where it cannot be told.
+    pending: Option<Pending>,
+    #[serde(serialize_with = "time::serialize_option")]
+    last_sync: Option<UnixTime>,
+    result: FolderResult,
+    /// Why it failed.
+    error: Option<String>,
+    held: Vec<HeldBack>,
+    skipped: Vec<Skipped>,
+    conflicts: Vec<ConflictCopy>,
+}
+
+/// How the last sync of a folder went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum FolderResult {
+    /// In step.
+    Done,
+    /// Something was held back, skipped or is in conflict.
+    Held,
+    /// It could not be synchronized.
+    Failed,
+    /// It never was.
+    Never,
+    /// This kind of folder is not synchronized yet.
+    NotSynced,
+}
+
+#[derive(Serialize)]
+struct HeldBack {
+    /// The side that would be changed.
+    side: String,
+    reason: String,
+    detail: String,
+    count: u64,
+}
+
+#[derive(Serialize)]
+struct Skipped {
+    /// The side that the item is on.
+    side: &'static str,
+    item: String,
+    code: String,
+    reason: String,
+    #[serde(serialize_with = "time::serialize")]
+    since: UnixTime,
+    #[serde(serialize_with = "time::serialize")]
+    retry_at: UnixTime,
+}
+
+#[derive(Serialize)]
+struct ConflictCopy {
+    /// Below the Database directory.
+    path: String,
+    #[serde(serialize_with = "time::serialize")]
+    at: UnixTime,
+}
+
+pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result<ExitCode> {
+    let context = Context::new(global)?;
+    let identity = context.identity()?;
+    let accounts = chosen(&identity.config, args.account.as_deref())?;
+    // Who holds the lock is worth telling, but not knowing it is no reason to fail.
+    let holder = IdentityLock::holder(&context.layout).unwrap_or_else(|error| {
+        output.complain(&Failure::of(&error.into()));
+        None
+    });
+    let standing = Standing {
+        database: context.layout.database().display().to_string(),
+        running: holder
+            .map(|holder| Running { pid: holder.map(|holder| holder.pid), since: holder.map(|holder| holder.since) }),
+        accounts: accounts.into_iter().map(|account| gather::account(&context, account)).collect::<Result<_, _>>()?,
+    };
+    output.results(ExitCode::Done, standing, text::text)
+}

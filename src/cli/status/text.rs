@@ -1,0 +1,140 @@
+//! `status` for people.
+
+use std::fmt::Write as _;
+
+use comfy_table::{CellAlignment, ContentArrangement, Table};
+
+use super::pending::Pending;
+use super::{AccountStanding, FolderResult, FolderStanding, Standing};
+use crate::cli::time::for_people;
+
+pub(super) fn text(standing: &Standing) -> String {
+    let mut text = format!("{}\n", standing.database);
+    if let Some(running) = &standing.running {
+        let who = match (running.pid, running.since) {
+            (Some(pid), Some(since)) => format!(" (process {pid}, since {})", for_people(since)),
+            _ => String::new(),
+        };
+        let _ = writeln!(text, "A run is under way{who}.");
+    }
+    for account in &standing.accounts {
+        text.push_str(&account_text(account));
+    }
+    text
+}
+
+fn account_text(account: &AccountStanding) -> String {
+    let mut text = format!("\n{}  {}\n{}\n", account.account, account.server, last_run_text(account));
+    let (synced, other): (Vec<_>, Vec<_>) = account.folders.iter().partition(|folder| folder.synced);
+    if !synced.is_empty() {
+        let _ = write!(text, "\n{}\n", folders_table(&synced));
+    }
+    if !other.is_empty() {
+        let _ = write!(text, "\nNot synced yet:\n{}", not_synced_text(&other));
+    }
+    text.push_str(&attention_text(account));
+    text
+}
+
+fn last_run_text(account: &AccountStanding) -> String {
+    let Some(run) = &account.last_run else { return "Never synchronized.".to_owned() };
+    let began = for_people(run.started);
+    match &run.result {
+        Some(result) => format!("Last sync {began}: {result}: {}", run.note.text),
+        None => format!("Last sync {began}: under way, or cut off; the next one goes on where it ended."),
+    }
+}
+
+fn folders_table(folders: &[&FolderStanding]) -> String {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(["Folder", "Items", "Server", "Pending", "Last sync", "Result"]);
+    for folder in folders {
+        table.add_row([
+            folder.path.clone(),
+            folder.items.to_string(),
+            folder.server_items.map_or_else(|| "-".to_owned(), |count| count.to_string()),
+            folder.pending.as_ref().map_or_else(|| "unknown".to_owned(), pending_words),
+            folder.last_sync.map_or_else(|| "-".to_owned(), for_people),
+            result_word(folder.result).to_owned(),
+        ]);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+        if matches!(column.index, 1 | 2) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.trim_fmt()
+}
+
+fn result_word(result: FolderResult) -> &'static str {
+    match result {
+        FolderResult::Done => "done",
+        FolderResult::Held => "held",
+        FolderResult::Failed => "failed",
+        FolderResult::Never => "never",
+        FolderResult::NotSynced => "not synced",
+    }
+}
+
+fn pending_words(pending: &Pending) -> String {
+    let parts = [(pending.new, "new"), (pending.changed, "changed"), (pending.gone, "gone")];
+    let words: Vec<String> =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+    if words.is_empty() { "-".to_owned() } else { words.join(", ") }
+}
+
+fn not_synced_text(folders: &[&FolderStanding]) -> String {
+    folders.iter().fold(String::new(), |mut text, folder| {
+        let count = folder.server_items.map(|count| format!(", {count} items on the server")).unwrap_or_default();
+        let _ = writeln!(text, "  {} ({}{count})", folder.path, folder.kind);
+        text
+    })
+}
+
+fn attention_text(account: &AccountStanding) -> String {
+    let mut text = String::new();
+    section(&mut text, "Held back", account, |folder| {
+        folder.held.iter().map(|held| format!("{} on the {} side ({})", held.detail, held.side, held.reason)).collect()
+    });
+    section(&mut text, "Skipped", account, |folder| {
+        let line = |item: &super::Skipped| {
+            let next = for_people(item.retry_at);
+            format!("{}: {} ({}); since {}, next try {next}", item.item, item.reason, item.code, for_people(item.since))
+        };
+        folder.skipped.iter().map(line).collect()
+    });
+    section(
+        &mut text,
+        "In conflict (compare with the message in the folder, then delete the copy)",
+        account,
+        |folder| folder.conflicts.iter().map(|copy| format!("{} (since {})", copy.path, for_people(copy.at))).collect(),
+    );
+    section(&mut text, "Failed", account, |folder| folder.error.iter().cloned().collect());
+    if !account.problems.is_empty() {
+        text.push_str("\nLeft alone:\n");
+        for problem in &account.problems {
+            let _ = writeln!(text, "  {problem}");
+        }
+    }
+    text
+}
+
+/// A heading and a line for each thing that the folders have to tell; nothing where there is none.
+fn section(
+    text: &mut String,
+    heading: &str,
+    account: &AccountStanding,
+    lines: impl Fn(&FolderStanding) -> Vec<String>,
+) {
+    let mut body = String::new();
+    for folder in &account.folders {
+        for line in lines(folder) {
+            let _ = writeln!(body, "  {}: {line}", folder.path);
+        }
+    }
+    if !body.is_empty() {
+        let _ = write!(text, "\n{heading}:\n{body}");
+    }
+}

@@ -1,0 +1,175 @@
+//! `pimsync sync`: brings the server and the directory in step.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::account::{self, AccountRun, tally_words};
+use super::context::{Context, chosen};
+use super::failure::UsageError;
+use super::output::Output;
+use super::{ExitCode, Global};
+use crate::identity::{IdentityLock, LockError};
+use crate::plan::Brake;
+use crate::sync::{Action, Depth, Mode, NoticeKind, Planned, Request};
+
+/// Bring the server and the directory in step
+///
+/// Changes of the server come into the directory first, then local changes go to the server. Without FOLDER all mail folders are
+/// synchronized. It can be interrupted at any time: the next run goes on where it ended.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Only these folders, named as pimsync status names them, such as Inbox/Projects
+    #[arg(value_name = "FOLDER")]
+    folders: Vec<String>,
+    /// Only this account, by its name or its address
+    #[arg(long, value_name = "ACCOUNT")]
+    account: Option<String>,
+    /// Show what would be done, and write nothing anywhere
+    #[arg(long)]
+    dry_run: bool,
+    /// Carry out deletions that are held back because they are many
+    ///
+    /// A run that would delete more than 20 % of a folder of 25 or more messages, on either side, holds those deletions until they are
+    /// allowed. Look at what would go first: pimsync sync --dry-run --allow-deletes.
+    #[arg(long)]
+    allow_deletes: bool,
+    /// Compare complete listings of both sides, instead of what they say has changed
+    #[arg(long)]
+    full: bool,
+    /// Print the results as a JSON document (see pimsync-json(5))
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// What is told of a run.
+#[derive(Serialize)]
+struct Results {
+    dry_run: bool,
+    accounts: Vec<AccountRun>,
+}
+
+pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result<ExitCode> {
+    let request = args.request();
+    let context = Context::new(global)?;
+    let identity = context.identity()?;
+    let accounts = chosen(&identity.config, args.account.as_deref())?;
+    if accounts.len() > 1 && !args.folders.is_empty() {
+        return Err(UsageError(
+            "this identity has several accounts: say with --account whose folders are meant".to_owned(),
+        )
+        .into());
+    }
+    let _lock = lock_for(&context, request.mode)?;
+    let several = accounts.len() > 1;
+    let runs: Vec<AccountRun> = accounts
+        .into_iter()
+        .map(|account| {
+            let link = context.connect(account, several);
+            account::sync_account(&context, &identity.marker, account, link, &request, output)
+        })
+        .collect();
+    for failure in runs.iter().filter_map(|run| run.error.as_ref()) {
+        output.complain(failure);
+    }
+    let code = account::code_of(&runs);
+    output.results(code, Results { dry_run: args.dry_run, accounts: runs }, |results| {
+        results.accounts.iter().map(|run| text(run, results.dry_run, output.is_quiet())).collect()
+    })
+}
+
+impl Args {
+    fn request(&self) -> Request {
+        Request {
+            folders: self.folders.clone(),
+            brake: if self.allow_deletes { Brake::Released } else { Brake::On },
+            mode: if self.dry_run { Mode::DryRun } else { Mode::Apply },
+            depth: if self.full { Depth::Full } else { Depth::Changes },
+        }
+    }
+}
+
+/// A dry run takes no lock, since that would write, but it waits its turn, too.
+fn lock_for(context: &Context, mode: Mode) -> Result<Option<IdentityLock>, LockError> {
+    match mode {
+        Mode::Apply => Ok(Some(IdentityLock::acquire(&context.layout, context.now())?)),
+        Mode::DryRun => match IdentityLock::holder(&context.layout)? {
+            Some(holder) => Err(LockError::Held { holder }),
+            None => Ok(None),
+        },
+    }
+}
+
+/// What was done for an account, for people. Nothing for one that failed: that was told already.
+pub(super) fn text(run: &AccountRun, dry_run: bool, quiet: bool) -> String {
+    let mut text = String::new();
+    if run.error.is_none() && (!quiet || dry_run) {
+        text.push_str(&if dry_run { planned_text(run) } else { done_text(run) });
+    }
+    text.push_str(&notices_text(run));
+    text
+}
+
+fn done_text(run: &AccountRun) -> String {
+    let folders = run.report.folders_seen;
+    let looked = format!("{folders} folder{} looked at", if folders == 1 { "" } else { "s" });
+    let Some(words) = tally_words(&run.total) else {
+        return format!("{}: in step, nothing to do ({looked})\n", run.account);
+    };
+    let mut text = format!("{}: {words} ({looked})\n", run.account);
+    let rows: Vec<_> =
+        run.report.folders.iter().filter_map(|(path, tally)| Some((path.as_str(), tally_words(tally)?))).collect();
+    let width = rows.iter().map(|(path, _)| path.chars().count()).max().unwrap_or(0);
+    for (path, words) in rows {
+        let _ = writeln!(text, "  {path:width$}  {words}");
+    }
+    text
+}
+
+fn planned_text(run: &AccountRun) -> String {
+    if run.report.planned.is_empty() {
+        return format!("{}: nothing would be done\n", run.account);
+    }
+    let mut text = format!("{}: would be done (nothing was written):\n", run.account);
+    for Planned { folder, action, item, detail } in &run.report.planned {
+        let detail = if detail.is_empty() { String::new() } else { format!(" ({detail})") };
+        let _ = writeln!(text, "  {folder}: {}: {item}{detail}", action_words(*action));
+    }
+    text
+}
+
+fn action_words(action: Action) -> &'static str {
+    match action {
+        Action::CreateFolderHere => "create the folder here",
+        Action::MoveFolderHere => "rename or move the folder here",
+        Action::RemoveFolderHere => "remove the folder here",
+        Action::CreateFolderThere => "create the folder on the server",
+        Action::MoveFolderThere => "rename or move the folder on the server",
+        Action::RemoveFolderThere => "remove the folder on the server",
+        Action::Download => "download",
+        Action::ChangeHere => "change here",
+        Action::MoveHere => "move here",
+        Action::DeleteHere => "delete here",
+        Action::Adopt => "match, it is on both sides",
+        Action::Upload => "upload",
+        Action::ChangeThere => "change on the server",
+        Action::MoveThere => "move on the server",
+        Action::DeleteThere => "delete on the server",
+    }
+}
+
+fn notices_text(run: &AccountRun) -> String {
+    let mut text = String::new();
+    for notice in &run.report.notices {
+        let kind = match notice.kind {
+            NoticeKind::Held => "held back",
+            NoticeKind::Skipped => "skipped",
+            NoticeKind::Conflict => "conflict",
+            NoticeKind::FolderFailed => "folder failed",
+        };
+        let item = notice.item.as_deref().map(|item| format!("{item}: ")).unwrap_or_default();
+        let folder = if notice.folder.is_empty() { &run.account } else { &notice.folder };
+        let _ = writeln!(text, "{kind}: {folder}: {item}{}", notice.text);
+    }
+    text
+}
