@@ -374,9 +374,13 @@ fn decide<R: Clone, L: Clone>(case: Case<R, L>, policy: ConflictPolicy) -> Decis
     }
 }
 
-/// Deleted there, present here: an edit wins over the deletion.
+/// Deleted there, present here: an edit wins over the deletion. Being marked for removal (`T`) is no edit.
 fn edit_or_removal_local<R, L>(base: Base, local: LocalState<L>) -> Decision<R, L> {
-    if local_changed(&base, &local) {
+    let kept = Marks {
+        flags: local.marks.flags.with(Flag::Trashed, base.local.flags.has(Flag::Trashed)),
+        ..local.marks.clone()
+    };
+    if local.edited || local.folder != base.folder || kept != base.local {
         Decision::push(Op::Upload { local, instead_of: Some(base.key) })
     } else {
         Decision::remove(base, Removal::OfFile(Some(local)))

@@ -82,8 +82,8 @@ where
 {
     let mut aligner = Aligner::observe(run).await?;
     aligner.recognise_reborn().await?;
-    let ops = aligner.plan();
-    for op in ops {
+    for op in aligner.plan() {
+        let op = aligner.rebased(op);
         aligner.apply(op).await?;
     }
     aligner.finish().await
@@ -152,8 +152,8 @@ struct Aligner<'r, 'e, R, L> {
     mirrored: BTreeSet<FolderId>,
     local: LocalTree,
     known: HashMap<FolderDir, FolderKey>,
-    vanished: BTreeSet<FolderKey>,
-    forgotten: BTreeSet<FolderKey>,
+    /// Directories that were moved since the plan was made, in order.
+    moves: Vec<(FolderDir, FolderDir)>,
     /// Whether every change that the server told was carried out, so that its listing may go on from here.
     all_taken_in: bool,
 }
@@ -177,17 +177,7 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         }
         let known = match_directories(run, &rows, &local)?;
         let mirrored = remote.mirrored(&remote.visible());
-        Ok(Self {
-            run,
-            rows,
-            remote,
-            mirrored,
-            local,
-            known,
-            vanished: BTreeSet::new(),
-            forgotten: BTreeSet::new(),
-            all_taken_in: true,
-        })
+        Ok(Self { run, rows, remote, mirrored, local, known, moves: Vec::new(), all_taken_in: true })
     }
 
     /// The server's whole tree: what the base knows, with the changes since.
@@ -234,14 +224,7 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         for mut row in gone {
             let Some(id) = strangers.remove(&(row.parent, row.name.to_lowercase())) else { continue };
             (row.id, row.on_server, row.listing) = (id, true, Listing::default());
-            let fresh = row.clone();
-            self.run
-                .commit(move |tx| {
-                    tx.set_folder(&fresh)?;
-                    tx.set_listing(fresh.key, &fresh.listing)
-                })
-                .await?;
-            self.rows.insert(row.key, row);
+            self.note_new_listing(row).await?;
         }
         Ok(())
     }
@@ -284,6 +267,22 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         folders::plan_folders(&Trees { base: &base, remote: &remote, local: &local })
     }
 
+    /// The operation with its directories where they lie by now.
+    fn rebased(&self, op: FolderOp<FolderDir>) -> FolderOp<FolderDir> {
+        let now = |dir: FolderDir| self.moves.iter().fold(dir, |dir, (from, to)| dir.rebased(from, to));
+        match op {
+            FolderOp::Adopt { id, dir } => FolderOp::Adopt { id, dir: now(dir) },
+            FolderOp::MakeRemote(dir) => FolderOp::MakeRemote(now(dir)),
+            FolderOp::MoveRemote { key, into } => FolderOp::MoveRemote { key, into: into.map(now) },
+            other @ (FolderOp::MakeLocal(_)
+            | FolderOp::PlaceLocal { .. }
+            | FolderOp::GiveDirectory(_)
+            | FolderOp::RenameRemote { .. }
+            | FolderOp::Vanished { .. }
+            | FolderOp::Forget(_)) => other,
+        }
+    }
+
     async fn apply(&mut self, op: FolderOp<FolderDir>) -> Result<(), SyncError> {
         match op {
             FolderOp::MakeLocal(id) => self.make_local(&id).await,
@@ -293,14 +292,8 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
             FolderOp::MakeRemote(dir) => self.make_remote(dir).await,
             FolderOp::RenameRemote { key, name } => self.rename_remote(key, name).await,
             FolderOp::MoveRemote { key, into } => self.move_remote(key, into).await,
-            FolderOp::Vanished { key, .. } => {
-                self.vanished.insert(key);
-                Ok(())
-            }
-            FolderOp::Forget(key) => {
-                self.forgotten.insert(key);
-                Ok(())
-            }
+            // Judged at the end of the round, after the items.
+            FolderOp::Vanished { .. } | FolderOp::Forget(_) => Ok(()),
         }
     }
 
@@ -421,8 +414,8 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
             self.run.planned(dir.as_str(), Action::CreateFolderThere, name, String::new());
             return Ok(());
         }
-        let parent_id = parent_row.as_ref().map_or(&self.remote.root, |row| &row.id);
-        match self.run.remote().create_folder(parent_id, &name, FolderKind::Mail).await? {
+        let Some(parent_id) = self.id_there(parent_row.as_ref()).await? else { return Ok(()) };
+        match self.run.remote().create_folder(&parent_id, &name, FolderKind::Mail).await? {
             Ok(id) => {
                 self.run.step(Step::FolderPlacedRemotely)?;
                 let folder =
@@ -435,6 +428,57 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
             }
             Err(error) => self.folder_refused(dir.as_str(), "created", &error),
         }
+        Ok(())
+    }
+
+    /// The id of the folder that something is to be made in. Where it is gone on the server, it is made again first, and what it lies in.
+    async fn id_there(&mut self, row: Option<&FolderRow>) -> Result<Option<FolderId>, SyncError> {
+        let mut missing = Vec::new();
+        let mut at = row.cloned();
+        let mut id = loop {
+            match at {
+                None => break self.remote.root.clone(),
+                Some(row) if self.remote.folders.contains_key(&row.id) => break row.id,
+                Some(row) => {
+                    at = row.parent.and_then(|parent| self.rows.get(&parent).cloned());
+                    missing.push(row);
+                }
+            }
+        };
+        while let Some(mut row) = missing.pop() {
+            match self.run.remote().create_folder(&id, &row.name, FolderKind::Mail).await? {
+                Ok(made) => {
+                    self.run.step(Step::FolderPlacedRemotely)?;
+                    let folder = ServerFolder {
+                        id: made.clone(),
+                        change_key: None,
+                        parent: std::mem::replace(&mut id, made.clone()),
+                        name: row.name.clone(),
+                        kind: row.kind,
+                    };
+                    self.remote.folders.insert(made.clone(), folder);
+                    (row.id, row.on_server, row.listing) = (made, true, Listing::default());
+                    self.note_new_listing(row).await?;
+                }
+                Err(error) => {
+                    self.folder_refused(row.dir.as_deref().unwrap_or_default(), "made again", &error);
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(Some(id))
+    }
+
+    /// Notes a folder that is listed from the beginning.
+    async fn note_new_listing(&mut self, row: FolderRow) -> Result<(), SyncError> {
+        let fresh = row.clone();
+        self.run
+            .commit(move |tx| {
+                tx.set_folder(&fresh)?;
+                tx.set_listing(fresh.key, &fresh.listing)
+            })
+            .await?;
+        self.note_row(row);
         Ok(())
     }
 
@@ -505,6 +549,7 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
 
     /// A directory was moved: so was everything below it.
     async fn rebase(&mut self, from: &FolderDir, to: &FolderDir) -> Result<(), SyncError> {
+        self.moves.push((from.clone(), to.clone()));
         for folder in &mut self.local.folders {
             folder.dir = folder.dir.rebased(from, to);
         }
