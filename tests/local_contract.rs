@@ -1,5 +1,7 @@
 //! What every implementation of `LocalRead` and `LocalWrite` must do, tried on the real one in a temporary folder.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may fail by panicking")]
+
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
@@ -9,6 +11,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use pimsync::local::{
@@ -344,7 +348,7 @@ fn links_and_pipes_are_never_opened() {
     fs::write(&outside, "secret").unwrap();
     symlink(&outside, bench.path("Inbox/cur/1.x:2,S")).unwrap();
     let pipe = bench.path("Inbox/cur/2.x:2,S");
-    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let _socket = UnixListener::bind(bench.path("Inbox/cur/3.x:2,S")).unwrap();
     fs::create_dir(bench.path("Inbox/cur/4.x:2,S")).unwrap();
     for key in 1..=4 {
@@ -447,4 +451,73 @@ fn errors_say_which_path_and_what_to_do() {
     let full = io(std::io::ErrorKind::StorageFull);
     assert_eq!(full.class(), LocalErrorClass::NoRoom);
     assert!(full.to_string().contains("/m/x") && full.to_string().contains("make room"));
+}
+
+#[test]
+fn a_mail_reader_at_work_never_makes_a_message_look_gone() {
+    const MESSAGES: usize = 300;
+    let bench = at(Duration::ZERO);
+    let inbox = bench.maildir("Inbox");
+    for number in 0..MESSAGES {
+        fs::write(bench.path(&format!("Inbox/cur/{number}.x:2,")), "").unwrap();
+    }
+    let done = AtomicBool::new(false);
+    let (flags, proofs) = thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut flags = 0;
+            while !done.load(Ordering::Relaxed) {
+                let (number, marks) = (flags % MESSAGES, ["", "S", "FS", "RS"]);
+                let path = |at: usize| bench.path(&format!("Inbox/cur/{number}.x:2,{}", marks[at % marks.len()]));
+                fs::rename(path(flags / MESSAGES), path(flags / MESSAGES + 1)).unwrap();
+                flags += 1;
+            }
+            flags
+        });
+        let mut proofs = 0;
+        for _ in 0..200 {
+            let mut keys = BTreeSet::new();
+            let end = bench.tree.scan(&inbox, &mut |name| keys.extend([name.key().clone()])).unwrap();
+            if end.proves_absence() {
+                proofs += 1;
+                assert_eq!(keys.len(), MESSAGES, "a listing that missed a message passed as a proof");
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+        (reader.join().unwrap(), proofs)
+    });
+    println!("{flags} renames, {proofs} of 200 listings held still");
+    assert!(bench.scan(&inbox).1.proves_absence());
+}
+
+/// Not a promise but a measure: `cargo test --release --test local_contract -- --ignored --nocapture`.
+#[test]
+#[ignore = "takes its time"]
+fn how_long_many_messages_take() {
+    let bench = bench();
+    let inbox = bench.maildir("Inbox");
+    let time = |what: &str, act: &mut dyn FnMut()| {
+        let start = std::time::Instant::now();
+        act();
+        println!("{what}: {:?}", start.elapsed());
+    };
+    time("deliver 20,000 in batches of 500", &mut || {
+        for batch in 0..40 {
+            let deliveries = (0..500).map(|number| Delivery {
+                staged: bench.stage(&inbox, &[b'x'; 8192]),
+                dir: inbox.clone(),
+                name: fresh(&format!("{batch}.{number}.x")),
+            });
+            assert!(bench.tree.deliver(deliveries.collect()).unwrap().iter().all(Result::is_ok));
+        }
+    });
+    let mut names = Vec::new();
+    time("list them", &mut || drop(bench.tree.scan(&inbox, &mut |name| names.push(name)).unwrap()));
+    time("stamp", &mut || assert!(bench.tree.stamp(&inbox).is_ok()));
+    time("flag them", &mut || {
+        for name in &names {
+            let to = name.with_marks(Flags::NONE.with(Flag::Seen, true), Letters::NONE);
+            assert_eq!(bench.tree.rename(&inbox, name, &to).unwrap(), Moved::Done);
+        }
+    });
+    time("settle", &mut || bench.tree.settle(std::slice::from_ref(&inbox)).unwrap());
 }

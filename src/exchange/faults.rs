@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 /// What goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(tag = "do", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
 pub enum Action {
     /// HTTP 500 with a SOAP fault ErrorServerBusy; with a number, the back-off is told in milliseconds.
     ServerBusyFault {
@@ -58,6 +58,8 @@ pub enum Action {
     SilentlyResetSyncState,
     /// References to characters that XML does not have, and such characters themselves, appear in texts.
     IllegalXml,
+    /// MIME comes as base64 without its padding and broken into lines.
+    OddBase64,
     /// One slot of a batch is refused with this code.
     ItemError {
         /// The response code.
@@ -186,6 +188,18 @@ impl Rule {
 }
 
 /// A list of rules, as `--faults FILE` reads it: `[[rule]]` tables of TOML.
+///
+/// ```toml
+/// [[rule]]                    # the third GetItem is throttled
+/// operation = "GetItem"
+/// nth = 3
+/// action = { do = "server-busy-fault", backoff-ms = 2000 }
+///
+/// [[rule]]                    # messages about invoices can't be read
+/// operation = "GetItem"
+/// subject = "invoice"
+/// action = { do = "item-error", code = "ErrorItemCorrupt" }
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultScript {

@@ -105,7 +105,10 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
     if path != "/ews/exchange.asmx" {
         return Ok(page(StatusCode::NOT_FOUND, "<html><body>404 - File or directory not found.</body></html>"));
     }
-    let Some(user) = signed_in(&shared, request.headers()) else { return Ok(unauthorized()) };
+    let Some(user) = signed_in(&shared, request.headers()) else {
+        shared.log(RequestLog { operation: String::new(), bytes_in: 0, bytes_out: 0, status: 401 });
+        return Ok(unauthorized());
+    };
     match *request.method() {
         Method::POST => post(shared, user, request).await,
         Method::GET => Ok(page(StatusCode::OK, "<html><body>You have created a service.</body></html>")),
@@ -120,7 +123,7 @@ fn signed_in(shared: &Shared, headers: &HeaderMap) -> Option<String> {
     let decoded = String::from_utf8(decoded).ok()?;
     let (user, password) = decoded.split_once(':')?;
     let user = user.to_lowercase();
-    shared.passwords.get(&user).filter(|known| known.as_str() == password).map(|_| user)
+    shared.users.get(&user).filter(|known| known.password == password).map(|_| user)
 }
 
 fn page(status: StatusCode, html: &str) -> Response<Answer> {
@@ -143,6 +146,9 @@ async fn post(shared: Arc<Shared>, user: String, request: Request<Incoming>) -> 
     if shared.like == Personality::Gromox && head.headers.contains_key(header::TRANSFER_ENCODING) {
         return Ok(close(page(StatusCode::BAD_REQUEST, "")));
     }
+    if shared.like == Personality::Exchange && !is_xml(&head.headers) {
+        return Ok(page(StatusCode::UNSUPPORTED_MEDIA_TYPE, ""));
+    }
     let body = match Limited::new(body, MAX_REQUEST).collect().await {
         Ok(body) => body.to_bytes(),
         Err(_) => {
@@ -152,56 +158,47 @@ async fn post(shared: Arc<Shared>, user: String, request: Request<Incoming>) -> 
             )));
         }
     };
-    let bytes_in = body.len() as u64;
-    let (reply_to, reply) = oneshot::channel();
-    let worker = Arc::clone(&shared);
     let door = Arc::clone(&shared);
     let gate = tokio::task::spawn_blocking(move || process::Gate::new(&door, &body)).await.map_err(|_| Broken)?;
     tokio::time::sleep(shared.latency + gate.delay()).await;
-    let operation = gate.operation.clone();
-    let log = |status: u16, bytes_out: usize| {
-        let bytes_out = bytes_out as u64;
-        shared.log(RequestLog { operation: operation.clone(), bytes_in, bytes_out, status });
-    };
     if let Some(response) = before(&gate.actions) {
-        return match response {
-            Some(response) => {
-                log(response.status().as_u16(), 0);
-                Ok(response)
-            }
-            None => {
-                log(0, 0);
-                Err(Broken)
-            }
-        };
+        let status = response.as_ref().map_or(0, |response| response.status().as_u16());
+        shared.log(RequestLog { operation: gate.operation, bytes_in: gate.bytes_in, bytes_out: 0, status });
+        return response.ok_or(Broken);
     }
     let actions = gate.actions.clone();
+    let (reply_to, reply) = oneshot::channel();
+    let worker = Arc::clone(&shared);
     tokio::task::spawn_blocking(move || process::process(&worker, &user, gate, reply_to));
-    let Ok(reply) = reply.await else {
-        log(0, 0);
-        return Err(Broken);
-    };
+    let reply = reply.await.map_err(|_| Broken)?;
     if actions.contains(&Action::ResetAfterCommit) {
-        log(0, 0);
         return Err(Broken);
     }
-    let (status, body, bytes_out) = match reply {
-        Reply::Whole(status, text) => {
-            let length = text.len();
-            let cut = actions.iter().find_map(|action| match action {
-                Action::CutBody { at } => Some((*at).min(length)),
-                _ => None,
-            });
-            let bytes = Bytes::from(text);
-            match cut {
-                Some(at) => (status, Answer::Cut(Some(bytes.slice(..at)), (length as u64).max(at as u64 + 1)), at),
-                None => (status, Answer::Whole(Some(bytes)), length),
-            }
-        }
-        Reply::Pieces(pieces) => (200, Answer::Pieces(pieces), 0),
+    let (status, body) = match reply {
+        Reply::Whole(status, text) => (status, whole(text, &actions)),
+        Reply::Pieces(pieces) => (200, Answer::Pieces(pieces)),
     };
-    log(status, bytes_out);
     Ok(dress(&shared, &head.headers, status, body))
+}
+
+/// A body, or as much of it as a fault leaves.
+fn whole(text: String, actions: &[Action]) -> Answer {
+    let cut = actions.iter().find_map(|action| match action {
+        Action::CutBody { at } => Some(*at),
+        _ => None,
+    });
+    let bytes = Bytes::from(text);
+    let length = bytes.len();
+    match cut.map(|at| at.min(length)) {
+        Some(at) => Answer::Cut(Some(bytes.slice(..at)), length.max(at + 1) as u64),
+        None => Answer::Whole(Some(bytes)),
+    }
+}
+
+/// Whether the body says that it is SOAP 1.1.
+fn is_xml(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/xml"))
 }
 
 /// What faults answer before anything is done; the inner none breaks the connection.

@@ -133,7 +133,8 @@ impl Mailbox {
         Ok(rows.iter().map(|row| self.folder_view(row, &rows)).collect())
     }
 
-    /// The id of the folder at a path such as `Inbox/Projects`, below the message folder root.
+    /// The id of the folder at a path such as `Inbox/Projects`, below the message folder root. A folder whose name holds
+    /// a slash is found by its id only.
     pub fn folder(&self, path: &str) -> Result<String, Error> {
         let row = self.find_folder(&self.store.read(), path)?;
         Ok(self.ids.folder(row.id))
@@ -200,10 +201,7 @@ impl Mailbox {
 
     /// Marks an item read or unread.
     pub fn set_read(&self, id: &str, read: bool) -> Result<(), Error> {
-        self.change(id, Change::ReadFlag, None, |item| {
-            item.is_read = read;
-            item.meta.read_elsewhere = true;
-        })
+        self.change(id, Change::ReadFlag, None, |item| item.is_read = read)
     }
 
     /// Sets an item's follow-up flag.
@@ -351,7 +349,6 @@ impl Mailbox {
     }
 }
 
-/// Milliseconds since 1970, for callers that add messages received now.
 impl NewMessage<'_> {
     /// The same message, received now.
     #[must_use]

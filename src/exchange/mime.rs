@@ -67,3 +67,74 @@ pub(super) struct Summary {
     pub(super) has_attachments: bool,
     pub(super) class: &'static str,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_counts_survives_being_made_anew() {
+        let inner = b"From: c@example.com\r\nSubject: inner\r\n\r\nforwarded\r\n".to_vec();
+        let message = Message {
+            headers: Headers {
+                subject: "Grüße von der Überfahrt, die ziemlich lange gedauert hat und nun zu Ende ist".to_owned(),
+                from: Some(Person { name: "O\"Neill, Zoë".to_owned(), address: "z@example.com".to_owned() }),
+                to: vec![
+                    Person { name: "A, B".to_owned(), address: "a@example.com".to_owned() },
+                    Person { name: String::new(), address: "b@example.com".to_owned() },
+                ],
+                date: Some(1_700_000_000_000),
+                message_id: Some("<x@y>".to_owned()),
+                references: Some("<1@y> <2@y>".to_owned()),
+                ..Headers::default()
+            },
+            text: Some("Zeile = eins \r\n.\r\nZeile zwei\t\r\nFrom here: äöü".to_owned()),
+            html: Some("<p>äöü</p>".to_owned()),
+            attachments: vec![
+                Attachment {
+                    name: "Üb.bin".to_owned(),
+                    content_type: "application/octet-stream".to_owned(),
+                    data: (0..=255).collect(),
+                    ..Attachment::default()
+                },
+                Attachment {
+                    name: "inner".to_owned(),
+                    content_type: "message/rfc822".to_owned(),
+                    data: inner.clone(),
+                    ..Attachment::default()
+                },
+            ],
+            verbatim: None,
+        };
+        let mut bytes = assemble(&message);
+        for _ in 0..3 {
+            let again = disassemble(&bytes);
+            assert_eq!(again.headers.subject, message.headers.subject);
+            assert_eq!(again.headers.from, message.headers.from);
+            assert_eq!(again.headers.to.len(), 2);
+            assert_eq!(again.headers.references, message.headers.references);
+            assert_eq!((&again.text, &again.html), (&message.text, &message.html));
+            assert_eq!(again.attachments[0].name, "Üb.bin");
+            assert_eq!(again.attachments[0].data, message.attachments[0].data);
+            assert!(again.attachments[1].data.starts_with(&inner[..inner.len() - 2]));
+            bytes = regenerate(&again.headers, &again, false);
+        }
+    }
+
+    #[test]
+    fn signed_mail_keeps_its_body() {
+        let mail = b"Subject: s\r\nX-Lost: 1\r\nContent-Type: multipart/signed; boundary=q; protocol=\"x/y\"\r\n\r\n--q\r\n\r\ntext\r\n--q\r\n\r\nsig\r\n--q--\r\n";
+        let message = disassemble(mail);
+        let made = String::from_utf8(regenerate(&message.headers, &message, false)).unwrap();
+        assert!(made.ends_with("--q\r\n\r\ntext\r\n--q\r\n\r\nsig\r\n--q--\r\n"), "{made}");
+        assert!(!made.contains("X-Lost"));
+    }
+
+    #[test]
+    fn headers_cannot_be_smuggled_in() {
+        let mut message = Message::default();
+        message.headers.message_id = Some("<a@b>\r\nBcc: <evil@example.com>".to_owned());
+        message.headers.subject = "x\r\nBcc: <evil@example.com>".to_owned();
+        assert!(disassemble(&assemble(&message)).headers.bcc.is_empty());
+    }
+}

@@ -1,7 +1,7 @@
 //! The embedded Exchange: a real HTTP and SOAP server on loopback over SQLite, for `--demo`, tests and benches.
 //!
 //! It answers other people's EWS clients too, and does nothing for pimsync that Exchange would not do. Requests are read
-//! ([`http`](self)), checked against the schema, and answered by one function an operation; all of them, and the Rust API
+//! over HTTP, checked against the schema, and answered by one function an operation; all of them, and the Rust API
 //! ([`Mailbox`]), change the store through the same functions, so that every change is tracked alike. A second
 //! personality misbehaves as gromox does, and [`Faults`] make either of them fail where a test wants it.
 
@@ -41,12 +41,19 @@ pub enum Personality {
 }
 
 /// Somebody with a mailbox.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct User {
     /// The mail address, which is the login too.
     pub address: String,
     /// The password for Basic sign-in.
     pub password: String,
+}
+
+impl std::fmt::Debug for User {
+    /// Shows the address only.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("User").field("address", &self.address).finish_non_exhaustive()
+    }
 }
 
 /// How to run the server.

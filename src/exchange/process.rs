@@ -11,7 +11,7 @@ use super::faults::Action;
 use super::ids::Ids;
 use super::ops::{self, Context};
 use super::schema;
-use super::server::Shared;
+use super::server::{RequestLog, Shared};
 use super::soap::{self, Answer, Refusal};
 use super::store;
 use super::xml::{self, Element, Ns};
@@ -28,19 +28,22 @@ pub(super) struct Gate {
     document: Result<String, ()>,
     envelope: Result<Element, xml::Malformed>,
     pub(super) operation: String,
+    /// The length of the body.
+    pub(super) bytes_in: u64,
     pub(super) actions: Vec<Action>,
 }
 
 impl Gate {
     /// Reads a request.
     pub(super) fn new(shared: &Shared, body: &[u8]) -> Gate {
+        let bytes_in = body.len() as u64;
         let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
         let document = std::str::from_utf8(body).map(str::to_owned).map_err(|_| ());
         let envelope = xml::parse(document.as_deref().unwrap_or_default());
         let operation =
             envelope.as_ref().ok().and_then(request_of).map(|request| request.name.clone()).unwrap_or_default();
         let actions = shared.faults.for_request(&operation, document.as_deref().unwrap_or_default());
-        Gate { document, envelope, operation, actions }
+        Gate { document, envelope, operation, bytes_in, actions }
     }
 
     /// How long a fault holds it back.
@@ -65,8 +68,20 @@ pub(super) fn process(shared: &Shared, user: &str, gate: Gate, reply_to: oneshot
         record(&stem, "request", gate.document.as_deref().unwrap_or_default());
         stem
     });
-    let whole = recording.is_some() || gate.actions.iter().any(|action| matches!(action, Action::CutBody { .. }));
-    let mut outlet = Outlet::new(reply_to, whole, gate.actions.contains(&Action::IllegalXml), recording);
+    let lost = gate.actions.contains(&Action::ResetAfterCommit);
+    let cut = gate.actions.iter().any(|action| matches!(action, Action::CutBody { .. }));
+    let mut outlet = Outlet {
+        shared,
+        log: RequestLog { operation: gate.operation.clone(), bytes_in: gate.bytes_in, bytes_out: 0, status: 200 },
+        reply_to: Some(reply_to),
+        pieces: None,
+        waiting: None,
+        whole: recording.is_some() || cut || lost,
+        illegal: gate.actions.contains(&Action::IllegalXml),
+        odd_base64: gate.actions.contains(&Action::OddBase64),
+        lost,
+        recording,
+    };
     if let Err((status, text)) = respond(shared, user, &gate, &mut outlet) {
         return outlet.fail(status, text);
     }
@@ -74,7 +89,7 @@ pub(super) fn process(shared: &Shared, user: &str, gate: Gate, reply_to: oneshot
 }
 
 /// Writes the answer, or tells the fault to answer instead.
-fn respond(shared: &Shared, user: &str, gate: &Gate, outlet: &mut Outlet) -> Result<(), (u16, String)> {
+fn respond(shared: &Shared, user: &str, gate: &Gate, outlet: &mut Outlet<'_>) -> Result<(), (u16, String)> {
     let like = shared.like;
     let refuse = |refusal: &Refusal, detail: &str| (fault_status(like), soap::fault(like, refusal, detail));
     if let Some(refusal) = faulty(&gate.actions) {
@@ -92,7 +107,9 @@ fn respond(shared: &Shared, user: &str, gate: &Gate, outlet: &mut Outlet) -> Res
     })?;
     check_operation(like, request)?;
     if like == Personality::Exchange {
-        check_version(envelope).map_err(|refusal| refuse(&refusal, ""))?;
+        check_version(envelope)
+            .and_then(|()| check_impersonation(envelope, user))
+            .map_err(|refusal| refuse(&refusal, ""))?;
         schema::check(request).map_err(|violation| {
             let (refusal, detail) = invalid(document, &violation.text, violation.offset);
             refuse(&refusal, &detail)
@@ -198,53 +215,81 @@ fn check_version(envelope: &Element) -> Result<(), Refusal> {
     }
 }
 
+/// Nobody here may act for anybody else.
+fn check_impersonation(envelope: &Element, user: &str) -> Result<(), Refusal> {
+    let identity = envelope
+        .child("Header")
+        .and_then(|header| header.child("ExchangeImpersonation"))
+        .and_then(|impersonation| impersonation.child("ConnectingSID"))
+        .and_then(|sid| sid.children.first());
+    match identity {
+        Some(identity) if !identity.text.trim().eq_ignore_ascii_case(user) => Err(Refusal::because(
+            "ErrorImpersonateUserDenied",
+            "The account does not have permission to impersonate the requested user.",
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// Where the pieces of an answer go: into one body while there is only one piece, else one by one to the connection.
-struct Outlet {
+/// The request is logged before the end of the answer leaves.
+struct Outlet<'a> {
+    shared: &'a Shared,
+    log: RequestLog,
     reply_to: Option<oneshot::Sender<Reply>>,
     pieces: Option<mpsc::Sender<Bytes>>,
     waiting: Option<String>,
+    /// The answer is needed as a whole.
     whole: bool,
     illegal: bool,
+    odd_base64: bool,
+    lost: bool,
     recording: Option<PathBuf>,
 }
 
-impl Outlet {
-    fn new(reply_to: oneshot::Sender<Reply>, whole: bool, illegal: bool, recording: Option<PathBuf>) -> Outlet {
-        Outlet { reply_to: Some(reply_to), pieces: None, waiting: None, whole, illegal, recording }
-    }
-
+impl Outlet<'_> {
     /// Takes a piece; false when nobody listens any more.
     fn piece(&mut self, mut piece: String) -> bool {
         if self.illegal {
             piece = spoil(&piece);
         }
-        if let Some(pieces) = &self.pieces {
-            return pieces.blocking_send(Bytes::from(piece)).is_ok();
+        if self.odd_base64 {
+            piece = fold_base64(&piece);
         }
-        match self.waiting.take() {
-            None => self.waiting = Some(piece),
-            Some(mut first) if self.whole => {
-                first.push_str(&piece);
-                self.waiting = Some(first);
-            }
-            Some(first) => return self.begin(first, piece),
+        let Some(mut before) = self.waiting.take() else {
+            self.waiting = Some(piece);
+            return true;
+        };
+        if self.whole {
+            before.push_str(&piece);
+            self.waiting = Some(before);
+            return true;
         }
-        true
+        self.waiting = Some(piece);
+        self.pass_on(before)
     }
 
-    fn begin(&mut self, first: String, second: String) -> bool {
-        let (sender, receiver) = mpsc::channel(4);
-        let listening = self.reply_to.take().is_some_and(|reply_to| reply_to.send(Reply::Pieces(receiver)).is_ok());
-        let sent = listening
-            && sender.blocking_send(Bytes::from(first)).is_ok()
-            && sender.blocking_send(Bytes::from(second)).is_ok();
-        self.pieces = Some(sender);
-        sent
+    fn pass_on(&mut self, piece: String) -> bool {
+        if self.pieces.is_none() {
+            let (sender, receiver) = mpsc::channel(4);
+            let listening = self.reply_to.take().is_some_and(|reply_to| reply_to.send(Reply::Pieces(receiver)).is_ok());
+            self.pieces = Some(sender).filter(|_| listening);
+        }
+        self.log.bytes_out += piece.len() as u64;
+        self.pieces.as_ref().is_some_and(|pieces| pieces.blocking_send(Bytes::from(piece)).is_ok())
     }
 
     fn finish(mut self) {
         let text = self.waiting.take().unwrap_or_default();
-        self.reply(200, text);
+        if self.pieces.is_none() {
+            return self.reply(200, text);
+        }
+        self.log.bytes_out += text.len() as u64;
+        self.shared.log(self.log);
+        if let Some(pieces) = self.pieces {
+            // Nobody listens when the client went away.
+            let _ = pieces.blocking_send(Bytes::from(text));
+        }
     }
 
     fn fail(mut self, status: u16, text: String) {
@@ -252,11 +297,13 @@ impl Outlet {
         self.reply(status, text);
     }
 
-    fn reply(&mut self, status: u16, text: String) {
+    fn reply(self, status: u16, text: String) {
         if let Some(stem) = &self.recording {
             record(stem, "response", &text);
         }
-        if let Some(reply_to) = self.reply_to.take() {
+        let (status_seen, bytes_out) = if self.lost { (0, 0) } else { (status, text.len() as u64) };
+        self.shared.log(RequestLog { status: status_seen, bytes_out, ..self.log });
+        if let Some(reply_to) = self.reply_to {
             // Nobody listens when the client went away.
             let _ = reply_to.send(Reply::Whole(status, text));
         }
@@ -270,6 +317,25 @@ fn spoil(piece: &str) -> String {
         spoiled = spoiled.replace(end, &format!("&#x1F;&#x0;&#xFFFF;\u{1}\u{b}{end}"));
     }
     spoiled
+}
+
+/// Breaks the base64 of MIME into lines and takes its padding away.
+fn fold_base64(piece: &str) -> String {
+    let mut parts = piece.split("<t:MimeContent CharacterSet=\"UTF-8\">");
+    let mut folded = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (base64, rest) = part.split_once('<').unwrap_or((part, ""));
+        folded.push_str("<t:MimeContent CharacterSet=\"UTF-8\">");
+        for (at, character) in base64.trim_end_matches('=').chars().enumerate() {
+            if at > 0 && at % 76 == 0 {
+                folded.push_str("&#xD;\n");
+            }
+            folded.push(character);
+        }
+        folded.push('<');
+        folded.push_str(rest);
+    }
+    folded
 }
 
 fn record(stem: &std::path::Path, what: &str, text: &str) {

@@ -74,6 +74,20 @@ pub(super) mod tag {
     pub(in super::super) const CREATION_TIME: u32 = 0x3007;
     /// PidTagLastModificationTime.
     pub(in super::super) const MODIFICATION_TIME: u32 = 0x3008;
+    /// PidTagInternetArticleNumber: grows with each item, the UID of IMAP.
+    pub(in super::super) const ARTICLE_NUMBER: u32 = 0x0E23;
+    /// PidTagRecordKey.
+    pub(in super::super) const RECORD_KEY: u32 = 0x0FF9;
+    /// PidTagEntryId.
+    pub(in super::super) const ENTRY_ID: u32 = 0x0FFF;
+    /// PidTagDisplayTo.
+    pub(in super::super) const DISPLAY_TO: u32 = 0x0E04;
+    /// PidTagDisplayCc.
+    pub(in super::super) const DISPLAY_CC: u32 = 0x0E03;
+    /// PidTagImportance: 0 low, 1 normal, 2 high.
+    pub(in super::super) const IMPORTANCE: u32 = 0x0017;
+    /// PidTagRead.
+    pub(in super::super) const READ: u32 = 0x0E69;
     /// PidTagHasAttachments.
     pub(in super::super) const HAS_ATTACHMENTS: u32 = 0x0E1B;
     /// PidTagAttributeHidden, of a folder.
@@ -84,6 +98,11 @@ pub(super) mod tag {
     pub(in super::super) const DELETED_COUNT: u32 = 0x670B;
     /// PidTagContainerClass, of a folder.
     pub(in super::super) const CONTAINER_CLASS: u32 = 0x3613;
+}
+
+/// Whether this is the named property under which the categories appear besides `item:Categories`.
+pub(super) fn is_keywords(name: &PropertyName) -> bool {
+    matches!(name, PropertyName::Named(set, name) if set.starts_with("00020329-") && name == "Keywords")
 }
 
 impl PropertyPath {

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::faults::Faults;
 use super::store::{self, Store};
-use super::{Error, Mailbox, Options, Personality, http, sample};
+use super::{Error, Mailbox, Options, Personality, User, http, sample};
 
 /// What one request was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +31,8 @@ pub struct RequestLog {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) store: Arc<Store>,
-    /// Passwords by address in lower case.
-    pub(super) passwords: HashMap<String, String>,
+    /// The users by their address in lower case.
+    pub(super) users: HashMap<String, User>,
     pub(super) like: Personality,
     pub(super) latency: Duration,
     pub(super) faults: Faults,
@@ -70,10 +70,10 @@ impl Server {
         if let Some(folder) = &options.record {
             std::fs::create_dir_all(folder)?;
         }
-        let passwords = options.users.iter().map(|user| (user.address.to_lowercase(), user.password.clone())).collect();
+        let users = options.users.iter().map(|user| (user.address.to_lowercase(), user.clone())).collect();
         let shared = Arc::new(Shared {
             store,
-            passwords,
+            users,
             like: options.like,
             latency: options.latency,
             faults: Faults::new(options.faults),

@@ -54,8 +54,7 @@ impl MailTree {
             Err(other) => return Ok(other),
         };
         let Some(aside) = self.take_aside(dir, name)? else { return Ok(Changed::Vanished) };
-        let same =
-            look(&aside)?.is_some_and(|found| found.stat == seen) || matches!(self.check(&aside, expect)?, Ok(_));
+        let same = look(&aside)?.is_some_and(|found| found.stat == seen) || self.check(&aside, expect)?.is_ok();
         if !same {
             put_back(&aside, &self.folder_path(dir), name)?;
             return Ok(Changed::ChangedMeanwhile);

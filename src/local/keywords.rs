@@ -1,6 +1,6 @@
 //! Which keyword letters stand for which categories in a folder: its file `dovecot-keywords`.
 //!
-//! The convention of Dovecot (https://doc.dovecot.org, "Maildir", `dovecot-keywords`) and OfflineIMAP: a line a letter, `0 Name`
+//! The convention of Dovecot (<https://doc.dovecot.org>, "Maildir", `dovecot-keywords`) and OfflineIMAP: a line a letter, `0 Name`
 //! for `a`, up to `25` for `z`. The names are IMAP keywords, which are atoms; what a category's name has beyond that is encoded.
 
 use crate::pim::{Categories, Category};
@@ -126,7 +126,7 @@ impl Keywords {
 
 fn read_line(line: &[u8]) -> Option<(u8, &str)> {
     let line = std::str::from_utf8(line).ok()?;
-    let (number, raw) = line.strip_suffix('\r').unwrap_or(line).split_once(' ')?;
+    let (number, raw) = line.trim_end_matches('\r').split_once(' ')?;
     let number = number.parse::<usize>().ok().filter(|number| *number < LETTERS)?;
     let letter = u8::try_from(number).ok()? + b'a';
     (!raw.is_empty()).then_some((letter, raw))
@@ -197,6 +197,12 @@ mod tests {
         assert_eq!(keywords.to_bytes(), text);
         assert_eq!(keywords.letter(&Category("red category".into())), Some(b'b'));
         assert_eq!(keywords.unassigned(Letters::from_bytes(b"abx")), Letters::from_bytes(b"x"));
+    }
+
+    #[test]
+    fn a_file_with_foreign_line_ends_is_read() {
+        let keywords = Keywords::parse(b"0 Red\r\n1 Blue\r\r\n");
+        assert_eq!(keywords.categories(Letters::from_bytes(b"ab")), categories(&["Red", "Blue"]));
     }
 
     #[test]

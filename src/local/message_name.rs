@@ -1,4 +1,4 @@
-//! The name of a message's file, in which a Maildir keeps the message's flags (https://cr.yp.to/proto/maildir.html).
+//! The name of a message's file, in which a Maildir keeps the message's flags (<https://cr.yp.to/proto/maildir.html>).
 //!
 //! Other programs wrote most of the names that are met, so every name is taken as it is and given back byte for byte until a
 //! flag is really changed: also one that is not UTF-8, lists its letters out of order, or has letters of some program's own.

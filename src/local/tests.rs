@@ -192,7 +192,7 @@ fn a_folder_goes_only_when_nothing_is_in_it() {
     for file in &in_the_way {
         fs::write(file, "x").unwrap();
         match remove(&bench.inbox).unwrap() {
-            FolderRemoved::NotEmpty(paths) => assert_eq!(paths, [file.clone()]),
+            FolderRemoved::NotEmpty(paths) => assert_eq!(paths, std::slice::from_ref(file)),
             other => panic!("{other:?}"),
         }
         assert!(path.join("dovecot-keywords").exists() && path.join("new").exists(), "nothing was touched");

@@ -35,38 +35,39 @@ pub fn too_many(removals: u64, items: u64) -> bool {
     items >= SMALLEST_BRAKED && removals.saturating_mul(100) > items.saturating_mul(LARGEST_PART)
 }
 
-/// Gathers the deletions that a plan would like, and judges them together.
-pub(super) struct Guard<'a> {
+/// Gathers the deletions that a plan would like, and judges them together. `T` is what the plan needs to carry one out.
+pub(super) struct Guard<T> {
     brake: Brake,
-    sizes: &'a [FolderSize],
-    wishes: BTreeMap<(FolderKey, Side), Vec<ItemKey>>,
+    sizes: BTreeMap<FolderKey, u64>,
+    wishes: BTreeMap<(FolderKey, Side), Vec<(ItemKey, T)>>,
 }
 
 /// What the guard says.
-#[derive(Default)]
-pub(super) struct Verdict {
-    pub(super) allowed: Vec<(ItemKey, Side, MessageRemoval)>,
+pub(super) struct Verdict<T> {
+    pub(super) allowed: Vec<(ItemKey, T, MessageRemoval)>,
     pub(super) held: Vec<Held>,
 }
 
-impl<'a> Guard<'a> {
-    pub(super) fn new(brake: Brake, sizes: &'a [FolderSize]) -> Self {
+impl<T> Guard<T> {
+    pub(super) fn new(brake: Brake, sizes: &[FolderSize]) -> Self {
+        let sizes = sizes.iter().map(|size| (size.folder, size.items)).collect();
         Self { brake, sizes, wishes: BTreeMap::new() }
     }
 
-    pub(super) fn wish(&mut self, base: Base, side: Side) {
-        self.wishes.entry((base.folder, side)).or_default().push(base.key);
+    pub(super) fn wish(&mut self, base: &Base, side: Side, removal: T) {
+        self.wishes.entry((base.folder, side)).or_default().push((base.key, removal));
     }
 
-    pub(super) fn judge(self) -> Verdict {
-        let mut verdict = Verdict::default();
-        for ((folder, side), keys) in self.wishes {
-            let items = self.sizes.iter().find(|size| size.folder == folder).map_or(0, |size| size.items);
-            if self.brake == Brake::On && too_many(keys.len() as u64, items) {
+    pub(super) fn judge(self) -> Verdict<T> {
+        let mut verdict = Verdict { allowed: Vec::new(), held: Vec::new() };
+        for ((folder, side), wishes) in self.wishes {
+            let items = self.sizes.get(&folder).copied().unwrap_or_default();
+            if self.brake == Brake::On && too_many(wishes.len() as u64, items) {
                 let reason = HeldReason::Brake;
-                verdict.held.extend(keys.into_iter().map(|key| Held { key: Some(key), folder, side, reason }));
+                verdict.held.extend(wishes.into_iter().map(|(key, _)| Held { key: Some(key), folder, side, reason }));
             } else {
-                verdict.allowed.extend(keys.into_iter().map(|key| (key, side, MessageRemoval::proven())));
+                let proven = |(key, removal)| (key, removal, MessageRemoval::proven());
+                verdict.allowed.extend(wishes.into_iter().map(proven));
             }
         }
         verdict

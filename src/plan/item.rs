@@ -158,10 +158,12 @@ pub enum Op<R, L> {
     Remove {
         /// The item.
         key: ItemKey,
+        /// The file, where it is not the noted one: somebody gave it another name.
+        local: Option<LocalState<L>>,
         /// Why that is allowed.
         proof: MessageRemoval,
     },
-    /// Base: the same message lies on both sides, new to us on both.
+    /// Pull: the same message lies on both sides, new to us on both.
     Adopt {
         /// The server's.
         remote: RemoteState<R>,
@@ -169,8 +171,11 @@ pub enum Op<R, L> {
         local: LocalState<L>,
         /// What the file shall say.
         marks: Marks,
+        /// What the base shall say of the file.
+        agreed: Marks,
     },
-    /// Base: both sides agree; only what we noted is out of date (a version, a file's name).
+    /// Base: neither side is written to; what we noted of the ones given is out of date (a version, a file's name, marks that
+    /// both sides have or that the other cannot hold).
     Refresh {
         /// The item.
         key: ItemKey,
@@ -204,10 +209,22 @@ pub enum Op<R, L> {
         /// The folder it moves to.
         move_to: Option<FolderKey>,
     },
+    /// Push: tell the server what only the file of an adopted message said. Its [`Op::Adopt`] must have been carried out, and gave
+    /// the item its number.
+    PushAdopted {
+        /// The server's.
+        remote: RemoteState<R>,
+        /// The file, as it is after the adoption.
+        local: LocalState<L>,
+        /// What the server shall say.
+        marks: ServerMarks,
+    },
     /// Push: the file was deleted, so delete the message.
     Delete {
         /// The item.
         key: ItemKey,
+        /// The message, where it is not the noted one: it has another id or version by now.
+        remote: Option<RemoteState<R>>,
         /// Why that is allowed.
         proof: MessageRemoval,
     },
@@ -266,15 +283,15 @@ pub fn plan<R: Clone, L: Clone>(
         plan.pulls.extend(decision.pull);
         plan.pushes.extend(decision.push);
         plan.held.extend(decision.held);
-        if let Some((base, side)) = decision.removal {
-            guard.wish(base, side);
+        if let Some((base, removal)) = decision.removal {
+            guard.wish(&base, removal.side(), removal);
         }
     }
     let verdict = guard.judge();
-    for (key, side, proof) in verdict.allowed {
-        match side {
-            Side::Local => plan.pulls.push(Op::Remove { key, proof }),
-            Side::Remote => plan.pushes.push(Op::Delete { key, proof }),
+    for (key, removal, proof) in verdict.allowed {
+        match removal {
+            Removal::OfFile(local) => plan.pulls.push(Op::Remove { key, local, proof }),
+            Removal::OfMessage(remote) => plan.pushes.push(Op::Delete { key, remote, proof }),
         }
     }
     plan.held.extend(verdict.held);
@@ -285,9 +302,25 @@ pub fn plan<R: Clone, L: Clone>(
 struct Decision<R, L> {
     pull: Option<Op<R, L>>,
     push: Option<Op<R, L>>,
-    /// A deletion that the guard must judge, and the side to delete it on.
-    removal: Option<(Base, Side)>,
+    /// A deletion that the guard must judge.
+    removal: Option<(Base, Removal<R, L>)>,
     held: Option<Held>,
+}
+
+/// What a deletion would delete, where it is not as noted.
+enum Removal<R, L> {
+    OfFile(Option<LocalState<L>>),
+    OfMessage(Option<RemoteState<R>>),
+}
+
+impl<R, L> Removal<R, L> {
+    /// The side to delete it on.
+    fn side(&self) -> Side {
+        match self {
+            Self::OfFile(_) => Side::Local,
+            Self::OfMessage(_) => Side::Remote,
+        }
+    }
 }
 
 impl<R, L> Decision<R, L> {
@@ -301,8 +334,8 @@ impl<R, L> Decision<R, L> {
         Self { push: Some(op), ..Self::NOTHING }
     }
 
-    fn remove(base: Base, side: Side) -> Self {
-        Self { removal: Some((base, side)), ..Self::NOTHING }
+    fn remove(base: Base, removal: Removal<R, L>) -> Self {
+        Self { removal: Some((base, removal)), ..Self::NOTHING }
     }
 
     fn hold(key: Option<ItemKey>, folder: FolderKey, side: Side) -> Self {
@@ -319,8 +352,8 @@ fn decide<R: Clone, L: Clone>(case: Case<R, L>, policy: ConflictPolicy) -> Decis
         (Some(base), Here(remote), Same) => merge(&base, Some(remote), None, policy),
         (Some(base), Same, Here(local)) => merge(&base, None, Some(local), policy),
         (Some(base), Here(remote), Here(local)) => merge(&base, Some(remote), Some(local), policy),
-        (Some(base), Away(_), Same) => Decision::remove(base, Side::Local),
-        (Some(base), Same, Away(_)) => Decision::remove(base, Side::Remote),
+        (Some(base), Away(_), Same) => Decision::remove(base, Removal::OfFile(None)),
+        (Some(base), Same, Away(_)) => Decision::remove(base, Removal::OfMessage(None)),
         (Some(base), Away(_), Here(local)) => edit_or_removal_local(base, local),
         (Some(base), Here(remote), Away(_)) => edit_or_removal_remote(base, remote),
         (Some(base), Away(_), Away(_)) => Decision::pull(Op::Forget { key: base.key }),
@@ -345,7 +378,7 @@ fn edit_or_removal_local<R, L>(base: Base, local: LocalState<L>) -> Decision<R, 
     if local_changed(&base, &local) {
         Decision::push(Op::Upload { local, instead_of: Some(base.key) })
     } else {
-        Decision::remove(base, Side::Local)
+        Decision::remove(base, Removal::OfFile(Some(local)))
     }
 }
 
@@ -354,7 +387,7 @@ fn edit_or_removal_remote<R, L>(base: Base, remote: RemoteState<R>) -> Decision<
     if remote_changed(&base, &remote) {
         Decision::pull(Op::Download { remote, instead_of: Some(base.key) })
     } else {
-        Decision::remove(base, Side::Remote)
+        Decision::remove(base, Removal::OfMessage(Some(remote)))
     }
 }
 
@@ -367,14 +400,22 @@ fn remote_changed<R>(base: &Base, remote: &RemoteState<R>) -> bool {
 }
 
 /// The same message on both sides, known to neither: what either side says of it holds.
-fn adopt<R, L>(remote: RemoteState<R>, local: LocalState<L>) -> Decision<R, L> {
+fn adopt<R: Clone, L: Clone>(remote: RemoteState<R>, local: LocalState<L>) -> Decision<R, L> {
     let mut marks = local.marks.clone();
     let there = remote.marks.to_local();
     for flag in Flag::ALL {
         marks.flags = marks.flags.with(flag, there.flags.has(flag) || (flag != Flag::Draft && marks.flags.has(flag)));
     }
-    marks.categories.extend(there.categories);
-    Decision::pull(Op::Adopt { remote, local, marks })
+    marks.categories.extend(there.categories.clone());
+    let told = marks::push(&there, &marks, &remote.marks);
+    if told == remote.marks {
+        return Decision::pull(Op::Adopt { remote, local, agreed: marks.clone(), marks });
+    }
+    let after = LocalState { marks: marks.clone(), ..local.clone() };
+    Decision {
+        push: Some(Op::PushAdopted { remote: remote.clone(), local: after, marks: told }),
+        ..Decision::pull(Op::Adopt { remote, local, marks, agreed: there })
+    }
 }
 
 /// Present on both sides: field by field, what changed there comes here, and what changed here goes there.
@@ -388,7 +429,8 @@ fn merge<R: Clone, L: Clone>(
         return Decision { push: local.and_then(|local| push(base, local)), ..Decision::NOTHING };
     };
     let pulled = Pulled::new(base, &remote, local.as_ref(), policy);
-    let push = local.clone().and_then(|local| push(&pulled.base, pulled.rest(local)));
+    let rest = local.clone().map(|local| pulled.rest(local)).filter(|rest| local_changed(&pulled.base, rest));
+    let push = rest.and_then(|rest| push(&pulled.base, rest));
     Decision { pull: Some(pulled.op(base, remote, local)), push, ..Decision::NOTHING }
 }
 
@@ -404,6 +446,7 @@ impl Pulled {
     fn new<R, L>(base: &Base, remote: &RemoteState<R>, local: Option<&LocalState<L>>, policy: ConflictPolicy) -> Self {
         let moved_there = remote.folder != base.folder;
         let lies_in = local.map_or(base.folder, |local| local.folder);
+        let stays_here = policy == ConflictPolicy::Local && lies_in != base.folder;
         let content = match (remote.edited, local.is_some_and(|local| local.edited), policy) {
             (false, _, _) | (true, true, ConflictPolicy::Local) => Content::Keep,
             (true, false, _) | (true, true, ConflictPolicy::Server) => Content::Replace,
@@ -418,7 +461,7 @@ impl Pulled {
                 remote: remote.marks.clone(),
             },
             content,
-            move_to: (moved_there && lies_in != remote.folder).then_some(remote.folder),
+            move_to: (moved_there && lies_in != remote.folder && !stays_here).then_some(remote.folder),
         }
     }
 
@@ -435,10 +478,13 @@ impl Pulled {
     fn op<R, L>(self, base: &Base, remote: RemoteState<R>, local: Option<LocalState<L>>) -> Op<R, L> {
         let file_says = local.as_ref().map_or(&base.local, |local| &local.marks);
         if self.content == Content::Keep && self.move_to.is_none() && self.marks == *file_says {
-            // Nothing for the file: the base alone is brought up to date, the local change is left for the push.
-            let agreed = local.as_ref().is_none_or(|local| local.folder == self.base.folder && !local.edited);
-            if agreed && self.marks == self.base.local {
+            // Nothing for the file: the base alone is brought up to date, a local change is left for the push.
+            let agreed = local.as_ref().is_none_or(|local| !local_changed(&self.base, local));
+            if agreed {
                 return Op::Refresh { key: base.key, remote: Some(remote), local };
+            }
+            if self.base.local == base.local {
+                return Op::Refresh { key: base.key, remote: Some(remote), local: None };
             }
         }
         Op::Update {
@@ -455,7 +501,7 @@ impl Pulled {
 
 /// What the server has to be told about a file that differs from the base.
 fn push<R, L>(base: &Base, local: LocalState<L>) -> Option<Op<R, L>> {
-    let marks = marks::push(&base.local, &local.marks, &base.remote);
+    let mut marks = marks::push(&base.local, &local.marks, &base.remote);
     let move_to = (local.folder != base.folder).then_some(local.folder);
     let draft_toggled = local.marks.flags.has(Flag::Draft) != base.remote.draft
         && local.marks.flags.has(Flag::Draft) != base.local.flags.has(Flag::Draft);
@@ -464,6 +510,9 @@ fn push<R, L>(base: &Base, local: LocalState<L>) -> Option<Op<R, L>> {
         (true, false, true) => PushContent::ReplaceDraft,
         (false, false, _) => PushContent::Keep,
     };
+    if matches!(content, PushContent::Recreate(_)) {
+        marks.draft = local.marks.flags.has(Flag::Draft);
+    }
     if content == PushContent::Keep && move_to.is_none() && marks == base.remote {
         return Some(Op::Refresh { key: base.key, remote: None, local: Some(local) });
     }

@@ -41,6 +41,8 @@ pub struct FolderRow {
     pub dir_id: Option<(u64, u64)>,
     /// How far its items were listed.
     pub listing: Listing,
+    /// Whether the server has it. One that is gone there is kept until its items are dealt with.
+    pub on_server: bool,
     /// Items that the server counts in it.
     pub total: Option<u64>,
 }
@@ -60,7 +62,7 @@ pub struct Listing {
     pub stamp: Option<String>,
 }
 
-const FOLDER_COLUMNS: &str = "key, remote_id, parent, name, kind, special, dir, dev, ino, sync_state, activity, asked_at, listed_at, stamp, total";
+const FOLDER_COLUMNS: &str = "key, remote_id, parent, name, kind, special, dir, dev, ino, sync_state, activity, asked_at, listed_at, stamp, on_server, total";
 
 impl Reader<'_> {
     /// The account of that name, if any.
@@ -112,6 +114,7 @@ fn folder_row(row: &Row<'_>) -> rusqlite::Result<FolderRow> {
             listed_at: row.get::<_, Option<i64>>("listed_at")?.map(UnixTime),
             stamp: row.get("stamp")?,
         },
+        on_server: row.get("on_server")?,
         total: row.get::<_, Option<i64>>("total")?.map(i64::unsigned_abs),
     })
 }
@@ -160,10 +163,11 @@ impl Writer<'_> {
     pub fn set_folder(&self, folder: &FolderRow) -> Result<(), StateError> {
         self.prepare_cached(
             "UPDATE folder SET remote_id = :id, parent = :parent, name = :name, kind = :kind, special = :special, dir = :dir,
-             dev = :dev, ino = :ino WHERE key = :key",
+             dev = :dev, ino = :ino, on_server = :on_server WHERE key = :key",
         )?
         .execute(named_params! {
             ":key": folder.key.0,
+            ":on_server": folder.on_server,
             ":id": folder.id.as_str(),
             ":parent": folder.parent.map(|key| key.0),
             ":name": folder.name,

@@ -309,6 +309,17 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// Notes that the server reported the item gone from under that id. An item that another folder's listing has found again meanwhile has a
+    /// new id, and is not gone.
+    pub fn set_gone(&self, key: ItemKey, id: &ItemId) -> Result<(), StateError> {
+        self.prepare_cached("UPDATE item SET standing = ?3 WHERE key = ?1 AND remote_hash = ?2")?.execute(params![
+            key.0,
+            hash(id.as_str().as_bytes()),
+            Standing::Gone as i64
+        ])?;
+        Ok(())
+    }
+
     /// A new version of the message was uploaded as an item of its own. What the server still has of the old one is to be deleted: the row
     /// stays, without a file, until that is done.
     pub fn supersede(&self, item: &ItemRow) -> Result<(), StateError> {

@@ -35,6 +35,7 @@ CREATE TABLE folder (
     asked_at INTEGER,         -- when sync_state was last brought up to date
     listed_at INTEGER,        -- when both sides were last compared in full
     stamp TEXT,               -- the directory's times at the last scan that found nothing to do
+    on_server INTEGER NOT NULL DEFAULT 1, -- 0: gone there, and not yet dealt with here
     total INTEGER,            -- items that the server counts, for kinds not mirrored
     UNIQUE (account, remote_id)
 ) STRICT;

@@ -61,7 +61,11 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
         keys.extend(view.changed.keys());
         keys.extend(&view.away);
         for place in self.tree.places.iter().filter(|place| !place.on_server) {
-            state.read(|state| state.briefs(place.key(), |_, brief| drop(keys.insert(brief.key))))?;
+            state.read(|state| {
+                state.briefs(place.key(), |_, brief| {
+                    keys.insert(brief.key);
+                })
+            })?;
         }
         let rows = rows_of(self.run, keys)?;
         let mut rows: Vec<&ItemRow> = rows.values().collect();
@@ -180,9 +184,12 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
                     local.at.name.key().to_string(),
                     describe(&local.marks),
                 ),
-                Op::Download { .. } | Op::Update { .. } | Op::Adopt { .. } | Op::Refresh { .. } | Op::Forget { .. } => {
-                    continue;
-                }
+                Op::Download { .. }
+                | Op::Update { .. }
+                | Op::Adopt { .. }
+                | Op::PushAdopted { .. }
+                | Op::Refresh { .. }
+                | Op::Forget { .. } => continue,
             };
             self.run.planned(&folder, action, item, detail);
         }
@@ -207,9 +214,10 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
         let mut rows = Vec::new();
         for op in pulls {
             match op {
-                Op::Remove { key, proof } => {
+                Op::Remove { key, local, proof } => {
                     let Some(row) = self.run.state().read(|state| state.item(key))? else { continue };
-                    if let Some(dir) = self.remove(&row, view, proof).await? {
+                    let file = local.map_or_else(|| view.file(&row), |local| local.at);
+                    if let Some(dir) = self.remove(&row, file, proof).await? {
                         touched.insert(dir);
                         forgotten.push(key);
                     }
@@ -222,7 +230,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
                 }
                 // Whatever the server shows was pulled page by page; none of these can come out of the cases of this plan.
                 Op::Download { .. } | Op::Update { .. } | Op::Adopt { .. } => {}
-                Op::Upload { .. } | Op::Push { .. } | Op::Delete { .. } => {}
+                Op::Upload { .. } | Op::Push { .. } | Op::PushAdopted { .. } | Op::Delete { .. } => {}
             }
         }
         let touched: Vec<FolderDir> = touched.into_iter().collect();
@@ -245,11 +253,11 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
     async fn remove(
         &self,
         row: &ItemRow,
-        view: &LocalView,
+        file: LocalFile,
         proof: MessageRemoval,
     ) -> Result<Option<FolderDir>, SyncError> {
-        let Some(place) = self.tree.place(row.folder) else { return Ok(None) };
-        let (dir, name, digest) = (place.dir()?, view.file(row).name, row.digest);
+        let Some(place) = self.tree.place(file.folder) else { return Ok(None) };
+        let (dir, name, digest) = (place.dir()?, file.name, row.digest);
         let at = dir.clone();
         match self.run.blocking(move |local| local.remove(&at, &name, &Expect::Digest(digest), proof)).await {
             Ok(Changed::Done) => {

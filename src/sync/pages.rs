@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use super::bodies::{rendering_of_file, renderings};
 use super::pull;
 use super::recover;
-use super::scan::{LocalFile, LocalView, scan_into};
+use super::scan::{Content, LocalFile, LocalView, scan_into};
 use super::tree::{Place, Tree};
 use super::{Activity, Progress, Run, SyncError, lock};
 use crate::format::mime;
@@ -89,7 +89,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         if let Some(unmet) = self.sweep.take()
             && !unmet.is_empty()
         {
-            self.run.commit(move |tx| unmet.keys().try_for_each(|key| tx.set_standing(*key, Standing::Gone))).await?;
+            self.run.commit(move |tx| unmet.iter().try_for_each(|(key, id)| tx.set_gone(*key, id))).await?;
             self.sweep = Some(BTreeMap::new());
         }
         Ok(state)
@@ -175,7 +175,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                 (ItemChange::Gone(id), Some(row)) => {
                     observed.notes.push(pull::Note::EndTrouble(id));
                     if row.folder == self.place.key() {
-                        observed.notes.push(pull::Note::Gone(row.key));
+                        observed.notes.push(pull::Note::Gone(row.key, row.id));
                     }
                 }
                 (ItemChange::Gone(id), None) => observed.notes.push(pull::Note::EndTrouble(id)),
@@ -255,23 +255,31 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         };
         let asked: Vec<_> = observed.perhaps.iter().filter_map(ask).collect();
         let now = renderings(self.run.remote(), &asked).await?;
-        for ((at, row), now) in observed.perhaps.iter().zip(now) {
-            let before = row.rendering.or_else(|| self.rendering_here(row));
-            if let Some(Case { remote: Seen::Here(remote), .. }) = observed.cases.get_mut(*at) {
-                remote.edited = now.is_some() && now != before;
+        for ((at, row), now) in std::mem::take(&mut observed.perhaps).into_iter().zip(now) {
+            let file = lock(self.view).file(&row);
+            let here = self.content_of(&file);
+            let Some(case) = observed.cases.get_mut(at) else { continue };
+            let (Seen::Here(remote), Some(now)) = (&mut case.remote, now) else { continue };
+            match here {
+                // Both sides were edited alike: an answer to a push was lost, or a pull was cut off.
+                Some(content) if file.edited && content.rendering == Some(now) => {
+                    case.local = Seen::Here(LocalFile { edited: false, content: Some(content), ..file }.state());
+                }
+                Some(content) if !file.edited => remote.edited = row.rendering.or(content.rendering) != Some(now),
+                _ => remote.edited = row.rendering != Some(now),
             }
         }
         Ok(())
     }
 
-    /// The rendering that was agreed is that of the file, as long as the file was not edited.
-    fn rendering_here(&self, row: &ItemRow) -> Option<crate::pim::Digest> {
-        let file = lock(self.view).file(row);
-        if file.edited {
-            return None;
-        }
+    /// What a file holds now; `None` when it cannot be read.
+    fn content_of(&self, file: &LocalFile) -> Option<Content> {
         let dir = self.tree.place(file.folder)?.dir().ok()?;
-        tokio::task::block_in_place(|| rendering_of_file(self.run.local(), &dir, &file.name))
+        tokio::task::block_in_place(|| {
+            let (digest, len) = self.run.local().digest(&dir, &file.name).ok()??;
+            let rendering = rendering_of_file(self.run.local(), &dir, &file.name);
+            Some(Content { digest, len, rendering })
+        })
     }
 
     /// Messages that no item is known for under their id: uploads whose answer was lost, moves, messages that lie here already, and what is
@@ -362,7 +370,9 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                 view.claim(&file);
                 view.changed.insert(row.key, file);
             }
-            None => drop(view.away.insert(row.key)),
+            None => {
+                view.away.insert(row.key);
+            }
         }
     }
 

@@ -45,7 +45,7 @@ pub(super) struct Page<'p> {
 #[derive(Clone, Debug)]
 pub(super) enum Note {
     /// The server reported the item gone.
-    Gone(ItemKey),
+    Gone(ItemKey, ItemId),
     /// A message is to be asked for again by the next run.
     Retry(ItemId),
     /// Whatever trouble there was with a message is over.
@@ -54,27 +54,21 @@ pub(super) enum Note {
     Trouble(ItemId, String, String),
     /// A row as it is now.
     Row(ItemRow),
-    /// A new row.
-    Add(ItemRow),
     /// A row that is no more.
     Forget(ItemKey),
-    /// A conflict copy was kept.
-    Conflict(ItemKey, String),
 }
 
 impl Note {
     fn write(&self, tx: &Writer<'_>, folder: FolderKey, now: UnixTime) -> Result<(), StateError> {
         match self {
-            Self::Gone(key) => tx.set_standing(*key, Standing::Gone),
+            Self::Gone(key, id) => tx.set_gone(*key, id),
             Self::Retry(id) => {
                 tx.add_trouble(folder, &Subject::Message(id.clone()), "held", "the local folder could not be read", now)
             }
             Self::EndTrouble(id) => tx.end_trouble(folder, &Subject::Message(id.clone())),
             Self::Trouble(id, code, reason) => tx.add_trouble(folder, &Subject::Message(id.clone()), code, reason, now),
             Self::Row(row) => tx.set_item(row),
-            Self::Add(row) => tx.add_item(row).map(drop),
             Self::Forget(key) => tx.forget_item(*key),
-            Self::Conflict(item, path) => tx.add_conflict(folder, *item, path, now),
         }
     }
 }
@@ -330,8 +324,13 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                     self.run.tally(self.place, |tally| tally.downloaded += 1);
                     let mut view = lock(self.view);
                     instead_of.map(|key| view.away.remove(&key));
-                    let arrived =
-                        LocalFile { folder: row.folder, name: name.clone(), marks: base_marks(&row), edited: false };
+                    let arrived = LocalFile {
+                        folder: row.folder,
+                        name: name.clone(),
+                        marks: base_marks(&row),
+                        edited: false,
+                        content: None,
+                    };
                     // An interrupted delivery left this very file behind: it is no stranger.
                     view.claim(&arrived);
                     view.settle(row.key, row.folder, name);
@@ -353,14 +352,19 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                 let update = Update { key, remote, local, marks, agreed, content, move_to };
                 self.update(update).await
             }
-            Op::Adopt { remote, local, marks } => self.adopt(remote, local, marks).await,
+            Op::Adopt { remote, local, marks, agreed } => self.adopt(remote, local, marks, agreed).await,
             Op::Refresh { key, remote, local } => self.refresh(key, remote, local),
             Op::Forget { key } => {
                 self.notes.push(Note::Forget(key));
                 Ok(())
             }
             // Deletions are judged together, at the end of the round; pushes come after that.
-            Op::Remove { .. } | Op::Download { .. } | Op::Upload { .. } | Op::Push { .. } | Op::Delete { .. } => Ok(()),
+            Op::Remove { .. }
+            | Op::Download { .. }
+            | Op::Upload { .. }
+            | Op::Push { .. }
+            | Op::PushAdopted { .. }
+            | Op::Delete { .. } => Ok(()),
         }
     }
 
@@ -402,8 +406,9 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             tally.changed_here += u64::from(changed);
         });
         take_remote(&mut row, &update.remote);
+        take_content(&mut row, &file);
         row.flags = update.agreed.flags;
-        let still = LocalFile { folder: target, name: name.clone(), marks: update.marks, edited };
+        let still = LocalFile { folder: target, name: name.clone(), marks: update.marks, edited, content: None };
         self.settle(row, still, update.agreed);
         Ok(())
     }
@@ -490,7 +495,9 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                 format!("edited here and on the server: the server's version is in place, yours is kept as {copy}");
             self.run.notice(self.place.path(), NoticeKind::Conflict, Some(label(&remote.at)), text);
             self.run.tally(self.place, |tally| tally.conflicts += 1);
-            self.notes.push(Note::Conflict(row.key, copy));
+            // Noted at once: after a cut-off, both sides say the same, and nothing else tells of the copy.
+            let (folder, key, now) = (self.place.key(), row.key, self.run.now());
+            self.run.commit(move |tx| tx.add_conflict(folder, key, &copy, now)).await?;
         }
         let (at, name) = (dir.clone(), file.name.clone());
         match self.run.blocking(move |local| local.replace(&at, &name, staged, expected)).await {
@@ -507,7 +514,13 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
     }
 
     /// Both sides have it: the file stays as it is, but for the marks that the server has and it has not.
-    async fn adopt(&mut self, remote: Remote, local: LocalState<LocalFile>, marks: Marks) -> Result<(), SyncError> {
+    async fn adopt(
+        &mut self,
+        remote: Remote,
+        local: LocalState<LocalFile>,
+        marks: Marks,
+        agreed: Marks,
+    ) -> Result<(), SyncError> {
         let file = local.at;
         let Some(dir) = self.directory(file.folder).await? else { return Ok(()) };
         let (at, name) = (dir.clone(), file.name.clone());
@@ -534,7 +547,6 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                 return Ok(());
             }
         };
-        let agreed = remote.marks.to_local();
         let row = ItemRow {
             key: ItemKey(0),
             folder: file.folder,
@@ -561,7 +573,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             .await?;
         self.run.tally(self.place, |tally| tally.adopted += 1);
         lock(self.view).claim(&file);
-        let now = LocalFile { folder: file.folder, name, marks, edited: false };
+        let now = LocalFile { folder: file.folder, name, marks, edited: false, content: None };
         self.settle(ItemRow { key, ..row }, now, agreed);
         Ok(())
     }
@@ -590,8 +602,15 @@ pub(super) fn refreshed(mut row: ItemRow, remote: Option<&Remote>, local: Option
         row.folder = local.folder;
         row.file = local.at.name.key().clone();
         row.flags = local.marks.flags;
+        take_content(&mut row, &local.at);
     }
     row
+}
+
+fn take_content(row: &mut ItemRow, file: &LocalFile) {
+    if let Some(content) = file.content {
+        (row.digest, row.len, row.rendering) = (content.digest, content.len, content.rendering);
+    }
 }
 
 /// Takes the server's state into the row.
@@ -700,7 +719,7 @@ where
                 run.planned(here, Action::Adopt, local.at.name.key().to_string(), String::new());
             }
             Op::Refresh { .. } | Op::Forget { .. } | Op::Remove { .. } => {}
-            Op::Upload { .. } | Op::Push { .. } | Op::Delete { .. } => {}
+            Op::Upload { .. } | Op::Push { .. } | Op::PushAdopted { .. } | Op::Delete { .. } => {}
         }
     }
     // The state is a copy in memory: what the page reports gone is judged at the end of the round, as in a real run.
@@ -708,7 +727,7 @@ where
     run.state().write(|tx| {
         page.notes
             .iter()
-            .filter(|note| matches!(note, Note::Gone(_)))
+            .filter(|note| matches!(note, Note::Gone(..)))
             .try_for_each(|note| note.write(tx, folder, now))?;
         Ok(())
     })?;

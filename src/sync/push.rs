@@ -92,9 +92,14 @@ impl Work {
                 }
             },
             Op::Refresh { key, local, .. } => self.refreshes.extend(local.map(|local| (key, local))),
-            Op::Delete { key, proof } => self.deletes.push((key, proof)),
-            // Pulls were carried out before.
-            Op::Download { .. } | Op::Update { .. } | Op::Remove { .. } | Op::Adopt { .. } | Op::Forget { .. } => {}
+            Op::Delete { key, proof, .. } => self.deletes.push((key, proof)),
+            // Pulls were carried out before. What an adopted file has to tell, the end of the round has found as a change of a known item.
+            Op::Download { .. }
+            | Op::Update { .. }
+            | Op::Remove { .. }
+            | Op::Adopt { .. }
+            | Op::PushAdopted { .. }
+            | Op::Forget { .. } => {}
         }
     }
 }
@@ -315,6 +320,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
                     self.changed = true;
                     let mut row = place.row.clone();
                     row.id = id.clone();
+                    row.on_server = true;
                     let listing = crate::state::Listing { stamp: None, ..Default::default() };
                     self.run
                         .commit(move |tx| {

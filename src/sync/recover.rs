@@ -81,7 +81,9 @@ where
     let row = run.state().read(|state| state.folder(folder))?;
     let Some(dir) = row.and_then(|row| row.dir) else { return Ok(names) };
     let dir = FolderDir::new(&dir)?;
-    match run.local().scan(&dir, &mut |name: MessageName| drop(names.insert(name.key().clone()))) {
+    match run.local().scan(&dir, &mut |name: MessageName| {
+        names.insert(name.key().clone());
+    }) {
         Ok(_) => Ok(names),
         Err(error) if stops_run(&error) => Err(error.into()),
         Err(_) => Ok(names),

@@ -25,6 +25,16 @@ pub(super) struct LocalFile {
     pub(super) marks: Marks,
     /// Whether its content is another than the base's.
     pub(super) edited: bool,
+    /// Its content, where that is another than the base's but the server's too.
+    pub(super) content: Option<Content>,
+}
+
+/// What is noted of a file's content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Content {
+    pub(super) digest: Digest,
+    pub(super) len: u64,
+    pub(super) rendering: Option<Digest>,
 }
 
 impl LocalFile {
@@ -48,8 +58,6 @@ pub(super) struct LocalView {
     pub(super) remote_unknown: BTreeSet<FolderKey>,
     /// Folders that were scanned.
     pub(super) scanned: BTreeMap<FolderKey, Scanned>,
-    /// What was done with items in this run's pulls, so that their base may not be what the scan compared with.
-    pub(super) touched: BTreeSet<ItemKey>,
 }
 
 /// What a scan found out about a directory.
@@ -88,7 +96,7 @@ impl LocalView {
             Some(name) => name.clone(),
             None => MessageName::for_delivery(row.file.clone(), row.flags, Letters::NONE),
         };
-        LocalFile { folder: row.folder, name, marks: base_marks(row), edited: false }
+        LocalFile { folder: row.folder, name, marks: base_marks(row), edited: false, content: None }
     }
 
     /// Notes that an item's file is now this, and that the base says so too.
@@ -177,7 +185,11 @@ pub(super) fn scan_into<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
             let dir = place.dir()?;
             let empty = Scanned { dir, keywords: Keywords::default(), odd: HashMap::new(), stamp: None };
             view.scanned.insert(place.key(), empty);
-            run.state().read(|state| state.briefs(place.key(), |_, brief| drop(view.away.insert(brief.key))))?;
+            run.state().read(|state| {
+                state.briefs(place.key(), |_, brief| {
+                    view.away.insert(brief.key);
+                })
+            })?;
             return Ok(());
         }
         Directory::Here => {}
@@ -219,7 +231,11 @@ impl Scan {
     ) -> Result<Self, SyncError> {
         let (dir, folder) = (place.dir()?, place.key());
         let mut base: HashMap<i64, Brief> = HashMap::new();
-        run.state().read(|state| state.briefs(folder, |hash, brief| drop(base.insert(hash, brief))))?;
+        run.state().read(|state| {
+            state.briefs(folder, |hash, brief| {
+                base.insert(hash, brief);
+            })
+        })?;
         let keywords = run.local().keywords(&dir)?;
         let mut unmet: HashSet<ItemKey> = base.values().map(|brief| brief.key).collect();
         let mut met = HashSet::new();
@@ -248,11 +264,16 @@ impl Scan {
             marks: Marks { flags: name.flags(), categories: keywords.categories(name.letters()) },
             name,
             edited: false,
+            content: None,
         };
         let loose = loose.into_iter().map(file).collect();
         let mut scan =
             Self { dir, keywords, changed: vec![], vanished: unmet.into_iter().collect(), loose, twins, odd, end };
         scan.vanished.sort();
+        // What lies there under the name of a message but is none (a link, say) hides it; that is no absence.
+        let hidden: HashSet<ItemKey> =
+            scan.end.held.iter().filter_map(|name| base.get(&name_hash(name.key()))).map(|brief| brief.key).collect();
+        scan.vanished.retain(|key| !hidden.contains(key));
         for (key, name) in check {
             scan.check(run, place, key, name)?;
         }
@@ -283,7 +304,7 @@ impl Scan {
         };
         let marks = Marks { flags: name.flags(), categories: self.categories(&row, &name) };
         if edited || marks != base_marks(&row) {
-            let file = LocalFile { folder: place.key(), name, marks, edited };
+            let file = LocalFile { folder: place.key(), name, marks, edited, content: None };
             self.changed.push((key, file));
         } else if name != MessageName::for_delivery(row.file, row.flags, Letters::NONE) {
             self.odd.insert(key, name);

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::{Action, NoticeKind, Run, Step, SyncError};
 use crate::local::{DirId, FolderDir, FolderForm, LocalError, LocalFolder, LocalTree, LocalWrite, Moved, foldername};
 use crate::pim::{FolderId, FolderKey, FolderKind, ServerFolder, SpecialFolder, SyncState};
-use crate::plan::Side;
 use crate::plan::folders::{self, FolderOp, Trees};
 use crate::remote::{ItemErrorClass, RemoteError, RemoteWrite};
 use crate::state::{FolderRow, Listing, name_hash};
@@ -82,6 +81,7 @@ where
     L: LocalWrite + 'static,
 {
     let mut aligner = Aligner::observe(run).await?;
+    aligner.recognise_reborn().await?;
     let ops = aligner.plan();
     for op in ops {
         aligner.apply(op).await?;
@@ -202,8 +202,11 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
             None => None,
         };
         if let (Some((root, _)), Some(changes)) = (known, changes) {
-            let mut folders: BTreeMap<_, _> =
-                rows.iter().map(|row| (row.id.clone(), server_folder(row, rows, &root))).collect();
+            let mut folders: BTreeMap<_, _> = rows
+                .iter()
+                .filter(|row| row.on_server)
+                .map(|row| (row.id.clone(), server_folder(row, rows, &root)))
+                .collect();
             changes.gone.iter().for_each(|id| drop(folders.remove(id)));
             folders.extend(changes.changed.into_iter().map(|folder| (folder.id.clone(), folder)));
             let special = rows.iter().filter_map(|row| Some((row.id.clone(), row.special?))).collect();
@@ -214,6 +217,33 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         let folders = changes.changed.into_iter().map(|folder| (folder.id.clone(), folder)).collect();
         let roles = special.special.into_iter().map(|(role, id)| (id, role)).collect();
         Ok(RemoteTree { folders, special: roles, root: special.root, state: changes.state })
+    }
+
+    /// A folder that is gone on the server, and another one of the same name in the same place, are one folder that was made again: by us,
+    /// for what was new in it here, or by somebody there. It is listed from the beginning.
+    async fn recognise_reborn(&mut self) -> Result<(), SyncError> {
+        let known: HashSet<FolderId> = self.rows.values().map(|row| row.id.clone()).collect();
+        let mut strangers: HashMap<(Option<FolderKey>, String), FolderId> = HashMap::new();
+        for folder in self.remote.folders.values().filter(|folder| !known.contains(&folder.id)) {
+            if let Some(parent) = self.parent_row(folder) {
+                strangers.insert((parent.map(|row| row.key), folder.name.to_lowercase()), folder.id.clone());
+            }
+        }
+        let gone: Vec<FolderRow> =
+            self.rows.values().filter(|row| !self.remote.folders.contains_key(&row.id)).cloned().collect();
+        for mut row in gone {
+            let Some(id) = strangers.remove(&(row.parent, row.name.to_lowercase())) else { continue };
+            (row.id, row.on_server, row.listing) = (id, true, Listing::default());
+            let fresh = row.clone();
+            self.run
+                .commit(move |tx| {
+                    tx.set_folder(&fresh)?;
+                    tx.set_listing(fresh.key, &fresh.listing)
+                })
+                .await?;
+            self.rows.insert(row.key, row);
+        }
+        Ok(())
     }
 
     fn plan(&self) -> Vec<FolderOp<FolderDir>> {
@@ -533,6 +563,7 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
             special: self.remote.special.get(&folder.id).copied(),
             dir: None,
             dir_id: None,
+            on_server: true,
             listing: Listing::default(),
             total: None,
         }
@@ -585,6 +616,7 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
     /// The row with what is new about it on either side, if anything is.
     fn refreshed(&self, row: &FolderRow) -> Option<FolderRow> {
         let mut fresh = row.clone();
+        fresh.on_server = self.remote.folders.contains_key(&row.id);
         if let Some(folder) = self.remote.folders.get(&row.id)
             && row.dir.is_none()
         {
@@ -604,6 +636,7 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         let met = self.local.folders.iter().find(|folder| self.known.get(&folder.dir) == Some(&row.key));
         let directory = match (row.dir.as_deref().map(FolderDir::new), met) {
             (None, _) => Directory::None,
+            (Some(_), None) if !self.local.stable => Directory::Unknown,
             (Some(_), Some(_)) => Directory::Here,
             (Some(Ok(dir)), None) if self.local.unreadable.iter().any(|unread| dir.is_within(unread)) => {
                 Directory::Unknown
@@ -616,7 +649,7 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
             (Some(Ok(_)), None) => Directory::Away,
             (Some(Err(_)), None) => Directory::Unknown,
         };
-        Place { row: row.clone(), on_server: self.remote.folders.contains_key(&row.id), directory }
+        Place { row: row.clone(), on_server: row.on_server, directory }
     }
 }
 
@@ -647,10 +680,14 @@ fn match_directories<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
     for row in rows.values() {
         let Some(dir) = row.dir.as_deref() else { continue };
         match by_dir.get(dir) {
-            Some(folder) if is_id(row, folder) => drop(known.insert(folder.dir.clone(), row.key)),
+            Some(folder) if is_id(row, folder) => {
+                known.insert(folder.dir.clone(), row.key);
+            }
             Some(folder) => match overlap(run, row, folder)? {
                 Overlap::Nothing if by_id(row, local).is_some() => lost.push(row),
-                _ => drop(known.insert(folder.dir.clone(), row.key)),
+                _ => {
+                    known.insert(folder.dir.clone(), row.key);
+                }
             },
             None => lost.push(row),
         }
@@ -704,7 +741,11 @@ fn overlap<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
     folder: &LocalFolder,
 ) -> Result<Overlap, SyncError> {
     let mut names = HashSet::new();
-    run.state().read(|state| state.briefs(row.key, |hash, _| drop(names.insert(hash))))?;
+    run.state().read(|state| {
+        state.briefs(row.key, |hash, _| {
+            names.insert(hash);
+        })
+    })?;
     if names.is_empty() {
         return Ok(Overlap::Untold);
     }

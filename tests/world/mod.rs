@@ -110,6 +110,7 @@ impl World {
             policy: ConflictPolicy::KeepBoth,
             next: AtomicU64::new(1),
         };
+        fs::create_dir_all(world.database()).unwrap();
         MailTree::create(&world.database(), ACCOUNT, world.local_clock()).unwrap();
         world
     }
@@ -319,7 +320,8 @@ impl World {
             {
                 continue;
             }
-            let child = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
+            let true_name = pimsync::local::foldername::decode(&name);
+            let child = if path.is_empty() { true_name } else { format!("{path}/{true_name}") };
             if entry.path().join("cur").is_dir() {
                 side.insert(child.clone(), self.maildir(&entry.path()));
             }

@@ -165,6 +165,8 @@ fn attachment(part: &ParsedMail<'_>) -> Attachment {
     let default = match part.ctype.mimetype.as_str() {
         "message/rfc822" => "message.eml",
         "text/calendar" => "meeting.ics",
+        "text/plain" => "ATT00001.txt",
+        "text/html" => "ATT00001.htm",
         _ => "ATT00001.bin",
     };
     let id = part.headers.get_first_value("Content-ID").map(|id| id.trim().trim_matches(['<', '>']).to_owned());

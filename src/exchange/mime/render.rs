@@ -14,13 +14,13 @@ static MADE: AtomicU64 = AtomicU64::new(1);
 
 /// Makes the bytes of a new message from what a client gave of it.
 pub(in super::super) fn assemble(message: &Message) -> Vec<u8> {
-    Renderer::new(false).message(message)
+    Renderer::new(false).message(&message.headers, message)
 }
 
-/// Makes a stored message anew, as each reading does: what is no property is lost, boundaries are new. With
-/// `alternative`, plain text comes back as HTML too.
-pub(in super::super) fn regenerate(message: &Message, alternative: bool) -> Vec<u8> {
-    Renderer::new(alternative).message(message)
+/// Makes a stored message anew under these headers, as each reading does: what is no property is lost, boundaries are
+/// new. With `alternative`, plain text comes back as HTML too.
+pub(in super::super) fn regenerate(headers: &Headers, message: &Message, alternative: bool) -> Vec<u8> {
+    Renderer::new(alternative).message(headers, message)
 }
 
 struct Renderer {
@@ -41,10 +41,10 @@ impl Renderer {
         self.out.extend_from_slice(b"\r\n");
     }
 
-    fn message(mut self, message: &Message) -> Vec<u8> {
+    fn message(mut self, headers: &Headers, message: &Message) -> Vec<u8> {
         let size: usize = message.attachments.iter().map(|attachment| attachment.data.len() * 4 / 3 + 256).sum();
         self.out.reserve(size + 8192);
-        self.headers(&message.headers);
+        self.headers(headers);
         self.line("MIME-Version: 1.0");
         match &message.verbatim {
             Some((kind, body)) => {
@@ -80,7 +80,7 @@ impl Renderer {
         ];
         for (name, value) in plain {
             if let Some(value) = value {
-                self.line(&format!("{name}: {}", value.replace(' ', "\r\n ")));
+                self.line(&format!("{name}: {}", one_line(value).replace(' ', "\r\n ")));
             }
         }
     }
@@ -158,10 +158,11 @@ impl Renderer {
 
     fn attachment(&mut self, attachment: &Attachment) {
         let name = encode_words(&attachment.name).replace('"', "'");
+        let kind = one_line(&attachment.content_type);
         let whole = attachment.content_type == "message/rfc822";
-        self.line(&format!("Content-Type: {}; name=\"{name}\"", attachment.content_type));
+        self.line(&format!("Content-Type: {kind}; name=\"{name}\""));
         if let Some(id) = &attachment.content_id {
-            self.line(&format!("Content-ID: <{id}>"));
+            self.line(&format!("Content-ID: <{}>", one_line(id)));
         }
         let disposition = if attachment.inline { "inline" } else { "attachment" };
         self.line(&format!(
@@ -183,7 +184,13 @@ impl Renderer {
     }
 }
 
+/// A value that cannot end the header in which it stands.
+fn one_line(text: &str) -> String {
+    text.chars().filter(|character| !character.is_control()).collect()
+}
+
 fn write_person(person: &Person) -> String {
+    let person = &Person { name: one_line(&person.name), address: one_line(&person.address) };
     if person.name.is_empty() || person.name == person.address {
         return format!("<{}>", person.address);
     }

@@ -167,7 +167,7 @@ pub(super) fn get(context: &Context<'_>, request: &Element, answer: &mut Answer<
         describe(&mut out, context, &item, &attachment);
         if element == "t:FileAttachment" {
             out.raw("<t:IsContactPhoto>false</t:IsContactPhoto><t:Content>");
-            out.raw(&STANDARD.encode(&attachment.data));
+            STANDARD.encode_string(&attachment.data, &mut out.buffer);
             out.raw("</t:Content>");
         } else {
             inner_item(&mut out, &attachment, &shape);
@@ -183,7 +183,7 @@ fn inner_item(out: &mut XmlOut, attachment: &Attachment, shape: &Shape) {
     out.raw("<t:Message>");
     if shape.mime {
         out.raw("<t:MimeContent CharacterSet=\"UTF-8\">");
-        out.raw(&STANDARD.encode(mime::regenerate(&message, false)));
+        STANDARD.encode_string(mime::regenerate(&message.headers, &message, false), &mut out.buffer);
         out.raw("</t:MimeContent>");
     }
     out.put("t:ItemClass", "IPM.Note");

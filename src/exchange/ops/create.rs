@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rusqlite::Connection;
 
-use super::super::props::{ExtendedProperty, tag};
+use super::super::props::{ExtendedProperty, PropertyName, is_keywords, tag};
 use super::super::soap::{Answer, Refusal};
 use super::super::store::{self, FolderRow, Item, Meta, NewItem, Person};
 use super::super::xml::Element;
@@ -232,6 +232,8 @@ fn from_mime(context: &Context<'_>, wanted: &Element, content: &Element) -> Resu
         return Err(Refusal::because("ErrorUnsupportedMimeConversion", "MIME content is not supported for this item."));
     }
     let mut new = intake::from_mime(decode_mime(&content.text)?);
+    // Received is when the server got it, unless the request tells another time.
+    new.received = time::now_millis();
     if wanted.child("Body").is_some() || wanted.child("Attachments").is_some() {
         let mut message = mime::disassemble(&new.mime);
         message.verbatim = None;
@@ -321,12 +323,12 @@ fn overlay(context: &Context<'_>, new: &mut NewItem, wanted: &Element) {
 fn set_extended_new(new: &mut NewItem, property: ExtendedProperty) {
     let first = property.values.first().cloned().unwrap_or_default();
     match (&property.name, property.number(), time::parse(&first)) {
-        (super::super::props::PropertyName::Tag(tag::MESSAGE_FLAGS), Some(flags), _) => {
+        (PropertyName::Tag(tag::MESSAGE_FLAGS), Some(flags), _) => {
             new.is_read = flags & 1 != 0;
             new.is_draft = flags & 8 != 0;
         }
-        (super::super::props::PropertyName::Tag(tag::DELIVERY_TIME), _, Some(millis)) => new.received = millis,
-        (super::super::props::PropertyName::Tag(tag::SUBMIT_TIME), _, Some(millis)) => new.sent = millis,
+        (PropertyName::Tag(tag::DELIVERY_TIME), _, Some(millis)) => new.received = millis,
+        (PropertyName::Tag(tag::SUBMIT_TIME), _, Some(millis)) => new.sent = millis,
         _ => set_extended(&mut new.meta, property),
     }
 }
@@ -334,10 +336,11 @@ fn set_extended_new(new: &mut NewItem, property: ExtendedProperty) {
 /// Sets an extended property of an item that is no property of another kind.
 pub(super) fn set_extended(meta: &mut Meta, property: ExtendedProperty) {
     let number = property.number();
-    match property.name {
-        super::super::props::PropertyName::Tag(tag::LAST_VERB) => meta.last_verb = number,
-        super::super::props::PropertyName::Tag(tag::ICON) => meta.icon = number,
-        super::super::props::PropertyName::Tag(tag::FLAG_STATUS) => meta.flag = number.unwrap_or(0),
+    match &property.name {
+        PropertyName::Tag(tag::LAST_VERB) => meta.last_verb = number,
+        PropertyName::Tag(tag::ICON) => meta.icon = number,
+        PropertyName::Tag(tag::FLAG_STATUS) => meta.flag = number.unwrap_or(0),
+        name if is_keywords(name) => meta.categories = property.values,
         _ => {
             meta.extended.retain(|known| known.name != property.name);
             meta.extended.push(property);

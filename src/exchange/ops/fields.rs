@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use rusqlite::Connection;
 
 use super::super::mime::{self, Headers, Message};
-use super::super::props::{PropertyPath, tag};
+use super::super::props::{PropertyPath, is_keywords, tag};
 use super::super::schema;
 use super::super::soap::Refusal;
 use super::super::store::{self, Item, Person};
@@ -243,9 +243,9 @@ impl View<'_> {
     fn deep(&self, out: &mut XmlOut, name: &str) -> Result<(), Refusal> {
         match name {
             "MimeContent" => {
-                let mime = mime_of(self.context, self.item, self.message()?);
+                let mime = mime::regenerate(&headers_of(self.item), self.message()?, self.context.is_gromox());
                 out.raw("<t:MimeContent CharacterSet=\"UTF-8\">");
-                out.raw(&STANDARD.encode(mime));
+                STANDARD.encode_string(mime, &mut out.buffer);
                 out.raw("</t:MimeContent>");
             }
             "Attachments" => {
@@ -401,12 +401,6 @@ impl View<'_> {
     }
 }
 
-/// A message's MIME, made anew.
-fn mime_of(context: &Context<'_>, item: &Item, message: &Message) -> Vec<u8> {
-    let message = Message { headers: headers_of(item), ..message.clone() };
-    mime::regenerate(&message, context.is_gromox())
-}
-
 /// The headers that an item's properties make.
 pub(super) fn headers_of(item: &Item) -> Headers {
     let meta = &item.meta;
@@ -439,8 +433,7 @@ fn body(message: &Message, wanted: BodyType) -> (&'static str, String) {
 }
 
 /// The text of an item's body, to search in.
-pub(super) fn body_text(context: &Context<'_>, db: &Connection, item: &Item) -> Option<String> {
-    let _ = context;
+pub(super) fn body_text(db: &Connection, item: &Item) -> Option<String> {
     let message = mime::disassemble(&store::content(db, item).ok()?);
     Some(body(&message, BodyType::Text).1)
 }
@@ -471,9 +464,21 @@ fn conversation(subject: &str, length: usize) -> Vec<u8> {
     blake3::hash(topic(subject).to_lowercase().as_bytes()).as_bytes().iter().take(length).copied().collect()
 }
 
+/// The entry id of an item, which changes when it moves.
+fn entry_id(item: &Item) -> Vec<u8> {
+    let mut bytes = vec![0; 4];
+    bytes.extend(item.mailbox.to_be_bytes());
+    bytes.extend(item.folder.to_be_bytes());
+    bytes.extend(item.id.to_be_bytes());
+    bytes
+}
+
 /// The values of an item's extended property; none when it has no such property.
 pub(super) fn extended(item: &Item, path: &PropertyPath) -> Option<Vec<String>> {
     let flags = i64::from(item.is_read) + i64::from(item.is_draft) * 8 + i64::from(item.has_attachments) * 16;
+    if is_keywords(&path.name) {
+        return Some(item.meta.categories.clone()).filter(|categories| !categories.is_empty());
+    }
     let computed = match path.tag() {
         Some(tag::MESSAGE_FLAGS) => Some(flags.to_string()),
         Some(tag::DELIVERY_TIME) => Some(time::iso(item.received)),
@@ -486,6 +491,16 @@ pub(super) fn extended(item: &Item, path: &PropertyPath) -> Option<Vec<String>> 
         Some(tag::MESSAGE_CLASS) => Some(item.class.clone()),
         Some(tag::MESSAGE_ID) => item.message_id.clone(),
         Some(tag::HAS_ATTACHMENTS) => Some(item.has_attachments.to_string()),
+        Some(tag::ARTICLE_NUMBER) => Some(item.id.to_string()),
+        Some(tag::RECORD_KEY | tag::ENTRY_ID) => Some(STANDARD.encode(entry_id(item))),
+        Some(tag::DISPLAY_TO) => Some(display(&item.meta.to)),
+        Some(tag::DISPLAY_CC) => Some(display(&item.meta.cc)),
+        Some(tag::READ) => Some(item.is_read.to_string()),
+        Some(tag::IMPORTANCE) => Some(match item.meta.importance.as_deref() {
+            Some("High") => "2".to_owned(),
+            Some("Low") => "0".to_owned(),
+            _ => "1".to_owned(),
+        }),
         Some(tag::LAST_VERB) => item.meta.last_verb.map(|verb| verb.to_string()),
         Some(tag::ICON) => item.meta.icon.map(|icon| icon.to_string()),
         Some(tag::FLAG_STATUS) => Some(item.meta.flag).filter(|flag| *flag > 0).map(|flag| flag.to_string()),

@@ -73,8 +73,8 @@ fn find_in(context: &Context<'_>, request: &Element, folder: &Element) -> Slot {
         }
         None => {
             let mut items = store::items_in(&db, folder.id, associated)?;
-            narrow(context, &db, request, &mut items);
-            sort(context, &db, request, &mut items);
+            narrow(&db, request, &mut items);
+            sort(&db, request, &mut items);
             let (offset, limit) = page(request, "IndexedPageItemView", items.len());
             let total = items.len();
             let page = items.get(offset..).unwrap_or_default();
@@ -95,9 +95,9 @@ fn sort_by_receipt(request: &Element) -> Option<bool> {
     }
 }
 
-fn narrow(context: &Context<'_>, db: &Connection, request: &Element, items: &mut Vec<Item>) {
+fn narrow(db: &Connection, request: &Element, items: &mut Vec<Item>) {
     if let Some(restriction) = request.child("Restriction") {
-        items.retain(|item| restriction::holds(restriction, &|path| value_of(context, db, item, path)));
+        items.retain(|item| restriction::holds(restriction, &|path| value_of(db, item, path)));
     }
     if let Some(query) = request.child_text("QueryString") {
         let words = query.trim_start_matches("subject:").trim_matches('"').to_lowercase();
@@ -105,10 +105,10 @@ fn narrow(context: &Context<'_>, db: &Connection, request: &Element, items: &mut
     }
 }
 
-fn sort(context: &Context<'_>, db: &Connection, request: &Element, items: &mut [Item]) {
+fn sort(db: &Connection, request: &Element, items: &mut [Item]) {
     for order in request.list("SortOrder").iter().rev() {
         let Some(path) = order.children.first() else { continue };
-        items.sort_by_cached_key(|item| sort_key(value_of(context, db, item, path)));
+        items.sort_by_cached_key(|item| sort_key(value_of(db, item, path)));
         if order.attribute("Order") == Some("Descending") {
             items.reverse();
         }
@@ -150,7 +150,7 @@ fn rows(
 }
 
 /// The value of an item's property, to compare or sort by.
-fn value_of(context: &Context<'_>, db: &Connection, item: &Item, path: &Element) -> Option<Value> {
+fn value_of(db: &Connection, item: &Item, path: &Element) -> Option<Value> {
     if path.name == "ExtendedFieldURI" {
         let path = PropertyPath::read(path)?;
         let values = fields::extended(item, &path)?;
@@ -184,7 +184,7 @@ fn value_of(context: &Context<'_>, db: &Connection, item: &Item, path: &Element)
         }
         "DisplayTo" | "ToRecipients" => Value::Text(fields::display(&item.meta.to)),
         "DisplayCc" | "CcRecipients" => Value::Text(fields::display(&item.meta.cc)),
-        "Body" | "TextBody" => Value::Text(fields::body_text(context, db, item)?),
+        "Body" | "TextBody" => Value::Text(fields::body_text(db, item)?),
         name => Value::Text(fields::stored_text(item, name)?),
     })
 }

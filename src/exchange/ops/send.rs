@@ -31,8 +31,8 @@ pub(super) fn deliver(context: &Context<'_>, db: &Connection, new: &NewItem) -> 
     if recipients.is_empty() {
         return Err(Refusal::because("ErrorInvalidRecipients", "At least one recipient is needed."));
     }
-    let mut message = mime::disassemble(&new.mime);
-    message.headers = mime::Headers {
+    let message = mime::disassemble(&new.mime);
+    let headers = mime::Headers {
         subject: new.subject.clone(),
         from: meta.from.clone(),
         sender: meta.sender.clone(),
@@ -46,7 +46,7 @@ pub(super) fn deliver(context: &Context<'_>, db: &Connection, new: &NewItem) -> 
         importance: meta.importance.clone(),
         ..mime::Headers::default()
     };
-    let bytes = mime::regenerate(&message, false);
+    let bytes = mime::regenerate(&headers, &message, false);
     for person in recipients {
         let Some(mailbox) = store::mailbox(db, &person.address)? else { continue };
         let Some(inbox) = store::distinguished_folder(db, mailbox.id, "inbox")? else { continue };

@@ -1,7 +1,7 @@
 //! SyncFolderHierarchy and SyncFolderItems, and the sync states that they hand out.
 //!
 //! A state is opaque base64 of: a version, which folder of which mailbox it is for, whether its first listing still goes
-//! on, and three change numbers. While a listing goes on, they are where it began and how far (downwards) it came; later,
+//! on, and change numbers. While a listing goes on, they are where it began and how far (downwards) it came; later,
 //! after which change the client knows nothing, and how far a page of changes came.
 
 use base64::Engine as _;
@@ -19,6 +19,8 @@ use super::{Context, Slot};
 
 const MAGIC: [u8; 4] = *b"\x1f\x50\x53\x01";
 const LENGTH: usize = 64;
+/// The length of a state without its seal.
+const HEAD: usize = 48;
 /// The most changes of one page.
 const MOST: usize = 512;
 
@@ -31,13 +33,16 @@ struct State {
     listing: bool,
     base: i64,
     cursor: i64,
+    /// gromox only: between two pages, the last change that they show, and what kind of change the page ended with.
+    until: i64,
+    rank: u8,
 }
 
 impl State {
     fn write(self) -> String {
         let mut bytes = MAGIC.to_vec();
-        bytes.extend([self.kind, u8::from(self.listing), 0, 0]);
-        for number in [self.mailbox, self.folder, self.base, self.cursor] {
+        bytes.extend([self.kind, u8::from(self.listing), self.rank, 0]);
+        for number in [self.mailbox, self.folder, self.base, self.cursor, self.until] {
             bytes.extend(number.to_le_bytes());
         }
         let seal = blake3::hash(&bytes);
@@ -47,8 +52,8 @@ impl State {
 
     fn read(text: &str) -> Option<State> {
         let bytes = STANDARD.decode(text.trim()).ok().filter(|bytes| bytes.len() == LENGTH)?;
-        let (head, seal) = bytes.split_at_checked(40)?;
-        if !head.starts_with(&MAGIC) || blake3::hash(head).as_bytes().get(..LENGTH - 40) != Some(seal) {
+        let (head, seal) = bytes.split_at_checked(HEAD)?;
+        if !head.starts_with(&MAGIC) || blake3::hash(head).as_bytes().get(..LENGTH - HEAD) != Some(seal) {
             return None;
         }
         let number = |at: usize| head.get(at..at + 8)?.try_into().ok().map(i64::from_le_bytes);
@@ -59,6 +64,8 @@ impl State {
             folder: number(16)?,
             base: number(24)?,
             cursor: number(32)?,
+            until: number(40)?,
+            rank: *head.get(6)?,
         })
     }
 }
@@ -108,7 +115,16 @@ fn hierarchy_slot(context: &Context<'_>, request: &Element) -> Slot {
     let state = state_of(context, request, b'H', mark)?;
     let now = store::last_change(&db, context.mailbox.id)?;
     let changes = store::changed_folders(&db, context.mailbox.id, root, state.map_or(0, |state| state.base))?;
-    let next = State { kind: b'H', mailbox: context.mailbox.id, folder: mark, listing: false, base: now, cursor: now };
+    let next = State {
+        kind: b'H',
+        mailbox: context.mailbox.id,
+        folder: mark,
+        listing: false,
+        base: now,
+        cursor: now,
+        until: 0,
+        rank: 0,
+    };
     let mut out = XmlOut::new();
     out.put("m:SyncState", &next.write());
     out.raw("<m:IncludesLastFolderInRange>true</m:IncludesLastFolderInRange><m:Changes>");
@@ -181,7 +197,16 @@ struct Scan<'a> {
 
 impl Scan<'_> {
     fn state(&self, listing: bool, base: i64, cursor: i64) -> State {
-        State { kind: b'I', mailbox: self.context.mailbox.id, folder: self.folder.id, listing, base, cursor }
+        State {
+            kind: b'I',
+            mailbox: self.context.mailbox.id,
+            folder: self.folder.id,
+            listing,
+            base,
+            cursor,
+            until: 0,
+            rank: 0,
+        }
     }
 
     fn next_page(&self, state: Option<State>) -> Result<(State, ItemPage), Refusal> {
@@ -218,27 +243,37 @@ impl Scan<'_> {
     /// page it says that there is no more, although there is; read flags that don't fit a page are lost.
     fn changes_of_gromox(&self, state: State) -> Result<(State, ItemPage), Refusal> {
         let now = store::last_change(self.db, self.context.mailbox.id)?;
+        // Between two pages of one listing only what had happened when it began is looked at; later changes wait.
+        let until = if state.until > 0 { state.until } else { now };
         let all =
             store::changed_items(self.db, self.folder.id, self.associated, state.base, state.base, usize::MAX / 2)?;
-        let skip = usize::try_from(state.cursor - state.base).unwrap_or(0);
         let rank = |change: &ItemChange| match change {
-            ItemChange::Delete(_) => 0,
+            ItemChange::Delete(..) => 0,
             ItemChange::Create(_) | ItemChange::Update(_) => 1,
             ItemChange::ReadFlag(_) => 2,
         };
-        let mut changes = all.changes;
-        changes.sort_by_key(rank);
-        let deletions = changes.iter().filter(|change| rank(change) == 0).count();
-        let content = changes.iter().filter(|change| rank(change) <= 1).count();
-        let page: Vec<ItemChange> = changes.into_iter().skip(skip).take(self.limit).collect();
-        let seen = skip + page.len();
-        let only_deletions = !page.is_empty() && seen < deletions;
-        let more = seen < content;
-        let next = match more {
-            true => self.state(false, state.base, state.base + i64::try_from(seen).unwrap_or(0)),
-            false => self.state(false, now, now),
+        // A new item keeps its place however often it changes before its page comes.
+        let number = |change: &ItemChange| match change {
+            ItemChange::Create(item) => item.created_cn,
+            change => change.number(),
         };
-        Ok((next, ItemPage { changes: page, cursor: next.cursor, more: more && !only_deletions }))
+        let place = |change: &ItemChange| (rank(change), number(change));
+        let begun = state.until > 0;
+        let mut page: Vec<ItemChange> = all
+            .changes
+            .into_iter()
+            .filter(|change| number(change) <= until && (!begun || place(change) > (state.rank, state.cursor)))
+            .collect();
+        page.sort_by_key(place);
+        let content = page.iter().filter(|change| rank(change) <= 1).count();
+        let more_deletions = page.get(self.limit).is_some_and(|change| rank(change) == 0);
+        page.truncate(self.limit);
+        let more = page.len() < content;
+        let next = match page.last().map(place).filter(|_| more) {
+            Some((rank, cursor)) => State { until, rank, ..self.state(false, state.base, cursor) },
+            None => self.state(false, until, until),
+        };
+        Ok((next, ItemPage { changes: page, cursor: next.cursor, more: more && !more_deletions }))
     }
 }
 
@@ -253,7 +288,7 @@ fn item_change(
 ) -> Result<(), Refusal> {
     let number = match change {
         ItemChange::Create(item) | ItemChange::Update(item) | ItemChange::ReadFlag(item) => item.id,
-        ItemChange::Delete(number) => *number,
+        ItemChange::Delete(number, _) => *number,
     };
     let id = context.ids.item(folder.id, number);
     if ignored.contains(&id.as_str()) {
@@ -263,7 +298,7 @@ fn item_change(
         ItemChange::Create(item) => wrap(out, "t:Create", &fields::render(context, db, item, shape, Depth::Find)?),
         ItemChange::Update(item) => wrap(out, "t:Update", &fields::render(context, db, item, shape, Depth::Find)?),
         ItemChange::ReadFlag(item) => read_flag(context, out, item),
-        ItemChange::Delete(_) => {
+        ItemChange::Delete(..) => {
             let mut inner = XmlOut::new();
             inner.leaf("t:ItemId", &[("Id", &id), ("ChangeKey", &context.ids.change_key(9, 0))], "");
             wrap(out, "t:Delete", &inner.buffer);

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::super::props::{ExtendedProperty, PropertyName, PropertyPath, tag};
+use super::super::props::{ExtendedProperty, PropertyName, PropertyPath, is_keywords, tag};
 use super::super::soap::{Answer, Refusal};
 use super::super::store::{self, Change, Item};
 use super::super::xml::Element;
@@ -83,9 +83,6 @@ impl Edit<'_> {
             (false, true) if !self.context.is_gromox() => Change::ReadFlag,
             _ => Change::Full,
         };
-        if self.read {
-            self.item.meta.read_elsewhere = false;
-        }
         store::save_item(self.db, &mut self.item, change, self.mime.as_deref())?;
         Ok(self.item)
     }
@@ -241,6 +238,7 @@ impl Edit<'_> {
                 Some(tag::LAST_VERB) => self.item.meta.last_verb = None,
                 Some(tag::ICON) => self.item.meta.icon = None,
                 Some(tag::FLAG_STATUS) => self.item.meta.flag = 0,
+                _ if is_keywords(&path.name) => self.item.meta.categories.clear(),
                 _ => self.item.meta.extended.retain(|known| known.name != path.name),
             },
         }

@@ -40,8 +40,6 @@ pub(in super::super) struct Meta {
     /// Elements that the server keeps as they came (start of an appointment, phone numbers of a contact …), by name.
     pub(in super::super) fields: BTreeMap<String, String>,
     pub(in super::super) extended: Vec<ExtendedProperty>,
-    /// The read flag was last changed by a client of another protocol than EWS.
-    pub(in super::super) read_elsewhere: bool,
 }
 
 /// An item as it is stored. Times are in milliseconds since 1970.

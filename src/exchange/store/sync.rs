@@ -11,8 +11,20 @@ pub(in super::super) enum ItemChange {
     Create(Item),
     Update(Item),
     ReadFlag(Item),
-    /// The number of an item that left.
-    Delete(i64),
+    /// The number of an item that left, and the change by which it left.
+    Delete(i64, i64),
+}
+
+impl ItemChange {
+    /// The number of the change.
+    pub(in super::super) fn number(&self) -> i64 {
+        match self {
+            ItemChange::Create(item) | ItemChange::Update(item) | ItemChange::ReadFlag(item) => {
+                item.changed_cn.max(item.read_cn)
+            }
+            ItemChange::Delete(_, number) => *number,
+        }
+    }
 }
 
 /// Changes in the order in which they happened, and where the next page begins.
@@ -55,24 +67,24 @@ pub(in super::super) fn changed_items(
              SELECT id FROM items WHERE folder = ?1 AND changed_cn > ?3
              UNION SELECT id FROM items WHERE folder = ?1 AND read_cn > ?3)
          ORDER BY MAX(changed_cn, read_cn) LIMIT ?4";
-    let mut changes: Vec<(i64, ItemChange)> = query(db, condition, &[folder, kinds, cursor, most])?
+    let mut changes: Vec<ItemChange> = query(db, condition, &[folder, kinds, cursor, most])?
         .into_iter()
-        .map(|item| (item.changed_cn.max(item.read_cn), classify(item, base, cursor)))
+        .map(|item| classify(item, base, cursor))
         .collect();
     let mut statement = db.prepare_cached(
         "SELECT deleted_cn, item FROM tombstones
          WHERE folder = ?1 AND associated <= ?2 AND deleted_cn > ?3 AND created_cn <= ?3 ORDER BY deleted_cn LIMIT ?4",
     )?;
     let deleted =
-        statement.query_map([folder, kinds, cursor, most], |row| Ok((row.get(0)?, ItemChange::Delete(row.get(1)?))))?;
+        statement.query_map([folder, kinds, cursor, most], |row| Ok(ItemChange::Delete(row.get(1)?, row.get(0)?)))?;
     for row in deleted {
         changes.push(row?);
     }
-    changes.sort_by_key(|(cn, _)| *cn);
+    changes.sort_by_key(ItemChange::number);
     let more = changes.len() > limit;
     changes.truncate(limit);
-    let cursor = changes.last().map_or(cursor, |(cn, _)| *cn);
-    Ok(ItemPage { changes: changes.into_iter().map(|(_, change)| change).collect(), cursor, more })
+    let cursor = changes.last().map_or(cursor, ItemChange::number);
+    Ok(ItemPage { changes, cursor, more })
 }
 
 fn classify(item: Item, base: i64, cursor: i64) -> ItemChange {

@@ -107,8 +107,12 @@ impl Response {
 
     /// What stands for a response that never came.
     pub(super) fn missing() -> Self {
-        let verdict = Verdict::new("ErrorBatchProcessingStopped", "the server did not answer for this item", None);
-        Self { verdict, body: Element::default() }
+        Self::refused("ErrorBatchProcessingStopped", "the server did not answer for this item")
+    }
+
+    /// What stands for the response where the request was rejected.
+    pub(super) fn refused(code: &str, message: &str) -> Self {
+        Self { verdict: Verdict::new(code, message, None), body: Element::default() }
     }
 
     /// The response if all is well, else its error.

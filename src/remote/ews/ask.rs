@@ -5,7 +5,7 @@ use super::answer::{Gather, Response, Verdict};
 use super::codes::CodeClass;
 use super::payload::Payload;
 use super::request::Version;
-use super::transport::{Failure, account_error, rejected};
+use super::transport::{Failure, Loss, account_error, rejected};
 use crate::remote::{ItemError, ItemErrorClass, RemoteError};
 
 /// How often something is tried that fails in passing. Throttling does not count: that has a bound in time.
@@ -43,8 +43,8 @@ impl EwsClient {
     pub(super) fn final_error(&self, operation: &'static str, failure: Failure) -> RemoteError {
         match failure {
             Failure::Again => self.transport.unreachable("the server keeps asking to try again".to_owned()),
-            Failure::Lost { reason, nonsense: true } => RemoteError::Protocol { operation, reason },
-            Failure::Lost { reason, nonsense: false } => self.transport.unreachable(reason),
+            Failure::Lost { reason, how: Loss::Nonsense } => RemoteError::Protocol { operation, reason },
+            Failure::Lost { reason, .. } => self.transport.unreachable(reason),
             Failure::TooLarge(reason) => RemoteError::Protocol { operation, reason },
             Failure::Fault(verdict) => verdict_error(operation, &verdict),
             Failure::Unreadable(unreadable) => RemoteError::Io(unreadable.error),
@@ -65,8 +65,8 @@ impl EwsClient {
             };
             match response.verdict.class() {
                 CodeClass::Success => return Ok(response),
-                CodeClass::Transient | CodeClass::Batch => {}
-                CodeClass::Suspect if suspect + 1 < TRIES => {
+                CodeClass::Transient => {}
+                CodeClass::Suspect | CodeClass::Batch if suspect + 1 < TRIES => {
                     suspect += 1;
                     self.transport.throttle.rest(suspect).await;
                 }
@@ -75,7 +75,8 @@ impl EwsClient {
         }
     }
 
-    /// One response for each of `items`, in their order. Those that fail in passing are asked for again, in the end one by one.
+    /// One response for each of `items`, in their order. Those that fail in passing are asked for again, in the end one by one; so
+    /// are those of a request that was rejected as a whole, since some servers do that for one bad id.
     pub(super) async fn ask_each<T: Sync>(
         &self,
         operation: &'static str,
@@ -91,9 +92,18 @@ impl EwsClient {
                 return Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(Response::missing)).collect());
             }
             let per_call = if fruitless < TRIES / 2 { per_call } else { 1 };
+            let mut rejected = false;
             for slots in open.chunks(per_call) {
                 let chosen: Vec<&T> = slots.iter().filter_map(|slot| items.get(*slot)).collect();
-                let responses = self.ask(operation, |version| write(version, &chosen)).await?;
+                let responses = match self.ask(operation, |version| write(version, &chosen)).await {
+                    Ok(responses) => responses,
+                    Err(RemoteError::Rejected { .. }) if slots.len() > 1 => {
+                        rejected = true;
+                        continue;
+                    }
+                    Err(RemoteError::Rejected { code, message, .. }) => vec![Response::refused(&code, &message)],
+                    Err(error) => return Err(error),
+                };
                 for (slot, response) in slots.iter().zip(responses) {
                     if response.verdict.class() == CodeClass::Account {
                         return Err(account_error(&response.verdict));
@@ -104,7 +114,11 @@ impl EwsClient {
                 }
             }
             let progress = open.iter().any(|slot| !is_open(&answers, *slot));
-            fruitless = if progress { 0 } else { fruitless + 1 };
+            fruitless = match (rejected, progress) {
+                (true, _) => TRIES / 2,
+                (false, true) => 0,
+                (false, false) => fruitless + 1,
+            };
         }
     }
 }

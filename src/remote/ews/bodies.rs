@@ -11,7 +11,7 @@ use super::payload::Payload;
 use super::rebuild::rebuild;
 use super::request::{self, Rendering};
 use super::shape;
-use super::transport::{Failure, account_error};
+use super::transport::{Failure, Loss, account_error};
 use crate::pim::ItemId;
 use crate::remote::{BodySink, Fetched, ItemErrorClass, PerItem, RemoteError};
 
@@ -99,6 +99,8 @@ struct Fetching<'a> {
     queue: VecDeque<Vec<usize>>,
     /// How often an item was the trouble.
     strikes: Vec<u32>,
+    /// Batches for when the rest of the queue is done: the server was busy.
+    put_off: Vec<Vec<usize>>,
     /// Items to be rebuilt.
     broken: Vec<usize>,
     /// Requests in a row that brought nothing.
@@ -117,6 +119,7 @@ impl EwsClient {
             results: items.iter().map(|_| None).collect(),
             queue: cut(sizes).into(),
             strikes: vec![0; items.len()],
+            put_off: Vec::new(),
             broken: Vec::new(),
             fruitless: 0,
         };
@@ -130,7 +133,7 @@ impl EwsClient {
     }
 
     async fn work_off(&self, work: &mut Fetching<'_>, sink: &mut dyn BodySink) -> Result<(), RemoteError> {
-        while let Some(batch) = work.queue.pop_front() {
+        while let Some(batch) = work.next_batch() {
             self.fetch_batch(work, &batch, sink).await?;
         }
         for slot in std::mem::take(&mut work.broken) {
@@ -205,6 +208,13 @@ impl EwsClient {
 }
 
 impl Fetching<'_> {
+    fn next_batch(&mut self) -> Option<Vec<usize>> {
+        if self.queue.is_empty() {
+            self.queue.extend(std::mem::take(&mut self.put_off));
+        }
+        self.queue.pop_front()
+    }
+
     fn settle(&mut self, slot: usize, result: PerItem<Fetched>) {
         if let Some(place) = self.results.get_mut(slot) {
             *place = Some(result);
@@ -229,8 +239,7 @@ impl Fetching<'_> {
                 CodeClass::Account => return Err(account_error(&verdict)),
                 CodeClass::Suspect | CodeClass::Unrenderable => self.single_out(slot),
                 CodeClass::Transient | CodeClass::Batch if self.strike(slot) < 4 * TRIES => {
-                    self.queue.push_back(vec![slot]);
-                    self.gather_last();
+                    self.put_off(slot);
                 }
                 _ => self.settle(slot, Err(verdict.error())),
             },
@@ -238,17 +247,17 @@ impl Fetching<'_> {
         Ok(())
     }
 
-    /// Joins items that were put off one by one, so that they are not fetched one by one.
-    fn gather_last(&mut self) {
-        let (Some(last), Some(mut before)) = (self.queue.pop_back(), self.queue.pop_back()) else { return };
+    /// Puts an item off, together with those that were put off before if they fit into one request.
+    fn put_off(&mut self, slot: usize) {
         let size = |slot: &usize| self.items.get(*slot).map_or(0, |(_, size)| *size);
-        let bytes: u64 = before.iter().chain(&last).map(size).sum();
-        if before.len() + last.len() <= BODIES_PER_CALL && bytes <= BYTES_PER_CALL {
-            before.extend(last);
-            self.queue.push_back(before);
-        } else {
-            self.queue.push_back(before);
-            self.queue.push_back(last);
+        match self.put_off.last_mut() {
+            Some(batch)
+                if batch.len() < BODIES_PER_CALL
+                    && batch.iter().map(size).sum::<u64>() + size(&slot) <= BYTES_PER_CALL =>
+            {
+                batch.push(slot);
+            }
+            _ => self.put_off.push(vec![slot]),
         }
     }
 
@@ -269,7 +278,7 @@ impl Fetching<'_> {
     /// A request failed for these slots together: half of them next time, so that a culprit ends up alone. When it is alone, it is
     /// rebuilt if its answer was the trouble; if nothing comes at all, the server is gone.
     fn split(&mut self, slots: Vec<usize>, failure: Failure) -> Result<(), Failure> {
-        let lost = matches!(failure, Failure::Lost { nonsense: false, .. });
+        let lost = matches!(failure, Failure::Lost { how: Loss::Broken | Loss::Silence, .. });
         match slots.as_slice() {
             [] => Ok(()),
             _ if lost && self.fruitless < TRIES / 2 => {

@@ -115,7 +115,7 @@ mod tests {
         assert_eq!(mail.headers.get_first_value("Subject").unwrap(), subject);
         assert_eq!(mail.headers.get_first_value("From").unwrap(), "Löwe, Ada <ada@example.org>");
         assert_eq!(mail.headers.get_first_value("Message-ID").unwrap(), "<1@example.org>Bcc:x");
-        assert_eq!(mail.headers.get_first_value("Date").unwrap(), "Tue, 3 Nov 2026 12:00:00 +0000");
+        assert_eq!(mail.headers.get_first_value("Date").unwrap(), "Tue, 3 Nov 2026 12:00:00 -0000");
         assert_eq!(mail.get_body().unwrap(), "Grüße\n");
     }
 }

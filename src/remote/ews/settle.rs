@@ -4,7 +4,7 @@
 //! 2. What the server answered for is settled.
 //! 3. For the rest, look at the mailbox: what was done counts as done.
 //! 4. What was not done is sent again, a few times, in the end one by one.
-//! 5. If the mailbox cannot be looked at, the fate of the rest is unknown, and the engine is told so.
+//! 5. If the mailbox cannot be looked at, or the server may still be at it, the fate of the rest is unknown, and the engine is told so.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -15,7 +15,7 @@ use super::ask::{ITEMS_PER_CALL, TRIES, is_passing, own_error};
 use super::codes::CodeClass;
 use super::payload::Payload;
 use super::request::Version;
-use super::transport::{Failure, account_error};
+use super::transport::{Failure, Loss, account_error};
 use crate::remote::{ItemErrorClass, PerItem, RemoteError};
 
 /// What the mailbox says of a write whose answer was lost.
@@ -32,6 +32,8 @@ pub(super) trait Writes: Sync {
     type Done: Send;
     /// The operation's name.
     const OPERATION: &'static str;
+    /// Whether one that the server still is at may be sent again: it would be done once all the same.
+    const REPEATABLE: bool;
 
     /// How many there are.
     fn count(&self) -> usize;
@@ -117,6 +119,11 @@ impl EwsClient {
                 self.transport.throttle.rest(attempt).await;
             }
             batch = self.look_up(writes, open, results).await;
+            if let (false, Some(Failure::Lost { reason, how: Loss::Silence })) = (W::REPEATABLE, &failure) {
+                // Not there yet is not never: what is slow now would be there twice later.
+                leave_unknown(&batch, reason, results);
+                return Ok(Vec::new());
+            }
             match batch.len() {
                 0 => return Ok(Vec::new()),
                 many if many > 1 && attempt > TRIES / 2 => {
@@ -183,9 +190,7 @@ impl EwsClient {
         let fates = match writes.fates(self, &open).await {
             Ok(fates) => fates,
             Err(error) => {
-                let message = format!("it may have been done or not, and cannot be looked up: {error}");
-                let unknown = own_error(ItemErrorClass::Unknown, "AnswerLost", message);
-                open.iter().for_each(|slot| put(results, *slot, Err(unknown.clone())));
+                leave_unknown(&open, &format!("it cannot be looked up: {error}"), results);
                 return Vec::new();
             }
         };
@@ -204,6 +209,13 @@ fn put<T>(results: &mut Results<T>, slot: usize, result: PerItem<T>) {
     if let Some(place) = results.get_mut(slot) {
         *place = Some(result);
     }
+}
+
+/// Nobody can tell whether these were done.
+fn leave_unknown<T>(slots: &[usize], reason: &str, results: &mut Results<T>) {
+    let message = format!("it may have been done or not: {reason}");
+    let unknown = own_error(ItemErrorClass::Unknown, "AnswerLost", message);
+    slots.iter().for_each(|slot| put(results, *slot, Err(unknown.clone())));
 }
 
 /// These were tried often enough, and were not done.

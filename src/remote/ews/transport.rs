@@ -37,7 +37,7 @@ pub(super) enum Failure {
     /// The server wants it again: later (the gate knows when), or in another version. Most likely it did nothing.
     Again,
     /// No answer came, or none that makes sense. It may have been done or not.
-    Lost { reason: String, nonsense: bool },
+    Lost { reason: String, how: Loss },
     /// The server does not take a request of that size.
     TooLarge(String),
     /// The server rejected the request as a whole.
@@ -46,6 +46,17 @@ pub(super) enum Failure {
     Unreadable(Unreadable),
     /// No use to go on.
     Final(RemoteError),
+}
+
+/// How an answer was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Loss {
+    /// The connection broke, or the server had an accident.
+    Broken,
+    /// Something came that is no answer.
+    Nonsense,
+    /// Nothing came in time: the server may still be at it.
+    Silence,
 }
 
 impl From<RemoteError> for Failure {
@@ -184,7 +195,7 @@ impl Transport {
                 Failure::Again
             }
             CodeClass::Suspect => {
-                Failure::Lost { reason: format!("{}: {}", fault.code, fault.message), nonsense: false }
+                Failure::Lost { reason: format!("{}: {}", fault.code, fault.message), how: Loss::Broken }
             }
             CodeClass::Version => self.older_version(operation, fault),
             _ if fault.code == "ErrorInvalidRequest" && self.build().is_none() => self.older_version(operation, fault),
@@ -208,7 +219,7 @@ impl Transport {
         match error {
             XmlError::Sink(error) => Failure::Final(RemoteError::Io(error)),
             XmlError::Connection(_) | XmlError::CutOff if status == StatusCode::OK => {
-                Failure::Lost { reason: error.to_string(), nonsense: false }
+                Failure::Lost { reason: error.to_string(), how: Loss::Broken }
             }
             _ if status == StatusCode::SERVICE_UNAVAILABLE => {
                 self.throttle.hear(retry_after(headers));
@@ -217,10 +228,8 @@ impl Transport {
             // A web page instead of SOAP: a server in trouble if it has answered before, else no EWS at all.
             _ if self.signed_in.load(Ordering::Relaxed) || status != StatusCode::OK => {
                 self.throttle.hear(retry_after(headers));
-                Failure::Lost {
-                    reason: format!("HTTP {}: {error}", status.as_u16()),
-                    nonsense: status == StatusCode::OK,
-                }
+                let how = if status == StatusCode::OK { Loss::Nonsense } else { Loss::Broken };
+                Failure::Lost { reason: format!("HTTP {}: {error}", status.as_u16()), how }
             }
             _ => Failure::Final(RemoteError::Protocol {
                 operation,
@@ -244,7 +253,8 @@ impl Transport {
             }),
             413 | 507 => Failure::TooLarge(reason),
             400 | 404 if sent > SUSPICIOUSLY_LARGE => Failure::TooLarge(reason),
-            408 | 501..600 => Failure::Lost { reason, nonsense: false },
+            408 | 504 => Failure::Lost { reason, how: Loss::Silence },
+            501..600 => Failure::Lost { reason, how: Loss::Broken },
             404 | 405 => {
                 let reason = format!("{reason}; is there EWS at {}?", self.url);
                 Failure::Final(RemoteError::Protocol { operation, reason })
@@ -297,7 +307,7 @@ impl Transport {
                 witness(text.as_bytes());
             }
             let sent = tokio::time::timeout(self.limits.idle, request.body(text.to_owned()).send()).await;
-            return sent.map_err(|_| lost("no answer in time"))?.map_err(|error| self.not_sent(&error));
+            return sent.map_err(|_| silence())?.map_err(|error| self.not_sent(&error));
         }
         let (to, from) = mpsc::channel(2);
         let body = stream::unfold(from, |mut from| async { from.recv().await.map(|piece| (piece, from)) });
@@ -322,7 +332,7 @@ impl Transport {
                 }
                 () = tokio::time::sleep(self.limits.idle.saturating_sub(quiet)) => {
                     if alive.lock().unwrap_or_else(PoisonError::into_inner).elapsed() >= self.limits.idle {
-                        return Err(lost("no answer in time"));
+                        return Err(silence());
                     }
                 }
             }
@@ -366,7 +376,7 @@ impl Transport {
         if error.is_connect() && reason.to_ascii_lowercase().contains("certificate") {
             return Failure::Final(self.unreachable(format!("{reason} (--ca-file names a private authority)")));
         }
-        Failure::Lost { reason, nonsense: false }
+        Failure::Lost { reason, how: Loss::Broken }
     }
 
     /// The answer's body, with a limit on how long nothing comes.
@@ -412,8 +422,8 @@ fn touch(alive: &Mutex<Instant>) {
     *alive.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
 }
 
-fn lost(reason: &str) -> Failure {
-    Failure::Lost { reason: reason.to_owned(), nonsense: false }
+fn silence() -> Failure {
+    Failure::Lost { reason: "no answer in time".to_owned(), how: Loss::Silence }
 }
 
 /// The error of a mailbox that cannot be used at all.

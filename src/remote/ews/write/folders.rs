@@ -68,6 +68,7 @@ struct Creation<'a> {
 impl Writes for Creation<'_> {
     type Done = FolderId;
     const OPERATION: &'static str = "CreateFolder";
+    const REPEATABLE: bool = false;
 
     fn count(&self) -> usize {
         1
@@ -99,6 +100,7 @@ struct Renaming<'a> {
 impl Writes for Renaming<'_> {
     type Done = ();
     const OPERATION: &'static str = "UpdateFolder";
+    const REPEATABLE: bool = true;
 
     fn count(&self) -> usize {
         1
@@ -131,6 +133,7 @@ struct Moving<'a> {
 impl Writes for Moving<'_> {
     type Done = ();
     const OPERATION: &'static str = "MoveFolder";
+    const REPEATABLE: bool = true;
 
     fn count(&self) -> usize {
         1
@@ -161,6 +164,7 @@ struct Removal<'a> {
 impl Writes for Removal<'_> {
     type Done = ();
     const OPERATION: &'static str = "DeleteFolder";
+    const REPEATABLE: bool = true;
 
     fn count(&self) -> usize {
         1

@@ -111,6 +111,7 @@ impl Marking<'_> {
 impl Writes for Marking<'_> {
     type Done = ChangeKey;
     const OPERATION: &'static str = "UpdateItem";
+    const REPEATABLE: bool = true;
 
     fn count(&self) -> usize {
         self.updates.len()
@@ -185,6 +186,7 @@ impl Writes for Moving<'_> {
     /// `None`: moved, and the server does not tell where to (into public folders, or because it never does).
     type Done = Option<Placed>;
     const OPERATION: &'static str = "MoveItem";
+    const REPEATABLE: bool = true;
 
     fn count(&self) -> usize {
         self.items.len()
@@ -227,6 +229,7 @@ struct Removal<'a> {
 impl Writes for Removal<'_> {
     type Done = ();
     const OPERATION: &'static str = "DeleteItem";
+    const REPEATABLE: bool = true;
 
     fn count(&self) -> usize {
         self.items.len()

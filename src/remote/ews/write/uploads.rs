@@ -51,10 +51,10 @@ impl EwsClient {
             Ok(mime) => mime,
             Err(error) => return Ok(Err(unreadable(&error))),
         };
-        if !self.checks_change_keys() {
-            if let Err(error) = only(self.compare(std::slice::from_ref(item)).await?) {
-                return Ok(Err(error));
-            }
+        if !self.checks_change_keys()
+            && let Err(error) = only(self.compare(std::slice::from_ref(item)).await?)
+        {
+            return Ok(Err(error));
         }
         Ok(only(self.settle(&Replacement { item, mime }, Vec::new()).await?))
     }
@@ -112,6 +112,7 @@ impl Writes for Creation<'_> {
     /// `None`: created, and the server did not tell the id.
     type Done = Option<Placed>;
     const OPERATION: &'static str = "CreateItem";
+    const REPEATABLE: bool = false;
 
     fn count(&self) -> usize {
         self.messages.len()
@@ -146,6 +147,7 @@ struct Replacement<'a> {
 impl Writes for Replacement<'_> {
     type Done = ChangeKey;
     const OPERATION: &'static str = "UpdateItem";
+    const REPEATABLE: bool = false;
 
     fn count(&self) -> usize {
         1

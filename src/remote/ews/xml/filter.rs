@@ -54,7 +54,7 @@ impl Filter {
 
 /// Whether there is nothing to look at. Without early exit, so that the compiler can take many bytes at once.
 fn is_plain(bytes: &[u8]) -> bool {
-    let plain = |b: u8| (b >= 0x20) & (b < 0x80) & (b != b'&') | (b == b'\t') | (b == b'\n') | (b == b'\r');
+    let plain = |b: u8| (0x20..0x80).contains(&b) & (b != b'&') | (b == b'\t') | (b == b'\n') | (b == b'\r');
     bytes.chunks(4096).all(|block| block.iter().fold(true, |all, b| all & plain(*b)))
 }
 
@@ -90,22 +90,23 @@ fn clean_text(text: &str, clean: &mut String) {
         let (good, from) = rest.split_at(at);
         clean.push_str(good);
         let (kept, length) = judge(from);
-        if kept {
-            clean.push_str(from.get(..length).unwrap_or_default());
-        }
+        clean.push_str(kept);
         rest = from.get(length..).unwrap_or_default();
     }
     clean.push_str(rest);
 }
 
-/// Whether the suspect thing at the start of `text` is kept, and how long it is.
-fn judge(text: &str) -> (bool, usize) {
-    let first = text.chars().next().map_or(0, char::len_utf8);
-    let Some(inside) = text.strip_prefix('&') else { return (false, first) };
-    let end = inside.bytes().take(LONGEST_REFERENCE - 1).position(|b| matches!(b, b';' | b'&' | b'<'));
-    match end.map(|end| (inside.get(..end).unwrap_or_default(), inside.as_bytes().get(end))) {
-        Some((name, Some(b';'))) => (name.strip_prefix('#').is_none_or(is_legal_number), name.len() + 2),
-        _ => (true, 1),
+/// What stays of the suspect thing at the start of `text`, and how long it is. An ampersand that begins no reference is escaped:
+/// so nothing that is dropped after it can make it begin one.
+fn judge(text: &str) -> (&str, usize) {
+    let Some(inside) = text.strip_prefix('&') else { return ("", text.chars().next().map_or(0, char::len_utf8)) };
+    let is_name = |b: &u8| b.is_ascii_alphanumeric() || *b == b'#';
+    let length = inside.bytes().take(LONGEST_REFERENCE - 1).take_while(is_name).count();
+    let reference = text.get(..length + 2).filter(|reference| length > 0 && reference.ends_with(';'));
+    match (reference, inside.get(..length).and_then(|name| name.strip_prefix('#'))) {
+        (None, _) => ("&amp;", 1),
+        (Some(reference), Some(number)) if !is_legal_number(number) => ("", reference.len()),
+        (Some(reference), _) => (reference, reference.len()),
     }
 }
 
@@ -148,8 +149,8 @@ mod tests {
             ("&#xFFFF;&#xFFFE;\u{FFFE}\u{FFFF}\u{FFFD}", "\u{FFFD}"),
             ("&#xD800;&#55296;&#x110000;&#;&#x;", ""),
             ("&#x9;&#xD;&#65;&#x1F600;", "&#x9;&#xD;&#65;&#x1F600;"),
-            ("&amp;&lt;&unknown; & &", "&amp;&lt;&unknown; & &"),
-            ("&amp&#x1;;", "&amp;"),
+            ("&amp;&lt;&unknown; & &", "&amp;&lt;&unknown; &amp; &amp;"),
+            ("&\u{0}#x1;&#x1&;&;", "&amp;#x1;&amp;#x1&amp;;&amp;;"),
         ] {
             assert_eq!(filtered(&[given.as_bytes()]), kept, "{given:?}");
         }
