@@ -1,4 +1,5 @@
 //! A password in a file, a trace or a message is a password that somebody else has.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, unreachable_pub)]
 
 mod cli_support;
 

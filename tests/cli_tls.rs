@@ -1,4 +1,5 @@
 //! A server with a certificate of its organisation's own authority, and one that somebody only pretends to be.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, unreachable_pub)]
 
 mod cli_support;
 
