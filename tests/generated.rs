@@ -1,4 +1,5 @@
 //! Stale manual pages and completions tell users of options that are no more. `cargo run --example docs` writes them anew.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, unreachable_pub)]
 
 #[path = "../examples/docs/pages.rs"]
 mod pages;

@@ -11,10 +11,10 @@ use pimsync::cli::{self, ExitCode};
 use pimsync::sync::Step;
 
 /// The folders that hold nothing else.
-pub const FOLDERS: [&str; 2] = ["man", "completions"];
+pub(crate) const FOLDERS: [&str; 2] = ["man", "completions"];
 
 /// All files, by their paths.
-pub fn generate() -> io::Result<BTreeMap<String, Vec<u8>>> {
+pub(crate) fn generate() -> io::Result<BTreeMap<String, Vec<u8>>> {
     let mut files = BTreeMap::new();
     let mut command = cli::command().disable_help_subcommand(true);
     command.build();

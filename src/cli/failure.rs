@@ -84,18 +84,18 @@ fn classify(error: &(dyn std::error::Error + 'static)) -> Option<Class> {
 const REPORT_IT: &str = "this is a fault of pimsync: please report it, with the output of the same command with -vv. Nothing is lost: the next run \
                          goes on where this one ended";
 const MAN_IDENTITY: &str = "man 5 pimsync-identity describes the file";
+const NETWORK: &str = "check the network and the server's address, then run the same command again; nothing is lost";
+const CERTIFICATE: &str = "if the server's certificate is of its organisation's own authority, get that authority's certificate from a source you \
+                           trust, and run pimsync setup --ca-file FILE; a wrong certificate can also mean that somebody listens in";
 const LATER: &str = "nothing is lost: the next run goes on where this one ended";
 
 fn remote(error: &RemoteError) -> Class {
     match error {
-        RemoteError::Unreachable { .. } => (
-            "unreachable",
-            ExitCode::Unreachable,
-            Some(
-                "check the network and the server's address, then run the same command again; nothing is lost. For a server with a \
-                 certificate of its own authority, give its certificate with pimsync setup --ca-file",
-            ),
-        ),
+        RemoteError::Unreachable { reason, .. } => {
+            // The reason is of our own TLS library, not of the server.
+            let hint = if reason.contains("certificate") { CERTIFICATE } else { NETWORK };
+            ("unreachable", ExitCode::Unreachable, Some(hint))
+        }
         RemoteError::SignInRefused { .. } => (
             "sign-in-refused",
             ExitCode::SignInRefused,

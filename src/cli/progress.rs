@@ -10,7 +10,7 @@ use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressState, ProgressS
 use crate::sync::{Observer, Progress as Event};
 
 const TEMPLATE: &str =
-    "{spinner} {prefix} {wide_bar} {pos}/{len} messages, {volume}, {per_sec:>9}, {eta} left\n  {wide_msg}";
+    "{spinner} {prefix} {wide_bar} {pos}/{len} messages, {volume}, {rate}, {eta} left\n  {wide_msg}";
 
 /// A bar for a run over one account; nothing at all where nobody watches.
 pub(super) struct Progress {
@@ -54,7 +54,11 @@ fn style(bytes: &Arc<AtomicU64>) -> ProgressStyle {
         // A bar that cannot be drawn is no bar.
         let _ = write!(out, "{}", HumanBytes(bytes.load(Ordering::Relaxed)));
     };
-    ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar()).with_key("volume", volume)
+    let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+        let _ = write!(out, "{:.0}/s", state.per_sec());
+    };
+    let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
+    style.with_key("volume", volume).with_key("rate", rate)
 }
 
 impl Bar {

@@ -89,11 +89,16 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
     }
     store::check(&context, &values.account)?;
     let link = sign_in(&context, &values)?;
-    let (lock, marker, changed) = store::store(&context, &values)?;
-    let account = &values.account;
-    let sync = (!args.no_sync && (changed || !was_synchronized(&context, account)?))
-        .then(|| account::sync_account(&context, &marker, account, Ok(link), &Request::default(), output));
-    drop(lock);
+    let missing = store::Missing::of(&context, &values);
+    let (account, changed) = (&values.account, missing.anything());
+    let wants_sync = !args.no_sync && (changed || !was_synchronized(&context, account)?);
+    let mut sync = None;
+    if changed || wants_sync {
+        let _lock = store::lock(&context)?;
+        let marker = store::store(&context, &values, &missing)?;
+        sync = wants_sync
+            .then(|| account::sync_account(&context, &marker, account, Ok(link), &Request::default(), output));
+    }
     if let Some(failure) = sync.as_ref().and_then(|run| run.error.as_ref()) {
         output.complain(failure);
     }

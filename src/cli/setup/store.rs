@@ -31,22 +31,52 @@ pub(super) fn check(context: &Context, account: &Account) -> anyhow::Result<()> 
     .into())
 }
 
-/// Writes everything; tells whether anything was written.
-pub(super) fn store(context: &Context, values: &Values) -> anyhow::Result<(IdentityLock, Marker, bool)> {
+/// What is not yet as it is to be.
+pub(super) struct Missing {
+    place: bool,
+    password: bool,
+    account: bool,
+}
+
+impl Missing {
+    pub(super) fn of(context: &Context, values: &Values) -> Self {
+        let (layout, account) = (&context.layout, &values.account);
+        Self {
+            place: !layout.marker().exists() || !layout.account(&account.name).exists(),
+            password: values.new_password.as_ref().is_some_and(|password| {
+                // One that cannot be read, or that others can read, is replaced.
+                let stored = PasswordSource::File.read(&layout.secret(&account.name)).ok().flatten();
+                stored.is_none_or(|stored| stored.expose_secret() != password.expose_secret())
+            }),
+            account: values.before.as_ref() != Some(account),
+        }
+    }
+
+    pub(super) fn anything(&self) -> bool {
+        self.place || self.password || self.account
+    }
+}
+
+/// Takes the lock, making what it lies in.
+pub(super) fn lock(context: &Context) -> anyhow::Result<IdentityLock> {
+    context.layout.create()?;
+    Ok(IdentityLock::acquire(&context.layout, context.now())?)
+}
+
+/// Writes what is missing.
+pub(super) fn store(context: &Context, values: &Values, missing: &Missing) -> anyhow::Result<Marker> {
     let (layout, account) = (&context.layout, &values.account);
-    let is_new = !layout.marker().exists() || !layout.account(&account.name).exists();
-    layout.create()?;
-    let lock = IdentityLock::acquire(layout, context.now())?;
     let marker = marker(context)?;
-    if is_new {
+    if missing.place {
         MailTree::create(&layout.database(), account.name.as_str(), context.file_clock())?;
     }
-    let new_password = store_password(context, values)?;
-    let new_account = values.before.as_ref() != Some(account);
-    if new_account {
+    if let Some(password) = values.new_password.as_ref().filter(|_| missing.password) {
+        secrets::store_file(&layout.secret(&account.name), password)?;
+    }
+    if missing.account {
         config::store_account(&layout.config(), account)?;
     }
-    Ok((lock, marker, is_new || new_password || new_account))
+    Ok(marker)
 }
 
 fn marker(context: &Context) -> Result<Marker, MarkerError> {
@@ -54,16 +84,4 @@ fn marker(context: &Context) -> Result<Marker, MarkerError> {
         Err(MarkerError::Missing { .. }) => Marker::new(fastrand::u128(..)).create(&context.layout),
         result => result,
     }
-}
-
-fn store_password(context: &Context, values: &Values) -> anyhow::Result<bool> {
-    let Some(password) = &values.new_password else { return Ok(false) };
-    let file = context.layout.secret(&values.account.name);
-    // One that cannot be read, or that others can read, is replaced.
-    let stored = PasswordSource::File.read(&file).ok().flatten();
-    if stored.is_some_and(|stored| stored.expose_secret() == password.expose_secret()) {
-        return Ok(false);
-    }
-    secrets::store_file(&file, password)?;
-    Ok(true)
 }

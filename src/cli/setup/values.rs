@@ -200,7 +200,7 @@ impl Asker {
         if !self.can_ask {
             return Err(missing("--password-command, --password-stdin or --password-file"));
         }
-        Ok(rpassword::prompt_password("Password: ").map(SecretString::from).context("cannot ask for the password")?)
+        rpassword::prompt_password("Password: ").map(SecretString::from).context("cannot ask for the password")
     }
 }
 

@@ -18,13 +18,13 @@ pub(super) fn text(standing: &Standing) -> String {
         let _ = writeln!(text, "A run is under way{who}.");
     }
     for account in &standing.accounts {
-        text.push_str(&account_text(account));
+        text.push_str(&account_text(account, standing.running.is_some()));
     }
     text
 }
 
-fn account_text(account: &AccountStanding) -> String {
-    let mut text = format!("\n{}  {}\n{}\n", account.account, account.server, last_run_text(account));
+fn account_text(account: &AccountStanding, running: bool) -> String {
+    let mut text = format!("\n{}  {}\n{}\n", account.account, account.server, last_run_text(account, running));
     let (synced, other): (Vec<_>, Vec<_>) = account.folders.iter().partition(|folder| folder.synced);
     if !synced.is_empty() {
         let _ = write!(text, "\n{}\n", folders_table(&synced));
@@ -36,12 +36,13 @@ fn account_text(account: &AccountStanding) -> String {
     text
 }
 
-fn last_run_text(account: &AccountStanding) -> String {
+fn last_run_text(account: &AccountStanding, running: bool) -> String {
     let Some(run) = &account.last_run else { return "Never synchronized.".to_owned() };
     let began = for_people(run.started);
     match &run.result {
         Some(result) => format!("Last sync {began}: {result}: {}", run.note.text),
-        None => format!("Last sync {began}: under way, or cut off; the next one goes on where it ended."),
+        None if running => format!("Sync under way since {began}."),
+        None => format!("Last sync {began}: cut off; the next one goes on where it ended."),
     }
 }
 
