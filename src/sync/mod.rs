@@ -39,7 +39,7 @@ use crate::local::{LocalError, LocalErrorClass, LocalWrite};
 use crate::pim::{FolderKey, UnixTime};
 use crate::plan::{Brake, ConflictPolicy, Side};
 use crate::remote::{RemoteError, RemoteWrite};
-use crate::state::{AccountKey, State, StateError};
+use crate::state::{AccountKey, LONGEST_PATIENCE, State, StateError};
 use scan::LocalView;
 use tree::Place;
 
@@ -365,8 +365,10 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
         Ok(places.iter().filter(is_due).map(Place::key).collect())
     }
 
+    /// Nothing waits longer than the longest patience: a clock that was wrong has set times that are further away.
     fn is_due(&self, trouble: &crate::state::Trouble) -> bool {
-        self.request.depth == Depth::Full || trouble.retry_at <= self.now()
+        let wait = trouble.retry_at.0.saturating_sub(self.now().0);
+        self.request.depth == Depth::Full || !(1..=LONGEST_PATIENCE).contains(&wait)
     }
 
     /// Whether both sides of a folder are to be compared in full.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::{Action, NoticeKind, Run, Step, SyncError};
 use crate::local::{DirId, FolderDir, FolderForm, LocalError, LocalFolder, LocalTree, LocalWrite, Moved, foldername};
 use crate::pim::{FolderId, FolderKey, FolderKind, ServerFolder, SpecialFolder, SyncState};
+use crate::plan::Brake;
 use crate::plan::folders::{self, FolderOp, Trees};
 use crate::remote::{ItemErrorClass, RemoteError, RemoteWrite};
 use crate::state::{FolderRow, Listing, name_hash};
@@ -83,8 +84,22 @@ where
     let mut aligner = Aligner::observe(run).await?;
     aligner.recognise_reborn().await?;
     let ops = aligner.plan();
+    let placed: Vec<FolderKey> = ops
+        .iter()
+        .filter_map(|op| match op {
+            FolderOp::PlaceLocal(key) => Some(*key),
+            _ => None,
+        })
+        .collect();
     for op in ops {
         aligner.apply(op).await?;
+    }
+    if !run.is_dry() {
+        // What stood in the way of some may have moved out of it since.
+        for key in placed {
+            aligner.place_local(key).await?;
+        }
+        aligner.retry_taken().await?;
     }
     aligner.finish().await
 }
@@ -154,6 +169,8 @@ struct Aligner<'r, 'e, R, L> {
     known: HashMap<FolderDir, FolderKey>,
     vanished: BTreeSet<FolderKey>,
     forgotten: BTreeSet<FolderKey>,
+    /// Refused, since the server has another folder of that name in that place.
+    taken: Vec<FolderOp<FolderDir>>,
     /// Whether every change that the server told was carried out, so that its listing may go on from here.
     all_taken_in: bool,
 }
@@ -169,11 +186,18 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
             .filter(|folder| folder.maildir)
             .flat_map(|folder| std::iter::successors(Some(folder.dir.clone()), FolderDir::parent))
             .collect();
-        let rows: BTreeMap<_, _> = rows.into_iter().map(|row| (row.key, row)).collect();
+        let mut rows: BTreeMap<_, _> = rows.into_iter().map(|row| (row.key, row)).collect();
+        for row in rows.values_mut() {
+            // It was on its way to another name when the run was cut off.
+            if remote.folders.get(&row.id).is_some_and(|folder| folder.name == name_aside(row.key)) {
+                row.name = name_aside(row.key);
+            }
+        }
         let base_dirs: HashSet<&str> = rows.values().filter_map(|row| row.dir.as_deref()).collect();
         local.folders.retain(|folder| useful.contains(&folder.dir) || base_dirs.contains(folder.dir.as_str()));
         for problem in &local.problems {
-            run.notice(problem.dir.as_str(), NoticeKind::Skipped, None, problem.kind.advice().to_owned());
+            let path = problem.path.display().to_string();
+            run.notice(problem.dir.as_str(), NoticeKind::Skipped, Some(path), problem.kind.advice().to_owned());
         }
         let known = match_directories(run, &rows, &local)?;
         let mirrored = remote.mirrored(&remote.visible());
@@ -186,6 +210,7 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
             known,
             vanished: BTreeSet::new(),
             forgotten: BTreeSet::new(),
+            taken: Vec::new(),
             all_taken_in: true,
         })
     }
@@ -292,7 +317,7 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
             FolderOp::GiveDirectory(key) => self.give_directory(key).await,
             FolderOp::MakeRemote(dir) => self.make_remote(dir).await,
             FolderOp::RenameRemote { key, name } => self.rename_remote(key, name).await,
-            FolderOp::MoveRemote { key, into } => self.move_remote(key, into).await,
+            FolderOp::MoveRemote { key, .. } => self.move_remote(key).await,
             FolderOp::Vanished { key, .. } => {
                 self.vanished.insert(key);
                 Ok(())
@@ -322,7 +347,8 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         let Some(parent) = self.parent_row(&folder) else { return Ok(()) };
         let mut row = self.new_row(&folder, parent.as_ref());
         if self.mirrored.contains(id) {
-            let Some(dir) = self.free_dir(parent.as_ref(), &folder.name, None)? else { return Ok(()) };
+            let Some(above) = self.dir_above(parent.as_ref())? else { return Ok(()) };
+            let dir = self.free_dir(&above, &folder.name, None)?;
             row.dir_id = self.create_directory(&dir, &row).await?;
             row.dir = Some(dir.as_str().to_owned());
         }
@@ -343,7 +369,8 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
     async fn give_directory(&mut self, key: FolderKey) -> Result<(), SyncError> {
         let Some(mut row) = self.rows.get(&key).cloned() else { return Ok(()) };
         let parent = row.parent.and_then(|parent| self.rows.get(&parent).cloned());
-        let Some(dir) = self.free_dir(parent.as_ref(), &row.name, None)? else { return Ok(()) };
+        let Some(above) = self.dir_above(parent.as_ref())? else { return Ok(()) };
+        let dir = self.free_dir(&above, &row.name, Some(key))?;
         row.dir_id = self.create_directory(&dir, &row).await?;
         row.dir = Some(dir.as_str().to_owned());
         self.set_row(row).await
@@ -373,13 +400,20 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         let Some(folder) = self.remote.folders.get(&row.id).cloned() else { return Ok(()) };
         let Some(parent) = self.parent_row(&folder) else { return Ok(()) };
         let Some(from) = self.dir_of(key) else { return Ok(()) };
-        let Some(to) = self.free_dir(parent.as_ref(), &folder.name, Some(&from))? else { return Ok(()) };
+        // The name and the place are two fields: what changed here alone stays, and is told to the server after this.
+        let fixed = row.special.is_some();
+        let renamed_there = fixed || folder.name != row.name;
+        let moved_there = fixed || parent.as_ref().map(|parent| parent.key) != row.parent;
+        let name = if renamed_there { folder.name.clone() } else { self.local_name(&from) };
+        let above = if moved_there { self.dir_above(parent.as_ref())? } else { from.parent() };
+        let Some(above) = above else { return Ok(()) };
+        let to = self.free_dir(&above, &name, Some(key))?;
         if from != to {
             if self.run.is_dry() {
                 self.run.planned(from.as_str(), Action::MoveFolderHere, to.as_str().to_owned(), String::new());
                 return Ok(());
             }
-            let (source, target, name) = (from.clone(), to.clone(), folder.name.clone());
+            let (source, target) = (from.clone(), to.clone());
             match self.run.blocking(move |local| local.rename_folder(&source, &target, &name)).await? {
                 Moved::Done => self.run.step(Step::FolderPlacedLocally)?,
                 Moved::Vanished | Moved::Taken => {
@@ -424,7 +458,8 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
                 row.dir = Some(dir.as_str().to_owned());
                 self.add_row(row).await?;
             }
-            Err(error) => self.folder_refused(dir.as_str(), "created", &error),
+            Err(error) if error.class == ItemErrorClass::Exists => self.taken.push(FolderOp::MakeRemote(dir)),
+            Err(error) => self.folder_refused(&dir, "created", &error.to_string()),
         }
         Ok(())
     }
@@ -442,14 +477,19 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
                 row.name = name;
                 self.note_dir(&mut row, &dir).await?;
             }
-            Err(error) => self.folder_refused(dir.as_str(), "renamed", &error),
+            Err(error) if error.class == ItemErrorClass::Exists => {
+                self.taken.push(FolderOp::RenameRemote { key, name });
+            }
+            Err(error) => self.folder_refused(&dir, "renamed", &error.to_string()),
         }
         Ok(())
     }
 
-    async fn move_remote(&mut self, key: FolderKey, into: Option<FolderDir>) -> Result<(), SyncError> {
+    async fn move_remote(&mut self, key: FolderKey) -> Result<(), SyncError> {
         let Some(mut row) = self.rows.get(&key).cloned() else { return Ok(()) };
         let Some(dir) = self.dir_of(key) else { return Ok(()) };
+        // Not where it lay when that was planned: what it lies in may have moved since.
+        let into = dir.parent().filter(|parent| !parent.is_root());
         let parent = match into.map(|into| self.known.get(&into).and_then(|key| self.rows.get(key).cloned())) {
             None => None,
             Some(Some(row)) => Some(row),
@@ -466,7 +506,10 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
                 row.parent = parent.map(|parent| parent.key);
                 self.note_dir(&mut row, &dir).await?;
             }
-            Err(error) => self.folder_refused(dir.as_str(), "moved", &error),
+            Err(error) if error.class == ItemErrorClass::Exists => {
+                self.taken.push(FolderOp::MoveRemote { key, into: dir.parent().filter(|parent| !parent.is_root()) });
+            }
+            Err(error) => self.folder_refused(&dir, "moved", &error.to_string()),
         }
         Ok(())
     }
@@ -484,20 +527,82 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         Ok(())
     }
 
-    fn folder_refused(&mut self, dir: &str, done: &str, error: &crate::remote::ItemError) {
-        let text = match error.class {
-            ItemErrorClass::Exists => format!(
-                "the folder was not {done} on the server: a folder of that name exists there; give it another name"
-            ),
-            _ => format!("the folder was not {done} on the server: {error}; the next sync tries again"),
+    fn folder_refused(&self, dir: &FolderDir, done: &str, why: &str) {
+        let text = format!("the folder was not {done} on the server: {why}; the next sync tries again");
+        self.run.notice(dir.as_str(), NoticeKind::Held, None, text);
+    }
+
+    /// Folders that were refused because of another one of the same name: that one may have got out of the way meanwhile. Where two wait for
+    /// each other (they change names, say), one of them steps aside.
+    async fn retry_taken(&mut self) -> Result<(), SyncError> {
+        loop {
+            let waiting = std::mem::take(&mut self.taken);
+            for op in &waiting {
+                self.apply(op.clone()).await?;
+            }
+            if self.taken.is_empty() {
+                return Ok(());
+            }
+            if self.taken.len() == waiting.len() && !self.let_one_step_aside().await? {
+                break;
+            }
+        }
+        let why = "a folder of that name exists there; give it another name";
+        for op in &self.taken {
+            match op {
+                FolderOp::MakeRemote(dir) => self.folder_refused(dir, "created", why),
+                FolderOp::RenameRemote { key, .. } | FolderOp::MoveRemote { key, .. } => {
+                    self.dir_of(*key).iter().for_each(|dir| self.folder_refused(dir, "renamed or moved", why));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a folder that waits, and that another one waits for, a name that nobody wants. Whether there was one.
+    async fn let_one_step_aside(&mut self) -> Result<bool, SyncError> {
+        let waiting: Vec<FolderKey> = self.taken.iter().filter_map(moved_key).collect();
+        let wanted: Vec<(Option<FolderKey>, String)> = self.taken.iter().filter_map(|op| self.wanted(op)).collect();
+        let in_the_way = |row: &&FolderRow| wanted.contains(&(row.parent, row.name.to_lowercase()));
+        let found = waiting.iter().filter_map(|key| self.rows.get(key)).find(in_the_way).cloned();
+        let Some(mut row) = found else { return Ok(false) };
+        let aside = name_aside(row.key);
+        match self.run.remote().rename_folder(&row.id, &aside).await? {
+            Ok(()) => self.run.step(Step::FolderPlacedRemotely)?,
+            Err(_) => return Ok(false),
+        }
+        let is_rename =
+            |op: &FolderOp<FolderDir>| matches!(op, FolderOp::RenameRemote { key, .. } if *key == row.key);
+        row.name = aside;
+        if let Some(dir) = self.dir_of(row.key) {
+            if !self.taken.iter().any(is_rename) {
+                self.taken.push(FolderOp::RenameRemote { key: row.key, name: self.local_name(&dir) });
+            }
+            self.note_dir(&mut row, &dir).await?;
+        }
+        Ok(true)
+    }
+
+    /// The place and name, folded, that a refused folder is to have on the server.
+    fn wanted(&self, op: &FolderOp<FolderDir>) -> Option<(Option<FolderKey>, String)> {
+        let above = |dir: &FolderDir| dir.parent().and_then(|parent| self.known.get(&parent)).copied();
+        let (parent, name) = match op {
+            FolderOp::MakeRemote(dir) => (above(dir), self.local_name(dir)),
+            FolderOp::RenameRemote { key, name } => (self.rows.get(key)?.parent, name.clone()),
+            FolderOp::MoveRemote { key, .. } => (above(&self.dir_of(*key)?), self.rows.get(key)?.name.clone()),
+            _ => return None,
         };
-        self.run.notice(dir, NoticeKind::Held, None, text);
+        Some((parent, name.to_lowercase()))
     }
 
     /// A directory was moved: so was everything below it.
     async fn rebase(&mut self, from: &FolderDir, to: &FolderDir) -> Result<(), SyncError> {
         for folder in &mut self.local.folders {
             folder.dir = folder.dir.rebased(from, to);
+            if folder.dir == *to {
+                folder.name = foldername::decode(to.name());
+            }
         }
         self.known = self.known.drain().map(|(dir, key)| (dir.rebased(from, to), key)).collect();
         self.rebase_rows(from, to).await
@@ -525,32 +630,26 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         folder.map_or_else(|| foldername::decode(dir.name()), |folder| folder.name.clone())
     }
 
-    /// A directory for a folder of that name. `own` is the one that it has, which may stay.
-    fn free_dir(
-        &self,
-        parent: Option<&FolderRow>,
-        name: &str,
-        own: Option<&FolderDir>,
-    ) -> Result<Option<FolderDir>, SyncError> {
-        let above = match parent {
-            None => FolderDir::root(),
-            Some(row) => match row.dir.as_deref() {
-                Some(dir) => self.dir_of(row.key).map_or_else(|| FolderDir::new(dir), Ok)?,
-                None => return Ok(None),
-            },
-        };
-        let rows = self.rows.values().filter_map(|row| FolderDir::new(row.dir.as_deref()?).ok());
-        let taken: HashSet<String> = self
-            .local
-            .folders
-            .iter()
-            .map(|folder| folder.dir.clone())
+    /// The directory of the folder that another one lies in; `None` when it has none.
+    fn dir_above(&self, parent: Option<&FolderRow>) -> Result<Option<FolderDir>, SyncError> {
+        let Some(row) = parent else { return Ok(Some(FolderDir::root())) };
+        let Some(dir) = row.dir.as_deref() else { return Ok(None) };
+        Ok(Some(self.dir_of(row.key).map_or_else(|| FolderDir::new(dir), Ok)?))
+    }
+
+    /// A directory for a folder of that name. The one that the folder itself has, or had, counts as free.
+    fn free_dir(&self, above: &FolderDir, name: &str, own: Option<FolderKey>) -> Result<FolderDir, SyncError> {
+        let met = self.local.folders.iter().map(|folder| &folder.dir).chain(&self.local.blocked);
+        let strangers = met.filter(|dir| own.is_none_or(|own| self.known.get(*dir) != Some(&own))).cloned();
+        let others = self.rows.values().filter(|row| Some(row.key) != own);
+        let rows = others.filter_map(|row| FolderDir::new(row.dir.as_deref()?).ok());
+        let taken: HashSet<String> = strangers
             .chain(rows)
-            .filter(|dir| own != Some(dir) && dir.parent().as_ref() == Some(&above))
+            .filter(|dir| dir.parent().as_ref() == Some(above))
             .map(|dir| foldername::twin_key(dir.name()))
             .collect();
         let encoded = foldername::encode(name, &|key| taken.contains(key));
-        Ok(Some(above.child(&encoded.name)?))
+        Ok(above.child(&encoded.name)?)
     }
 
     fn new_row(&self, folder: &ServerFolder, parent: Option<&FolderRow>) -> FolderRow {
@@ -609,8 +708,27 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
             })
             .await?;
         self.run.step(Step::FoldersNoted)?;
-        let places = self.rows.values().map(|row| self.place(row)).collect();
+        let mut places: Vec<Place> = self.rows.values().map(|row| self.place(row)).collect();
+        self.tell_blocked();
+        if self.run.request.brake == Brake::On && is_swept_clean(&places) {
+            places.iter_mut().filter(|place| place.directory == Directory::Away).for_each(|place| {
+                place.directory = Directory::Unknown;
+            });
+            let text = "none of the account's folders is here, so nothing is deleted on the server: if they lie on another disk, mount it; \
+                        if they are to go, run `pimsync sync --allow-deletes`";
+            self.run.notice("", NoticeKind::Held, None, text.to_owned());
+        }
         Ok(Tree { places })
+    }
+
+    /// Known folders in whose places files lie.
+    fn tell_blocked(&self) {
+        for row in self.rows.values() {
+            if self.local.blocked.iter().any(|blocked| Some(blocked.as_str()) == row.dir.as_deref()) {
+                let text = "a file lies where the folder's directory was: move it away, and the directory back";
+                self.run.notice(row.dir.as_deref().unwrap_or_default(), NoticeKind::FolderFailed, None, text.to_owned());
+            }
+        }
     }
 
     /// The row with what is new about it on either side, if anything is.
@@ -638,7 +756,9 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
             (None, _) => Directory::None,
             (Some(_), None) if !self.local.stable => Directory::Unknown,
             (Some(_), Some(_)) => Directory::Here,
-            (Some(Ok(dir)), None) if self.local.unreadable.iter().any(|unread| dir.is_within(unread)) => {
+            (Some(Ok(dir)), None)
+                if self.local.unreadable.iter().chain(&self.local.blocked).any(|other| dir.is_within(other)) =>
+            {
                 Directory::Unknown
             }
             (Some(Ok(_)), None)
@@ -651,6 +771,24 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         };
         Place { row: row.clone(), on_server: row.on_server, directory }
     }
+}
+
+/// Whether there were directories, and every single one is gone: more likely a disk that is not mounted than somebody's wish.
+fn is_swept_clean(places: &[Place]) -> bool {
+    let mut directories = places.iter().map(|place| place.directory).filter(|directory| *directory != Directory::None);
+    directories.clone().next().is_some() && directories.all(|directory| directory == Directory::Away)
+}
+
+fn moved_key(op: &FolderOp<FolderDir>) -> Option<FolderKey> {
+    match op {
+        FolderOp::RenameRemote { key, .. } | FolderOp::MoveRemote { key, .. } => Some(*key),
+        _ => None,
+    }
+}
+
+/// The name of a folder that has stepped aside for another one: the same each time, so that it is known again when the run was cut off.
+fn name_aside(key: FolderKey) -> String {
+    format!("pimsync-{}", key.0)
 }
 
 fn server_folder(row: &FolderRow, rows: &[FolderRow], root: &FolderId) -> ServerFolder {
