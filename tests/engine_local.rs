@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use pimsync::exchange::{Flag, NewMessage, Personality};
 use pimsync::plan::ConflictPolicy;
 use pimsync::sync::{NoticeKind, Request};
-use world::{Seen, World, all_files, header};
+use world::{Seen, World, header};
 
 const BOTH: [Personality; 2] = [Personality::Exchange, Personality::Gromox];
 
@@ -588,9 +588,10 @@ fn a_dry_run_writes_nothing_and_tells_what_the_real_one_does() {
             count(Action::DeleteHere),
             count(Action::DeleteThere),
         ];
-        // A dry run does not look into folders that are yet to be made, on either side.
+        // A dry run does not look into folders that are yet to be made, nor at what comes back of its own: the message that is put into
+        // Deleted Items.
         let done = [
-            real.downloaded,
+            real.downloaded - 1,
             real.uploaded - 1,
             real.changed_here,
             real.changed_there,
@@ -703,11 +704,7 @@ fn a_state_that_is_older_than_the_tree_takes_nothing_from_the_server() {
         let there = world.remote();
         forget_state(&world);
         fs::copy(&state, world.database().join("state.db")).unwrap();
-        eprintln!("{like:?} {:?} {:#?}", there, world.dry_run().planned);
-        eprintln!("{:?}", all_files(&world.account_dir()));
-        let report = world.sync();
-        eprintln!("{report:?}");
-        world.assert_settled();
+        world.settle();
         assert_eq!(world.remote(), there);
     }
 }

@@ -24,13 +24,15 @@ pub(super) async fn finish<R, L>(
     tree: &Tree,
     places: &[Place],
     mut view: LocalView,
+    gone_before: &BTreeSet<ItemKey>,
 ) -> Result<Echo, SyncError>
 where
     R: RemoteWrite + 'static,
     L: LocalWrite + 'static,
 {
     let finisher = Finisher { run, tree, chosen: places.iter().map(Place::key).collect() };
-    let (cases, sizes) = finisher.cases(&view)?;
+    let (mut cases, sizes) = finisher.cases(&view)?;
+    let waits = finisher.let_wait(&mut cases, gone_before);
     let plan = plan::plan(cases, run.engine.settings.policy, run.request.brake, &sizes);
     finisher.hold(&plan);
     if run.is_dry() {
@@ -42,8 +44,9 @@ where
     finisher.pull(plan.pulls, &mut view).await?;
     let pushed = push::push_all(run, tree, &view, plan.pushes).await?;
     let removed = finisher.end_folders(&view, &held).await?;
+    finisher.end_troubles(&view).await?;
     finisher.note_stamps(places, &view, &left).await?;
-    Ok(if pushed || removed { Echo::Expected } else { Echo::None })
+    Ok(if pushed || removed || waits { Echo::Expected } else { Echo::None })
 }
 
 struct Finisher<'f, 'e, R, L> {
@@ -86,6 +89,57 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
             .map(|folder| Ok(FolderSize { folder, items: state.read(|state| state.count_items(folder))? }))
             .collect::<Result<_, SyncError>>()?;
         Ok((cases, sizes))
+    }
+
+    /// What was changed here, and is gone from its folder there, is uploaded anew unless it was only moved. Whether it was, the listings of all
+    /// folders tell, and those of this round may have been made before it was. Returns whether the next round has to look.
+    fn let_wait(&self, cases: &mut Vec<FinalCase>, gone_before: &BTreeSet<ItemKey>) -> bool {
+        if self.run.is_dry() {
+            return false;
+        }
+        let all = self.run.request.folders.is_empty();
+        let mut waits = false;
+        cases.retain(|case| {
+            let (Some(base), Seen::Away(_), Seen::Here(_)) = (&case.base, &case.remote, &case.local) else {
+                return true;
+            };
+            let ripe = gone_before.contains(&base.key) || self.tree.place(base.folder).is_some_and(|place| !place.on_server);
+            match (all, ripe) {
+                (true, true) => return true,
+                (true, false) => waits = true,
+                (false, _) => {
+                    if let Some(place) = self.tree.place(base.folder) {
+                        let text = "was changed here and is gone from this folder on the server; a sync of all folders tells whether it was moved";
+                        self.run.notice(place.path(), NoticeKind::Held, None, text.to_owned());
+                    }
+                }
+            }
+            false
+        });
+        waits
+    }
+
+    /// Trouble with a file is over when the file is gone, or when both sides agree about it.
+    async fn end_troubles(&self, view: &LocalView) -> Result<(), SyncError> {
+        let troubles = self.run.state().read(|state| state.troubles(self.run.account))?;
+        let mut over = Vec::new();
+        for trouble in troubles {
+            let Subject::File(file) = &trouble.subject else { continue };
+            if !view.scanned.contains_key(&trouble.folder) || view.unknown.contains(&trouble.folder) {
+                continue;
+            }
+            let loose = view.loose.get(&trouble.folder).is_some_and(|files| files.iter().any(|at| at.name.key() == file));
+            let differs = view.changed.values().any(|at| at.name.key() == file);
+            let away = view.away.iter().filter_map(|key| self.run.state().read(|state| state.item(*key)).transpose());
+            let away = away.collect::<Result<Vec<_>, _>>()?.iter().any(|row| row.file == *file);
+            if !loose && !differs && !away {
+                over.push((trouble.folder, trouble.subject));
+            }
+        }
+        if over.is_empty() {
+            return Ok(());
+        }
+        self.run.commit(move |tx| over.iter().try_for_each(|(folder, subject)| tx.end_trouble(*folder, subject))).await
     }
 
     fn remote_of(&self, row: &ItemRow, view: &LocalView) -> Seen<RemoteState<Box<ServerMessage>>> {
