@@ -9,8 +9,7 @@ use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressState, ProgressS
 
 use crate::sync::{Observer, Progress as Event};
 
-const TEMPLATE: &str =
-    "{spinner} {prefix} {wide_bar} {pos}/{len} messages, {volume}, {rate}, {eta} left\n  {wide_msg}";
+const TEMPLATE: &str = "{spinner} {prefix} {wide_bar} {pos}/{len} messages, {volume}, {rate}, {eta} left\n  {wide_msg}";
 
 /// A bar for a run over one account; nothing at all where nobody watches.
 pub(super) struct Progress {
