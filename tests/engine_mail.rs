@@ -213,3 +213,19 @@ fn a_lost_state_is_made_anew_without_a_copy() {
         assert_eq!(world.remote()["Inbox"].len() + world.remote()["Inbox/Sub"].len(), 11);
     }
 }
+
+#[test]
+fn a_sync_with_nothing_to_do_asks_twice() {
+    for like in BOTH {
+        let world = World::new(like);
+        for number in 0..20 {
+            world.mailbox.create_folder("Inbox", &format!("f{number}"), "IPF.Note").unwrap();
+            world.arrive(&format!("Inbox/f{number}"), &format!("m{number}"));
+        }
+        world.settle();
+        world.server.clear_requests();
+        world.sync();
+        let operations: Vec<String> = world.server.requests().into_iter().map(|request| request.operation).collect();
+        assert_eq!(operations, ["SyncFolderHierarchy", "GetFolder"], "{like:?}");
+    }
+}

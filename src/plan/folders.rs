@@ -2,11 +2,15 @@
 //!
 //! A folder's name and its place are merged field by field; where both sides changed the same one, the server's holds. A folder
 //! that vanished on one side is not deleted here: its items are planned one by one first, and only what is empty then goes.
+//!
+//! The merged places must make a tree again: where a move here and a move there would put two folders inside each other, the one
+//! made here is taken back. Folders of the server whose parents lead in a circle or to nowhere are left alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::guard::{Brake, too_many};
 use super::proof::FolderRemoval;
+use super::pushing::{Pushing, Spot, Target, Wish};
 use crate::pim::{FolderId, FolderKey};
 use crate::plan::Side;
 
@@ -72,20 +76,28 @@ pub struct Trees<'a, D> {
 pub enum FolderOp<D> {
     /// The server has a folder that is new to us: note it, and make its directory if it is to have one.
     MakeLocal(FolderId),
-    /// Both sides have it already.
+    /// Both sides have it already, perhaps spelt with other capitals here: the server's spelling is noted for the directory.
     Adopt {
         /// On the server.
         id: FolderId,
         /// On disk.
         dir: D,
     },
-    /// The directory moves to where the server has the folder, or back to where a special folder belongs.
-    PlaceLocal(FolderKey),
+    /// The directory follows the folder on the server, or goes back to where the server has it. The base takes the server's name
+    /// and place; of the directory, only what is named here changes, since the rest may be a change of its own that is pushed later.
+    PlaceLocal {
+        /// The folder.
+        key: FolderKey,
+        /// Whether the directory takes the server's name.
+        renamed: bool,
+        /// Whether the directory moves into the server's place.
+        moved: bool,
+    },
     /// A folder that we knew without a directory is to have one now.
     GiveDirectory(FolderKey),
     /// The directory is new: create the folder on the server.
     MakeRemote(D),
-    /// The directory was renamed: rename the folder.
+    /// The directory was renamed: rename the folder. Where names were swapped, one of them is given another name in between.
     RenameRemote {
         /// The folder.
         key: FolderKey,
@@ -110,19 +122,20 @@ pub enum FolderOp<D> {
     Forget(FolderKey),
 }
 
-/// Plans for the folders. Operations on parents come before those on what lies in them.
+/// Plans for the folders, to be carried out in this order: parents come before what lies in them, and a name is given up before
+/// another folder takes it. A name of a folder that vanished here is not asked for before that is dealt with; one that nothing gives
+/// up is asked for all the same: the server refuses it, and the person is told.
 pub fn plan_folders<D: Clone + Ord>(trees: &Trees<'_, D>) -> Vec<FolderOp<D>> {
-    let planner = Planner::new(trees);
+    let mut planner = Planner::new(trees);
+    planner.take_back_circles();
     let mut ops = Vec::new();
-    for folder in planner.remote_parents_first() {
+    for folder in planner.remote_in_order() {
         ops.extend(planner.for_remote(folder));
     }
     for folder in trees.base {
         ops.extend(planner.for_base(folder));
     }
-    for folder in trees.local {
-        ops.extend(planner.for_local(folder));
-    }
+    ops.extend(planner.pushes());
     ops
 }
 
@@ -133,8 +146,13 @@ struct Planner<'a, D> {
     remote: BTreeMap<&'a FolderId, &'a RemoteFolder>,
     by_known: BTreeMap<FolderKey, &'a LocalFolder<D>>,
     by_dir: BTreeMap<&'a D, &'a LocalFolder<D>>,
-    /// New folders that lie on both sides.
+    /// The folders of the server that lie below its root, and how deep.
+    depths: BTreeMap<&'a FolderId, usize>,
+    /// Folders of the server whose directories are new to us.
     adopted: BTreeMap<&'a FolderId, &'a D>,
+    adopted_dirs: BTreeMap<&'a D, &'a FolderId>,
+    /// Folders that were moved here, and must go back.
+    taken_back: BTreeSet<FolderKey>,
 }
 
 impl<'a, D: Clone + Ord> Planner<'a, D> {
@@ -146,43 +164,34 @@ impl<'a, D: Clone + Ord> Planner<'a, D> {
             remote: trees.remote.iter().map(|folder| (&folder.id, folder)).collect(),
             by_known: trees.local.iter().filter_map(|folder| Some((folder.known?, folder))).collect(),
             by_dir: trees.local.iter().map(|folder| (&folder.dir, folder)).collect(),
+            depths: BTreeMap::new(),
             adopted: BTreeMap::new(),
+            adopted_dirs: BTreeMap::new(),
+            taken_back: BTreeSet::new(),
         };
+        planner.depths = planner.remote_depths();
         planner.adopted = planner.find_adopted();
+        planner.adopted_dirs = planner.adopted.iter().map(|(id, dir)| (*dir, *id)).collect();
         planner
     }
 
-    /// The server's tree with parents first. A folder whose parents lead in a circle, or to nowhere, comes last.
-    fn remote_parents_first(&self) -> Vec<&'a RemoteFolder> {
-        let mut folders: Vec<_> = self.trees.remote.iter().map(|folder| (self.remote_depth(folder), folder)).collect();
-        folders.sort_by_key(|(depth, _)| *depth);
-        folders.into_iter().map(|(_, folder)| folder).collect()
+    fn remote_depths(&self) -> BTreeMap<&'a FolderId, usize> {
+        let above = |id: &&'a FolderId| self.remote.get(id).map(|folder| folder.parent.as_ref());
+        depths(self.remote.keys().copied(), above)
     }
 
-    fn remote_depth(&self, folder: &RemoteFolder) -> usize {
-        let mut parent = folder.parent.as_ref();
-        for depth in 0..self.trees.remote.len() {
-            match parent {
-                None => return depth,
-                Some(id) => match self.remote.get(id) {
-                    Some(above) => parent = above.parent.as_ref(),
-                    None => break,
-                },
-            }
-        }
-        usize::MAX
-    }
-
-    /// Pairs new folders of the server with new directories of the same name in the same place. Parents come first, so a pair
-    /// can lead to pairs below it.
+    /// Pairs folders of the server that have no directory, or lost theirs, with new directories of the same name in the same place.
+    /// Parents come first, so a pair can lead to pairs below it.
     fn find_adopted(&self) -> BTreeMap<&'a FolderId, &'a D> {
-        let mut free: BTreeMap<(Parent<&D>, String), &'a LocalFolder<D>> = BTreeMap::new();
-        for folder in self.trees.local.iter().rev().filter(|folder| folder.known.is_none()) {
-            free.insert((folder.parent.as_ref(), fold(&folder.name)), folder);
+        let mut free: BTreeMap<(Parent<&D>, String), Vec<&'a LocalFolder<D>>> = BTreeMap::new();
+        for folder in self.trees.local.iter().filter(|folder| self.base_of(folder).is_none()) {
+            free.entry((folder.parent.as_ref(), fold(&folder.name))).or_default().push(folder);
         }
+        let mut folders: Vec<_> = self.depths.iter().map(|(id, depth)| (*depth, *id)).collect();
+        folders.sort_unstable();
         let mut pairs: BTreeMap<&'a FolderId, &'a D> = BTreeMap::new();
-        for folder in self.remote_parents_first() {
-            if self.known_ids.get(&folder.id).is_some_and(|base| base.mirrored) || !folder.mirrored {
+        for folder in folders.into_iter().filter_map(|(_, id)| self.remote.get(id)) {
+            if self.dir_of(&folder.id).is_some() || !folder.mirrored {
                 continue;
             }
             let place = match &folder.parent {
@@ -192,8 +201,10 @@ impl<'a, D: Clone + Ord> Planner<'a, D> {
                     None => continue,
                 },
             };
-            if let Some(twin) = free.remove(&(place, fold(&folder.name))) {
-                pairs.insert(&folder.id, &twin.dir);
+            let Some(twins) = free.get_mut(&(place, fold(&folder.name))) else { continue };
+            let spelt_alike = twins.iter().position(|twin| twin.name == folder.name).unwrap_or_default();
+            if spelt_alike < twins.len() {
+                pairs.insert(&folder.id, &twins.remove(spelt_alike).dir);
             }
         }
         pairs
@@ -203,6 +214,120 @@ impl<'a, D: Clone + Ord> Planner<'a, D> {
     fn dir_of(&self, id: &FolderId) -> Option<&'a D> {
         let base = self.known_ids.get(id)?;
         self.by_known.get(&base.key).map(|folder| &folder.dir)
+    }
+
+    /// The folder that a directory belongs to.
+    fn base_of(&self, local: &LocalFolder<D>) -> Option<&'a BaseFolder> {
+        local.known.and_then(|key| self.base.get(&key)).copied()
+    }
+
+    /// Takes back the moves made here that would put folders inside each other, or into one that is gone on the server.
+    fn take_back_circles(&mut self) {
+        let moved: Vec<_> = self.trees.local.iter().filter_map(|local| self.wishes_move(local)).collect();
+        let mut safe = BTreeSet::new();
+        for base in moved {
+            while self.wishes_move_of(base.key) {
+                match self.way_up(Spot::Folder(&base.id), &safe) {
+                    Ok(path) => {
+                        safe.extend(path);
+                        break;
+                    }
+                    Err(culprits) if culprits.is_empty() => break,
+                    Err(culprits) => self.taken_back.extend(culprits),
+                }
+            }
+        }
+    }
+
+    /// What lies between something and the top, or something safe, in the tree that both sides would agree on. Where no way leads up:
+    /// the moves made here that are to blame.
+    fn way_up(&self, from: Spot<'a, D>, safe: &BTreeSet<Spot<'a, D>>) -> Result<Vec<Spot<'a, D>>, Vec<FolderKey>> {
+        let moved_here = |spot: &Spot<'a, D>| self.key_of(*spot).filter(|key| self.wishes_move_of(*key));
+        let mut path = Vec::new();
+        let mut seen = BTreeSet::new();
+        let mut at = Some(from);
+        while let Some(spot) = at {
+            if spot == Spot::Top || safe.contains(&spot) {
+                return Ok(path);
+            }
+            if !seen.insert(spot) {
+                return Err(path.iter().skip_while(|other| **other != spot).filter_map(moved_here).collect());
+            }
+            path.push(spot);
+            at = self.merged_parent(spot);
+        }
+        Err(path.iter().rev().find_map(moved_here).into_iter().collect())
+    }
+
+    fn key_of(&self, spot: Spot<'a, D>) -> Option<FolderKey> {
+        match spot {
+            Spot::Folder(id) => self.known_ids.get(id).map(|base| base.key),
+            Spot::Top | Spot::Dir(_) => None,
+        }
+    }
+
+    fn wishes_move_of(&self, key: FolderKey) -> bool {
+        self.by_known.get(&key).is_some_and(|local| self.wishes_move(local).is_some())
+    }
+
+    /// The folder, if its directory was moved and the server is to follow.
+    fn wishes_move(&self, local: &LocalFolder<D>) -> Option<&'a BaseFolder> {
+        let base = self.base_of(local)?;
+        let remote = self.remote.get(&base.id)?;
+        let follows = !base.special && !self.moved_there(base, remote) && !self.taken_back.contains(&base.key);
+        (follows && self.depths.contains_key(&base.id) && self.moved_here(base, local)).then_some(base)
+    }
+
+    /// The folder, if its directory was renamed and the server is to follow.
+    fn wishes_name(&self, local: &LocalFolder<D>) -> Option<&'a BaseFolder> {
+        let base = self.base_of(local)?;
+        let remote = self.remote.get(&base.id)?;
+        (!base.special && remote.name == base.name && self.renamed_here(base, local)).then_some(base)
+    }
+
+    /// The place of a directory, by its folder where it has one.
+    fn spot(&self, dir: Parent<&'a D>) -> Spot<'a, D> {
+        let Some(dir) = dir else { return Spot::Top };
+        let known = self.by_dir.get(dir).and_then(|local| self.base_of(local)).map(|base| &base.id);
+        match known.or_else(|| self.adopted_dirs.get(dir).copied()) {
+            Some(id) => Spot::Folder(id),
+            None => Spot::Dir(dir),
+        }
+    }
+
+    /// What something lies in once both sides agree. `None` when that is gone on the server, or leads to nowhere.
+    fn merged_parent(&self, spot: Spot<'a, D>) -> Option<Spot<'a, D>> {
+        match spot {
+            Spot::Top => None,
+            Spot::Dir(dir) => self.by_dir.get(dir).map(|local| self.spot(local.parent.as_ref())),
+            Spot::Folder(id) => {
+                let remote = self.remote.get(id).filter(|_| self.depths.contains_key(id))?;
+                let key = self.known_ids.get(id).map(|base| base.key);
+                let local = key.and_then(|key| self.by_known.get(&key));
+                match local.filter(|local| self.wishes_move(local).is_some()) {
+                    Some(local) => Some(self.spot(local.parent.as_ref())),
+                    None => Some(remote.parent.as_ref().map_or(Spot::Top, Spot::Folder)),
+                }
+            }
+        }
+    }
+
+    /// How deep everything lies once both sides agree.
+    fn merged_depths(&self) -> BTreeMap<Spot<'a, D>, usize> {
+        let folders = self.depths.keys().map(|id| Spot::Folder(id));
+        let dirs = self.trees.local.iter().map(|local| self.spot(Some(&local.dir)));
+        let above = |spot: &Spot<'a, D>| self.merged_parent(*spot).map(|spot| (spot != Spot::Top).then_some(spot));
+        depths(folders.chain(dirs), above)
+    }
+
+    /// The server's folders, parents first in the tree that both sides will agree on, so that no directory is moved into itself.
+    fn remote_in_order(&self) -> Vec<&'a RemoteFolder> {
+        let depths = self.merged_depths();
+        let depth = |folder: &RemoteFolder| depths.get(&Spot::Folder(&folder.id)).copied();
+        let reached = self.trees.remote.iter().filter(|folder| self.depths.contains_key(&folder.id));
+        let mut folders: Vec<_> = reached.filter_map(|folder| Some((depth(folder)?, folder))).collect();
+        folders.sort_by_key(|(depth, _)| *depth);
+        folders.into_iter().map(|(_, folder)| folder).collect()
     }
 
     fn for_remote(&self, folder: &'a RemoteFolder) -> Option<FolderOp<D>> {
@@ -216,15 +341,19 @@ impl<'a, D: Clone + Ord> Planner<'a, D> {
             return folder.mirrored.then_some(FolderOp::GiveDirectory(base.key));
         }
         let local = self.by_known.get(&base.key)?;
-        let renamed_there = folder.name != base.name;
-        let moved_there = folder.parent.as_ref() != self.base_parent_id(base);
-        let displaced_here = base.special && (self.renamed_here(base, local) || self.moved_here(base, local));
-        (renamed_there || moved_there || displaced_here).then_some(FolderOp::PlaceLocal(base.key))
+        let renamed = folder.name != base.name || base.special && self.renamed_here(base, local);
+        let taken_back = base.special && self.moved_here(base, local) || self.taken_back.contains(&base.key);
+        let moved = self.moved_there(base, folder) || taken_back;
+        (renamed || moved).then_some(FolderOp::PlaceLocal { key: base.key, renamed, moved })
+    }
+
+    fn is_away_here(&self, base: &BaseFolder) -> bool {
+        !self.by_known.contains_key(&base.key) && !self.adopted.contains_key(&base.id)
     }
 
     fn for_base(&self, base: &BaseFolder) -> Option<FolderOp<D>> {
         let remote = self.remote.contains_key(&base.id);
-        let local = self.by_known.contains_key(&base.key);
+        let local = !self.is_away_here(base);
         match (remote, local, base.mirrored) {
             (true, true, _) | (true, false, false) => None,
             (true, false, true) => Some(FolderOp::Vanished { key: base.key, on: Side::Local }),
@@ -233,23 +362,32 @@ impl<'a, D: Clone + Ord> Planner<'a, D> {
         }
     }
 
-    fn for_local(&self, local: &LocalFolder<D>) -> Vec<FolderOp<D>> {
-        let Some(base) = local.known.and_then(|key| self.base.get(&key)) else {
-            let adopted = self.adopted.values().any(|dir| **dir == local.dir);
-            return if adopted { vec![] } else { vec![FolderOp::MakeRemote(local.dir.clone())] };
+    /// What the server is told, in an order that it can follow.
+    fn pushes(&self) -> Vec<FolderOp<D>> {
+        let depths = self.merged_depths();
+        let depth = |local: &'a LocalFolder<D>| depths.get(&self.spot(Some(&local.dir))).copied();
+        let mut wishes: Vec<_> =
+            self.trees.local.iter().filter_map(|local| Some((depth(local)?, self.wish(local)?))).collect();
+        wishes.sort_by_key(|(depth, _)| *depth);
+        let wishes = wishes.into_iter().map(|(_, wish)| wish).collect();
+        let vanished_here = |base: &&BaseFolder| base.mirrored && !base.special && self.is_away_here(base);
+        let leaving = self.trees.base.iter().filter(vanished_here).map(|base| Spot::Folder(&base.id)).collect();
+        Pushing::new(self.trees.remote, wishes, leaving).ops()
+    }
+
+    fn wish(&self, local: &'a LocalFolder<D>) -> Option<Wish<'a, D>> {
+        let into = self.spot(local.parent.as_ref());
+        let Some(base) = self.base_of(local) else {
+            let target = Target { into: Some((into, local.parent.as_ref())), name: Some(local.name.clone()) };
+            let adopted = self.adopted_dirs.contains_key(&local.dir);
+            return (!adopted).then_some(Wish { spot: Spot::Dir(&local.dir), key: None, target });
         };
-        let Some(remote) = self.remote.get(&base.id) else { return vec![] };
-        if base.special {
-            return vec![];
-        }
-        let mut ops = Vec::new();
-        if self.moved_here(base, local) && remote.parent.as_ref() == self.base_parent_id(base) {
-            ops.push(FolderOp::MoveRemote { key: base.key, into: local.parent.clone() });
-        }
-        if self.renamed_here(base, local) && remote.name == base.name {
-            ops.push(FolderOp::RenameRemote { key: base.key, name: local.name.clone() });
-        }
-        ops
+        let target = Target {
+            into: self.wishes_move(local).map(|_| (into, local.parent.as_ref())),
+            name: self.wishes_name(local).map(|_| local.name.clone()),
+        };
+        let wished = target.into.is_some() || target.name.is_some();
+        wished.then_some(Wish { spot: Spot::Folder(&base.id), key: Some(base.key), target })
     }
 
     fn renamed_here(&self, base: &BaseFolder, local: &LocalFolder<D>) -> bool {
@@ -264,13 +402,43 @@ impl<'a, D: Clone + Ord> Planner<'a, D> {
         }
     }
 
-    fn base_parent_id(&self, base: &BaseFolder) -> Parent<&FolderId> {
-        base.parent.and_then(|key| self.base.get(&key)).map(|parent| &parent.id)
+    fn moved_there(&self, base: &BaseFolder, remote: &RemoteFolder) -> bool {
+        let agreed = base.parent.and_then(|key| self.base.get(&key)).map(|parent| &parent.id);
+        remote.parent.as_ref() != agreed
     }
 }
 
+/// How deep everything lies, given what each lies in: `Some(None)` at the top, `None` where that is not known. What leads in a
+/// circle or to nowhere has no depth. Each is looked at once, however deep the tree.
+fn depths<T: Copy + Ord>(all: impl Iterator<Item = T>, above: impl Fn(&T) -> Option<Option<T>>) -> BTreeMap<T, usize> {
+    let mut depths: BTreeMap<T, Option<usize>> = BTreeMap::new();
+    for start in all {
+        let mut path = Vec::new();
+        let mut at = Some(Some(start));
+        let top = loop {
+            match at {
+                None => break None,
+                Some(None) => break Some(0),
+                Some(Some(place)) => match depths.get(&place) {
+                    Some(depth) => break depth.map(|depth| depth + 1),
+                    None => {
+                        // No depth until the path is known to end: a circle meets this.
+                        depths.insert(place, None);
+                        path.push(place);
+                        at = above(&place);
+                    }
+                },
+            }
+        };
+        for (depth, place) in path.into_iter().rev().enumerate() {
+            depths.insert(place, top.map(|top| top + depth));
+        }
+    }
+    depths.into_iter().filter_map(|(place, depth)| Some((place, depth?))).collect()
+}
+
 /// How names compare: as Exchange does, without regard to case.
-fn fold(name: &str) -> String {
+pub(super) fn fold(name: &str) -> String {
     name.to_lowercase()
 }
 
@@ -300,7 +468,8 @@ pub enum Ending {
     Held(FolderKey, Side),
 }
 
-/// Decides about vanished folders, given with those that lie deeper first. `total` is how many folders the base knows, for the
+/// Decides about vanished folders, given with those that lie deeper first; the answers come in the same order, so a folder that is
+/// made again may need those above it made first. `total` is how many folders the base knows, for the
 /// brake.
 pub fn end_folders(emptied: &[Emptied], brake: Brake, total: u64) -> Vec<Ending> {
     let mut kept = BTreeSet::new();

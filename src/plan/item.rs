@@ -253,6 +253,7 @@ pub enum HeldReason {
 }
 
 /// What to do, in order: all pulls may go first, in any order among themselves, then all pushes, in any order among themselves.
+/// A push of an item counts on its pull: where that could not be carried out, the push is left to the next run.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Plan<R, L> {
     /// Changes to the local tree and to the base.
@@ -373,9 +374,13 @@ fn decide<R: Clone, L: Clone>(case: Case<R, L>, policy: ConflictPolicy) -> Decis
     }
 }
 
-/// Deleted there, present here: an edit wins over the deletion.
+/// Deleted there, present here: an edit wins over the deletion. Being marked for removal (`T`) is no edit.
 fn edit_or_removal_local<R, L>(base: Base, local: LocalState<L>) -> Decision<R, L> {
-    if local_changed(&base, &local) {
+    let kept = Marks {
+        flags: local.marks.flags.with(Flag::Trashed, base.local.flags.has(Flag::Trashed)),
+        ..local.marks.clone()
+    };
+    if local.edited || local.folder != base.folder || kept != base.local {
         Decision::push(Op::Upload { local, instead_of: Some(base.key) })
     } else {
         Decision::remove(base, Removal::OfFile(Some(local)))

@@ -9,6 +9,7 @@ pub mod guard;
 pub mod item;
 pub mod moves;
 pub mod proof;
+mod pushing;
 
 pub use guard::{Brake, FolderSize};
 pub use item::{

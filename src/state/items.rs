@@ -1,5 +1,7 @@
 //! Items of the base tree.
 
+use std::collections::HashSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
@@ -217,13 +219,10 @@ impl Reader<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Every item of a folder that the server has, by number and id, for a comparison with a complete listing.
-    pub fn item_ids(&self, folder: FolderKey) -> Result<Vec<(ItemKey, ItemId)>, StateError> {
-        let mut statement = self
-            .0
-            .prepare_cached("SELECT key, remote_id FROM item WHERE folder = ?1 AND standing <> 2 ORDER BY key")?;
-        let rows = statement
-            .query_map([folder.0], |row| Ok((ItemKey(row.get(0)?), ItemId::new(id_text(row, "remote_id")?))))?;
+    /// Every item of a folder that the server has, for a comparison with a complete listing.
+    pub fn item_keys(&self, folder: FolderKey) -> Result<HashSet<ItemKey>, StateError> {
+        let mut statement = self.0.prepare_cached("SELECT key FROM item WHERE folder = ?1 AND standing <> 2")?;
+        let rows = statement.query_map([folder.0], |row| Ok(ItemKey(row.get(0)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 

@@ -84,6 +84,7 @@ CREATE TABLE trouble (
     folder INTEGER NOT NULL,
     side TEXT NOT NULL,       -- remote: the item of that id cannot be brought here; local: the file cannot be brought there
     subject BLOB NOT NULL,    -- the id, or the file's name
+    label TEXT NOT NULL,      -- what people know it by
     code TEXT NOT NULL,
     reason TEXT NOT NULL,
     since INTEGER NOT NULL,

@@ -38,6 +38,8 @@ pub struct Trouble {
     pub folder: FolderKey,
     /// What it is about.
     pub subject: Subject,
+    /// What people know it by: a Message-ID, a file's name.
+    pub label: String,
     /// The server's response code, or a word of ours.
     pub code: String,
     /// What happened, for people.
@@ -85,6 +87,7 @@ fn trouble_row(row: &Row<'_>) -> rusqlite::Result<Trouble> {
     Ok(Trouble {
         folder: FolderKey(row.get("folder")?),
         subject,
+        label: row.get("label")?,
         code: row.get("code")?,
         reason: row.get("reason")?,
         since: UnixTime(row.get("since")?),
@@ -140,25 +143,27 @@ fn patience(tries: u32) -> i64 {
 }
 
 impl Writer<'_> {
-    /// Notes trouble, or that it goes on.
+    /// Notes trouble, or that it goes on: then what was noted is kept, but for what happened last.
     pub fn add_trouble(
         &self,
         folder: FolderKey,
         subject: &Subject,
-        code: &str,
-        reason: &str,
+        label: &str,
+        (code, reason): (&str, &str),
         now: UnixTime,
     ) -> Result<(), StateError> {
+        let (side, bytes) = (subject.side(), subject.bytes());
         self.prepare_cached(
-            "INSERT INTO trouble (folder, side, subject, code, reason, since, tries, retry_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?6)
-             ON CONFLICT (folder, side, subject) DO UPDATE SET code = ?4, reason = ?5, tries = tries + 1",
+            "INSERT INTO trouble (folder, side, subject, label, code, reason, since, tries, retry_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?7)
+             ON CONFLICT (folder, side, subject) DO UPDATE SET code = ?5, reason = ?6, tries = tries + 1",
         )?
-        .execute(params![folder.0, subject.side(), subject.bytes(), code, reason, now.0])?;
+        .execute(params![folder.0, side, bytes, label, code, reason, now.0])?;
         let tries: u32 = self
             .prepare_cached("SELECT tries FROM trouble WHERE folder = ?1 AND side = ?2 AND subject = ?3")?
-            .query_row(params![folder.0, subject.side(), subject.bytes()], |row| row.get(0))?;
+            .query_row(params![folder.0, side, bytes], |row| row.get(0))?;
         self.prepare_cached("UPDATE trouble SET retry_at = ?4 WHERE folder = ?1 AND side = ?2 AND subject = ?3")?
-            .execute(params![folder.0, subject.side(), subject.bytes(), now.0.saturating_add(patience(tries))])?;
+            .execute(params![folder.0, side, bytes, now.0.saturating_add(patience(tries))])?;
         Ok(())
     }
 

@@ -42,6 +42,7 @@ where
     finisher.pull(plan.pulls, &mut view).await?;
     let pushed = push::push_all(run, tree, &view, plan.pushes).await?;
     let removed = finisher.end_folders(&view, &held).await?;
+    finisher.end_troubles(&view).await?;
     finisher.note_stamps(places, &view, &left).await?;
     Ok(if pushed || removed { Echo::Expected } else { Echo::None })
 }
@@ -407,6 +408,31 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
             return Ok(());
         }
         self.run.commit(move |tx| tx.forget_folder(key)).await
+    }
+
+    /// Trouble with a file that is no longer there, or no longer different, is over.
+    async fn end_troubles(&self, view: &LocalView) -> Result<(), SyncError> {
+        let differing: HashSet<(FolderKey, &[u8])> = view
+            .changed
+            .values()
+            .chain(view.loose.values().flatten())
+            .map(|file| (file.folder, file.name.key().as_bytes()))
+            .collect();
+        let troubles = self.run.state().read(|state| state.troubles(self.run.account))?;
+        let over: Vec<_> = troubles
+            .into_iter()
+            .filter(|trouble| view.scanned.contains_key(&trouble.folder))
+            .filter(|trouble| match &trouble.subject {
+                Subject::File(file) => !differing.contains(&(trouble.folder, file.as_bytes())),
+                Subject::Message(_) => false,
+            })
+            .collect();
+        if over.is_empty() {
+            return Ok(());
+        }
+        self.run
+            .commit(move |tx| over.iter().try_for_each(|trouble| tx.end_trouble(trouble.folder, &trouble.subject)))
+            .await
     }
 
     /// Directories in which nothing was left to do need not be listed again until their stamps change.

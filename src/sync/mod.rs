@@ -152,6 +152,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Engine<R, L> {
             }
         }
         run.note_held()?;
+        run.tell_outstanding()?;
         let mut report = run.report.into_inner().unwrap_or_else(PoisonError::into_inner);
         report.notices.sort();
         report.notices.dedup();
@@ -377,6 +378,20 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
 
     fn hold(&self, place: &Place, item: Option<crate::pim::ItemKey>, side: Side, reason: &'static str, detail: &str) {
         lock(&self.held).push((place.key(), item, side, reason, detail.to_owned()));
+    }
+
+    /// What an earlier run left in trouble, and this one had no reason to try again, is told all the same.
+    fn tell_outstanding(&self) -> Result<(), SyncError> {
+        let (troubles, folders) =
+            self.state().read(|state| Ok((state.troubles(self.account)?, state.folders(self.account)?)))?;
+        let told: BTreeSet<Option<String>> =
+            lock(&self.report).notices.iter().map(|notice| notice.item.clone()).collect();
+        for trouble in troubles.into_iter().filter(|trouble| !told.contains(&Some(trouble.label.clone()))) {
+            let folder = folders.iter().find(|row| row.key == trouble.folder).and_then(|row| row.dir.as_deref());
+            let text = format!("{}: {}", trouble.code, trouble.reason);
+            self.notice(folder.unwrap_or_default(), NoticeKind::Skipped, Some(trouble.label), text);
+        }
+        Ok(())
     }
 
     /// What was held goes into the report and into `state.db`.

@@ -56,7 +56,7 @@ struct Puller<'p, 'e, R, L> {
     place: &'p Place,
     view: &'p Mutex<LocalView>,
     /// While everything is listed: the items that were not met yet.
-    sweep: Option<BTreeMap<ItemKey, ItemId>>,
+    sweep: Option<HashSet<ItemKey>>,
 }
 
 impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
@@ -64,8 +64,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
     async fn pull_since(&mut self, since: Option<SyncState>) -> Result<SyncState, SyncError> {
         let (run, folder) = (self.run, &self.place.row.id);
         if since.is_none() {
-            let items = run.state().read(|state| state.item_ids(self.place.key()))?;
-            self.sweep = Some(items.into_iter().collect());
+            self.sweep = Some(run.state().read(|state| state.item_keys(self.place.key()))?);
         }
         let mut page = run.remote().item_changes(folder, since.as_ref(), PAGE).await?;
         loop {
@@ -84,25 +83,33 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         }
     }
 
-    /// After a complete listing: what was not met is gone.
+    /// After a complete listing: what was not met is asked for by its id, since a listing that began anew proves nothing by itself.
     async fn end_sweep(&mut self, state: SyncState) -> Result<SyncState, SyncError> {
-        if let Some(unmet) = self.sweep.take()
-            && !unmet.is_empty()
-        {
-            self.run.commit(move |tx| unmet.iter().try_for_each(|(key, id)| tx.set_gone(*key, id))).await?;
-            self.sweep = Some(BTreeMap::new());
+        let mut unmet: Vec<ItemKey> = self.sweep.iter_mut().flat_map(HashSet::drain).collect();
+        unmet.sort();
+        for keys in unmet.chunks(100) {
+            let rows = pull::rows_of(self.run, keys.iter().copied())?;
+            let mut rows: Vec<&ItemRow> = rows.values().filter(|row| row.folder == self.place.key()).collect();
+            rows.sort_by_key(|row| row.key);
+            let ids: Vec<ItemId> = rows.iter().map(|row| row.id.clone()).collect();
+            let answers = self.run.remote().messages(&ids).await?;
+            let changes = ids.into_iter().zip(answers).filter_map(|(id, answer)| match answer {
+                Ok(message) => Some(ItemChange::Present(Box::new(message))),
+                Err(error) if error.class == ItemErrorClass::Gone => Some(ItemChange::Gone(id)),
+                Err(_) => None,
+            });
+            self.take_in_changes(changes.collect(), None).await?;
         }
         Ok(state)
     }
 
     async fn note_listed(&self, state: SyncState, activity: Option<Activity>) -> Result<(), SyncError> {
         let (key, now) = (self.place.key(), self.run.now());
-        let full = self.sweep.is_some() || self.place.row.listing.state.is_none();
         let listing = Listing {
             state: Some(state),
             activity: activity.and_then(|activity| activity.mark),
             asked_at: Some(now),
-            listed_at: if full { Some(now) } else { self.place.row.listing.listed_at },
+            listed_at: if self.sweep.is_some() { Some(now) } else { self.place.row.listing.listed_at },
             stamp: self.place.row.listing.stamp.clone(),
         };
         self.run.commit(move |tx| tx.set_listing(key, &listing)).await
@@ -111,22 +118,26 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
     /// Messages that could not be taken in when they were listed are asked for again.
     async fn retry_troubled(&mut self) -> Result<(), SyncError> {
         let troubles = self.run.state().read(|state| state.troubles(self.run.account))?;
-        let ids: Vec<ItemId> = troubles
+        let due: Vec<(ItemId, String)> = troubles
             .into_iter()
             .filter(|trouble| trouble.folder == self.place.key() && self.run.is_due(trouble))
             .filter_map(|trouble| match trouble.subject {
-                Subject::Message(id) => Some(id),
+                Subject::Message(id) => Some((id, trouble.label)),
                 Subject::File(_) => None,
             })
             .collect();
-        for ids in ids.chunks(100) {
-            let answers = self.run.remote().messages(ids).await?;
+        for due in due.chunks(100) {
+            let ids: Vec<ItemId> = due.iter().map(|(id, _)| id.clone()).collect();
+            let answers = self.run.remote().messages(&ids).await?;
             let mut changes = Vec::new();
-            for (id, answer) in ids.iter().zip(answers) {
+            for ((id, label), answer) in due.iter().zip(answers) {
                 match answer {
                     Ok(message) => changes.push(ItemChange::Present(Box::new(message))),
                     Err(error) if error.class == ItemErrorClass::Gone => changes.push(ItemChange::Gone(id.clone())),
-                    Err(error) => pull::trouble(self.run, self.place, Subject::Message(id.clone()), &error).await?,
+                    Err(error) => {
+                        let subject = Subject::Message(id.clone());
+                        pull::trouble(self.run, self.place, subject, label.clone(), &error).await?;
+                    }
                 }
             }
             self.take_in_changes(changes, None).await?;
@@ -306,7 +317,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             let local = match adopted.get(&message.id) {
                 Some(file) => Seen::Here(file.state()),
                 None if unknown_here => {
-                    observed.notes.push(pull::Note::Retry(message.id.clone()));
+                    observed.notes.push(pull::Note::Retry { id: message.id.clone(), label: pull::label(&message) });
                     Seen::Unknown
                 }
                 None => Seen::Away(Evidence::CompleteListing),

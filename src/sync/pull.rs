@@ -47,11 +47,11 @@ pub(super) enum Note {
     /// The server reported the item gone.
     Gone(ItemKey, ItemId),
     /// A message is to be asked for again by the next run.
-    Retry(ItemId),
+    Retry { id: ItemId, label: String },
     /// Whatever trouble there was with a message is over.
     EndTrouble(ItemId),
     /// A message could not be taken in.
-    Trouble(ItemId, String, String),
+    Trouble { id: ItemId, label: String, code: String, reason: String },
     /// A row as it is now.
     Row(ItemRow),
     /// A row that is no more.
@@ -62,11 +62,14 @@ impl Note {
     fn write(&self, tx: &Writer<'_>, folder: FolderKey, now: UnixTime) -> Result<(), StateError> {
         match self {
             Self::Gone(key, id) => tx.set_gone(*key, id),
-            Self::Retry(id) => {
-                tx.add_trouble(folder, &Subject::Message(id.clone()), "held", "the local folder could not be read", now)
+            Self::Retry { id, label } => {
+                let why = ("Held", "the local folder could not be read in full");
+                tx.add_trouble(folder, &Subject::Message(id.clone()), label, why, now)
             }
             Self::EndTrouble(id) => tx.end_trouble(folder, &Subject::Message(id.clone())),
-            Self::Trouble(id, code, reason) => tx.add_trouble(folder, &Subject::Message(id.clone()), code, reason, now),
+            Self::Trouble { id, label, code, reason } => {
+                tx.add_trouble(folder, &Subject::Message(id.clone()), label, (code, reason), now)
+            }
             Self::Row(row) => tx.set_item(row),
             Self::Forget(key) => tx.forget_item(*key),
         }
@@ -78,6 +81,7 @@ pub(super) async fn trouble<R, L>(
     run: &Run<'_, R, L>,
     place: &Place,
     subject: Subject,
+    label: String,
     error: &ItemError,
 ) -> Result<(), SyncError>
 where
@@ -85,7 +89,7 @@ where
     L: LocalWrite + 'static,
 {
     let (folder, now, code, reason) = (place.key(), run.now(), error.code.clone(), error.message.clone());
-    run.commit(move |tx| tx.add_trouble(folder, &subject, &code, &reason, now)).await
+    run.commit(move |tx| tx.add_trouble(folder, &subject, &label, (&code, &reason), now)).await
 }
 
 /// Carries a page out and notes it.
@@ -156,8 +160,8 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
 
     fn trouble(&mut self, message: &ServerMessage, code: &str, reason: String) {
         let label = label(message);
-        self.run.notice(self.place.path(), NoticeKind::Skipped, Some(label), reason.clone());
-        self.notes.push(Note::Trouble(message.id.clone(), code.to_owned(), reason));
+        self.run.notice(self.place.path(), NoticeKind::Skipped, Some(label.clone()), reason.clone());
+        self.notes.push(Note::Trouble { id: message.id.clone(), label, code: code.to_owned(), reason });
     }
 
     /// The folder's directory; made anew where it vanished here while something in it is new there.
@@ -334,6 +338,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                     // An interrupted delivery left this very file behind: it is no stranger.
                     view.claim(&arrived);
                     view.settle(row.key, row.folder, name);
+                    self.notes.push(Note::EndTrouble(row.id.clone()));
                     self.notes.push(Note::Row(row));
                 }
                 Err(error) if stops_run(&error) => return Err(error.into()),

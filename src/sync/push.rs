@@ -156,7 +156,8 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
         }
         let text = format!("the server refused it: {error}; it is kept here, and tried again later");
         self.run.notice(place.path(), NoticeKind::Skipped, Some(file.name.key().to_string()), text);
-        super::pull::trouble(self.run, &place, Subject::File(file.name.key().clone()), error).await
+        let (key, label) = (file.name.key().clone(), file.name.key().to_string());
+        super::pull::trouble(self.run, &place, Subject::File(key), label, error).await
     }
 
     async fn marks(&mut self, marks: Vec<(ItemKey, LocalState<LocalFile>, ServerMarks)>) -> Result<(), SyncError> {
@@ -208,7 +209,14 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
         if rows.is_empty() {
             return Ok(());
         }
-        self.run.commit(move |tx| rows.iter().try_for_each(|row| tx.set_item(row))).await?;
+        self.run
+            .commit(move |tx| {
+                rows.iter().try_for_each(|row| {
+                    tx.end_trouble(row.folder, &Subject::File(row.file.clone()))?;
+                    tx.set_item(row)
+                })
+            })
+            .await?;
         self.run.step(Step::PushNoted)
     }
 

@@ -82,8 +82,8 @@ where
 {
     let mut aligner = Aligner::observe(run).await?;
     aligner.recognise_reborn().await?;
-    let ops = aligner.plan();
-    for op in ops {
+    for op in aligner.plan() {
+        let op = aligner.rebased(op);
         aligner.apply(op).await?;
     }
     aligner.finish().await
@@ -152,8 +152,8 @@ struct Aligner<'r, 'e, R, L> {
     mirrored: BTreeSet<FolderId>,
     local: LocalTree,
     known: HashMap<FolderDir, FolderKey>,
-    vanished: BTreeSet<FolderKey>,
-    forgotten: BTreeSet<FolderKey>,
+    /// Directories that were moved since the plan was made, in order.
+    moves: Vec<(FolderDir, FolderDir)>,
     /// Whether every change that the server told was carried out, so that its listing may go on from here.
     all_taken_in: bool,
 }
@@ -177,17 +177,7 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         }
         let known = match_directories(run, &rows, &local)?;
         let mirrored = remote.mirrored(&remote.visible());
-        Ok(Self {
-            run,
-            rows,
-            remote,
-            mirrored,
-            local,
-            known,
-            vanished: BTreeSet::new(),
-            forgotten: BTreeSet::new(),
-            all_taken_in: true,
-        })
+        Ok(Self { run, rows, remote, mirrored, local, known, moves: Vec::new(), all_taken_in: true })
     }
 
     /// The server's whole tree: what the base knows, with the changes since.
@@ -234,14 +224,7 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         for mut row in gone {
             let Some(id) = strangers.remove(&(row.parent, row.name.to_lowercase())) else { continue };
             (row.id, row.on_server, row.listing) = (id, true, Listing::default());
-            let fresh = row.clone();
-            self.run
-                .commit(move |tx| {
-                    tx.set_folder(&fresh)?;
-                    tx.set_listing(fresh.key, &fresh.listing)
-                })
-                .await?;
-            self.rows.insert(row.key, row);
+            self.note_new_listing(row).await?;
         }
         Ok(())
     }
@@ -284,23 +267,33 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         folders::plan_folders(&Trees { base: &base, remote: &remote, local: &local })
     }
 
+    /// The operation with its directories where they lie by now.
+    fn rebased(&self, op: FolderOp<FolderDir>) -> FolderOp<FolderDir> {
+        let now = |dir: FolderDir| self.moves.iter().fold(dir, |dir, (from, to)| dir.rebased(from, to));
+        match op {
+            FolderOp::Adopt { id, dir } => FolderOp::Adopt { id, dir: now(dir) },
+            FolderOp::MakeRemote(dir) => FolderOp::MakeRemote(now(dir)),
+            FolderOp::MoveRemote { key, into } => FolderOp::MoveRemote { key, into: into.map(now) },
+            other @ (FolderOp::MakeLocal(_)
+            | FolderOp::PlaceLocal { .. }
+            | FolderOp::GiveDirectory(_)
+            | FolderOp::RenameRemote { .. }
+            | FolderOp::Vanished { .. }
+            | FolderOp::Forget(_)) => other,
+        }
+    }
+
     async fn apply(&mut self, op: FolderOp<FolderDir>) -> Result<(), SyncError> {
         match op {
             FolderOp::MakeLocal(id) => self.make_local(&id).await,
             FolderOp::Adopt { id, dir } => self.adopt(&id, dir).await,
-            FolderOp::PlaceLocal(key) => self.place_local(key).await,
+            FolderOp::PlaceLocal { key, renamed, moved } => self.place_local(key, renamed, moved).await,
             FolderOp::GiveDirectory(key) => self.give_directory(key).await,
             FolderOp::MakeRemote(dir) => self.make_remote(dir).await,
             FolderOp::RenameRemote { key, name } => self.rename_remote(key, name).await,
             FolderOp::MoveRemote { key, into } => self.move_remote(key, into).await,
-            FolderOp::Vanished { key, .. } => {
-                self.vanished.insert(key);
-                Ok(())
-            }
-            FolderOp::Forget(key) => {
-                self.forgotten.insert(key);
-                Ok(())
-            }
+            // Judged at the end of the round, after the items.
+            FolderOp::Vanished { .. } | FolderOp::Forget(_) => Ok(()),
         }
     }
 
@@ -322,7 +315,7 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         let Some(parent) = self.parent_row(&folder) else { return Ok(()) };
         let mut row = self.new_row(&folder, parent.as_ref());
         if self.mirrored.contains(id) {
-            let Some(dir) = self.free_dir(parent.as_ref(), &folder.name, None)? else { return Ok(()) };
+            let Some(dir) = self.free_dir(parent.as_ref(), &folder.name)? else { return Ok(()) };
             row.dir_id = self.create_directory(&dir, &row).await?;
             row.dir = Some(dir.as_str().to_owned());
         }
@@ -343,7 +336,7 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
     async fn give_directory(&mut self, key: FolderKey) -> Result<(), SyncError> {
         let Some(mut row) = self.rows.get(&key).cloned() else { return Ok(()) };
         let parent = row.parent.and_then(|parent| self.rows.get(&parent).cloned());
-        let Some(dir) = self.free_dir(parent.as_ref(), &row.name, None)? else { return Ok(()) };
+        let Some(dir) = self.free_dir(parent.as_ref(), &row.name)? else { return Ok(()) };
         row.dir_id = self.create_directory(&dir, &row).await?;
         row.dir = Some(dir.as_str().to_owned());
         self.set_row(row).await
@@ -367,19 +360,28 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         Ok(Some((id.dev, id.ino)))
     }
 
-    /// The directory follows the folder on the server; a special folder's goes back to where it belongs.
-    async fn place_local(&mut self, key: FolderKey) -> Result<(), SyncError> {
+    /// The directory follows the folder on the server, or goes back to where the server has it. The base takes the server's name and place;
+    /// what the directory keeps of its own is pushed later.
+    async fn place_local(&mut self, key: FolderKey, renamed: bool, moved: bool) -> Result<(), SyncError> {
         let Some(mut row) = self.rows.get(&key).cloned() else { return Ok(()) };
         let Some(folder) = self.remote.folders.get(&row.id).cloned() else { return Ok(()) };
         let Some(parent) = self.parent_row(&folder) else { return Ok(()) };
         let Some(from) = self.dir_of(key) else { return Ok(()) };
-        let Some(to) = self.free_dir(parent.as_ref(), &folder.name, Some(&from))? else { return Ok(()) };
+        let name = if renamed { folder.name.clone() } else { self.local_name(&from) };
+        let above = match moved {
+            true => match self.dir_of_row(parent.as_ref())? {
+                Some(above) => above,
+                None => return Ok(()),
+            },
+            false => from.parent().unwrap_or_else(FolderDir::root),
+        };
+        let to = if renamed || moved { self.free_child(&above, &name, Some(&from))? } else { from.clone() };
         if from != to {
             if self.run.is_dry() {
                 self.run.planned(from.as_str(), Action::MoveFolderHere, to.as_str().to_owned(), String::new());
                 return Ok(());
             }
-            let (source, target, name) = (from.clone(), to.clone(), folder.name.clone());
+            let (source, target) = (from.clone(), to.clone());
             match self.run.blocking(move |local| local.rename_folder(&source, &target, &name)).await? {
                 Moved::Done => self.run.step(Step::FolderPlacedLocally)?,
                 Moved::Vanished | Moved::Taken => {
@@ -412,8 +414,8 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
             self.run.planned(dir.as_str(), Action::CreateFolderThere, name, String::new());
             return Ok(());
         }
-        let parent_id = parent_row.as_ref().map_or(&self.remote.root, |row| &row.id);
-        match self.run.remote().create_folder(parent_id, &name, FolderKind::Mail).await? {
+        let Some(parent_id) = self.id_there(parent_row.as_ref()).await? else { return Ok(()) };
+        match self.run.remote().create_folder(&parent_id, &name, FolderKind::Mail).await? {
             Ok(id) => {
                 self.run.step(Step::FolderPlacedRemotely)?;
                 let folder =
@@ -426,6 +428,57 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
             }
             Err(error) => self.folder_refused(dir.as_str(), "created", &error),
         }
+        Ok(())
+    }
+
+    /// The id of the folder that something is to be made in. Where it is gone on the server, it is made again first, and what it lies in.
+    async fn id_there(&mut self, row: Option<&FolderRow>) -> Result<Option<FolderId>, SyncError> {
+        let mut missing = Vec::new();
+        let mut at = row.cloned();
+        let mut id = loop {
+            match at {
+                None => break self.remote.root.clone(),
+                Some(row) if self.remote.folders.contains_key(&row.id) => break row.id,
+                Some(row) => {
+                    at = row.parent.and_then(|parent| self.rows.get(&parent).cloned());
+                    missing.push(row);
+                }
+            }
+        };
+        while let Some(mut row) = missing.pop() {
+            match self.run.remote().create_folder(&id, &row.name, FolderKind::Mail).await? {
+                Ok(made) => {
+                    self.run.step(Step::FolderPlacedRemotely)?;
+                    let folder = ServerFolder {
+                        id: made.clone(),
+                        change_key: None,
+                        parent: std::mem::replace(&mut id, made.clone()),
+                        name: row.name.clone(),
+                        kind: row.kind,
+                    };
+                    self.remote.folders.insert(made.clone(), folder);
+                    (row.id, row.on_server, row.listing) = (made, true, Listing::default());
+                    self.note_new_listing(row).await?;
+                }
+                Err(error) => {
+                    self.folder_refused(row.dir.as_deref().unwrap_or_default(), "made again", &error);
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(Some(id))
+    }
+
+    /// Notes a folder that is listed from the beginning.
+    async fn note_new_listing(&mut self, row: FolderRow) -> Result<(), SyncError> {
+        let fresh = row.clone();
+        self.run
+            .commit(move |tx| {
+                tx.set_folder(&fresh)?;
+                tx.set_listing(fresh.key, &fresh.listing)
+            })
+            .await?;
+        self.note_row(row);
         Ok(())
     }
 
@@ -496,6 +549,7 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
 
     /// A directory was moved: so was everything below it.
     async fn rebase(&mut self, from: &FolderDir, to: &FolderDir) -> Result<(), SyncError> {
+        self.moves.push((from.clone(), to.clone()));
         for folder in &mut self.local.folders {
             folder.dir = folder.dir.rebased(from, to);
         }
@@ -525,20 +579,21 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         folder.map_or_else(|| foldername::decode(dir.name()), |folder| folder.name.clone())
     }
 
-    /// A directory for a folder of that name. `own` is the one that it has, which may stay.
-    fn free_dir(
-        &self,
-        parent: Option<&FolderRow>,
-        name: &str,
-        own: Option<&FolderDir>,
-    ) -> Result<Option<FolderDir>, SyncError> {
-        let above = match parent {
-            None => FolderDir::root(),
-            Some(row) => match row.dir.as_deref() {
-                Some(dir) => self.dir_of(row.key).map_or_else(|| FolderDir::new(dir), Ok)?,
-                None => return Ok(None),
-            },
-        };
+    /// Where a folder's directory lies; the account's own for none.
+    fn dir_of_row(&self, row: Option<&FolderRow>) -> Result<Option<FolderDir>, SyncError> {
+        let Some(row) = row else { return Ok(Some(FolderDir::root())) };
+        let Some(noted) = row.dir.as_deref() else { return Ok(None) };
+        Ok(Some(self.dir_of(row.key).map_or_else(|| FolderDir::new(noted), Ok)?))
+    }
+
+    /// A directory for a new folder of that name.
+    fn free_dir(&self, parent: Option<&FolderRow>, name: &str) -> Result<Option<FolderDir>, SyncError> {
+        let above = self.dir_of_row(parent)?;
+        above.map(|above| self.free_child(&above, name, None)).transpose()
+    }
+
+    /// A directory of that name in another one. `own` is the one that the folder has, which may stay.
+    fn free_child(&self, above: &FolderDir, name: &str, own: Option<&FolderDir>) -> Result<FolderDir, SyncError> {
         let rows = self.rows.values().filter_map(|row| FolderDir::new(row.dir.as_deref()?).ok());
         let taken: HashSet<String> = self
             .local
@@ -546,11 +601,11 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
             .iter()
             .map(|folder| folder.dir.clone())
             .chain(rows)
-            .filter(|dir| own != Some(dir) && dir.parent().as_ref() == Some(&above))
+            .filter(|dir| own != Some(dir) && dir.parent().as_ref() == Some(above))
             .map(|dir| foldername::twin_key(dir.name()))
             .collect();
         let encoded = foldername::encode(name, &|key| taken.contains(key));
-        Ok(Some(above.child(&encoded.name)?))
+        Ok(above.child(&encoded.name)?)
     }
 
     fn new_row(&self, folder: &ServerFolder, parent: Option<&FolderRow>) -> FolderRow {

@@ -203,13 +203,13 @@ fn held_back(held: &crate::state::HeldRow) -> HeldBack {
 }
 
 fn skipped(trouble: &Trouble) -> Skipped {
-    let (side, item) = match &trouble.subject {
-        Subject::Message(id) => ("remote", id.as_str().to_owned()),
-        Subject::File(file) => ("local", file.to_string()),
+    let side = match &trouble.subject {
+        Subject::Message(_) => "remote",
+        Subject::File(_) => "local",
     };
     Skipped {
         side,
-        item,
+        item: trouble.label.clone(),
         code: trouble.code.clone(),
         reason: trouble.reason.clone(),
         since: trouble.since,

@@ -1,6 +1,6 @@
 //! Reading: folders, listings, items.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::EwsClient;
 use super::answer::Response;
@@ -153,19 +153,21 @@ impl EwsClient {
         property: Property,
         values: &[&str],
     ) -> Result<Vec<ServerMessage>, RemoteError> {
-        let mut found: Vec<ServerMessage> = Vec::new();
+        let mut found = Vec::new();
+        let mut known = HashSet::new();
         for values in values.chunks(VALUES_PER_SEARCH) {
             let mut offset = 0;
-            for _ in 0..MOST_PAGES {
+            loop {
                 let response = self
                     .ask_one("FindItem", |version| {
                         request::find_items(version, folder, property, values, offset, &shape::LISTED)
                     })
                     .await?;
                 let rows = rows(&response, "Items");
-                found.extend(rows.iter().filter_map(shape::message));
                 offset += rows.len() as u64;
-                if is_last_page(&response, "IncludesLastItemInRange") || rows.is_empty() {
+                let before = found.len();
+                found.extend(rows.iter().filter_map(shape::message).filter(|message| known.insert(message.id.clone())));
+                if is_last_page(&response) || found.len() == before {
                     break;
                 }
             }
@@ -175,15 +177,18 @@ impl EwsClient {
 
     /// The folders right below another, as far as `properties` tell.
     pub(super) async fn subfolders(&self, parent: &FolderId) -> Result<Vec<ServerFolder>, RemoteError> {
-        let mut found = Vec::new();
-        for _ in 0..MOST_PAGES {
-            let offset = found.len() as u64;
+        let mut found: Vec<ServerFolder> = Vec::new();
+        let mut known = HashSet::new();
+        let mut offset = 0;
+        loop {
             let response = self
                 .ask_one("FindFolder", |version| request::find_folders(version, parent, offset, &shape::FOLDER))
                 .await?;
             let rows = rows(&response, "Folders");
-            found.extend(rows.iter().filter_map(shape::folder));
-            if is_last_page(&response, "IncludesLastItemInRange") || rows.is_empty() {
+            offset += rows.len() as u64;
+            let before = found.len();
+            found.extend(rows.iter().filter_map(shape::folder).filter(|folder| known.insert(folder.id.clone())));
+            if is_last_page(&response) || found.len() == before {
                 break;
             }
         }
@@ -211,9 +216,10 @@ fn rows<'a>(response: &'a Response, list: &str) -> &'a [Element] {
     response.body.at(&["RootFolder", list]).map(|list| list.children.as_slice()).unwrap_or_default()
 }
 
-fn is_last_page(response: &Response, attribute: &str) -> bool {
+/// Whether nothing follows. A page that brings nothing new is the last one too, whatever it says.
+fn is_last_page(response: &Response) -> bool {
     let root = response.body.child("RootFolder");
-    root.and_then(|root| root.attribute(attribute)) != Some("false")
+    root.and_then(|root| root.attribute("IncludesLastItemInRange")) != Some("false")
 }
 
 fn sync_state(operation: &'static str, response: &Response) -> Result<SyncState, RemoteError> {

@@ -146,11 +146,12 @@ impl EwsClient {
         let mut gather = Gather::default();
         let failure = self.transport.post(W::OPERATION, &payload, &mut gather).await.err();
         let mut open = Vec::new();
+        let mut account = None;
         let mut responses = gather.0.into_iter();
         for slot in batch {
             match responses.next() {
                 Some(response) if response.verdict.class() == CodeClass::Account => {
-                    return Err(account_error(&response.verdict));
+                    account = Some(account_error(&response.verdict));
                 }
                 Some(response) if !is_passing(response.verdict.class()) => {
                     let result = response.checked().and_then(|response| writes.read(*slot, response));
@@ -158,6 +159,11 @@ impl EwsClient {
                 }
                 _ => open.push(*slot),
             }
+        }
+        if let Some(error) = account {
+            // Nobody can look up anything in this mailbox now.
+            leave_unknown(&open, &error.to_string(), results);
+            return Err(error);
         }
         match failure {
             None | Some(Failure::Again | Failure::Lost { .. }) => Ok(Round::Open(open, failure)),

@@ -52,8 +52,17 @@ impl Decoder {
             tail.iter().for_each(|byte| self.gather(*byte));
             return Ok(());
         }
-        for byte in rest {
-            self.gather(*byte);
+        let mut rest = rest;
+        while let Some((first, after)) = rest.split_first() {
+            self.gather(*first);
+            rest = after;
+            if !self.in_reference {
+                // The usual line is without anything special in it.
+                let length = rest.iter().position(|byte| is_special(*byte)).unwrap_or(rest.len());
+                let (line, after) = rest.split_at(length);
+                self.held.extend_from_slice(line);
+                rest = after;
+            }
             if self.held.len() >= GATHERED {
                 self.decode_held(take)?;
             }
@@ -100,6 +109,11 @@ impl Decoder {
         self.decoded.truncate(length);
         Ok(())
     }
+}
+
+/// Whether a byte may be something else than a digit of base64.
+fn is_special(byte: u8) -> bool {
+    byte <= b' ' || byte == b'&' || byte == b';'
 }
 
 /// How long that many bytes are in base64.

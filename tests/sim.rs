@@ -1,0 +1,94 @@
+//! The whole engine against an Exchange and a directory, while people edit both sides between any two of its steps, the server fails in every
+//! scripted way, answers are lost, and runs are cut off. Afterwards nothing is lost, doubled, torn or skipped, and both sides agree.
+//!
+//! `PIMSYNC_SIM_SEEDS=N PIMSYNC_SIM_START=S cargo test --release --test sim` runs any range of seeds. A seed that fails prints how to repeat it,
+//! and the shortest script found that fails alike.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+#[path = "sim/eager.rs"]
+mod eager;
+#[path = "sim/edits.rs"]
+mod edits;
+#[path = "sim/model.rs"]
+mod model;
+#[path = "sim/play.rs"]
+mod play;
+#[path = "sim/script.rs"]
+mod script;
+#[path = "sim/shrink.rs"]
+mod shrink;
+#[path = "sim/sides.rs"]
+mod sides;
+mod world;
+
+use model::Failure;
+use play::play;
+use script::{Script, script};
+
+/// As many as do not keep anybody waiting.
+const SEEDS: u64 = 6;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
+}
+
+/// Plays a seed; twice, where it must give the same trace.
+fn check(script: &Script) -> Result<(), Failure> {
+    let (trace, failure) = play(script);
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
+    if script.folders_at_once > 1 {
+        return Ok(());
+    }
+    let (again, _) = play(script);
+    match trace.iter().zip(&again).position(|(one, other)| one != other) {
+        None if trace.len() == again.len() => Ok(()),
+        at => {
+            let at = at.unwrap_or(trace.len().min(again.len()));
+            let around = |trace: &[String]| trace[at.saturating_sub(5)..trace.len().min(at + 3)].join("\n  ");
+            let text = format!("two traces:\n  {}\n---\n  {}", around(&trace), around(&again));
+            Err(Failure { kind: "not repeatable", text })
+        }
+    }
+}
+
+fn tell(seed: u64, script: &Script, failure: &Failure) -> String {
+    let shrinks = failure.kind != "not repeatable" && number("PIMSYNC_SIM_SHRINK") != Some(0);
+    let smallest = if shrinks { shrink::shrink(script, failure.kind) } else { script.clone() };
+    let (trace, again) = play(&smallest);
+    let failure = again.unwrap_or_else(|| failure.clone());
+    let trace: Vec<String> = trace.into_iter().filter(|line| !line.contains(" 200")).collect();
+    format!(
+        "seed {seed}, {:?}, {} at once: {}: {}\nto repeat it: PIMSYNC_SIM_SEEDS=1 PIMSYNC_SIM_START={seed} cargo test --test sim\n{}\nscript: {:?}\n",
+        script.like,
+        script.folders_at_once,
+        failure.kind,
+        failure.text,
+        trace.join("\n"),
+        smallest.entries,
+    )
+}
+
+#[test]
+fn nothing_is_lost_doubled_torn_or_skipped() {
+    let start = number("PIMSYNC_SIM_START").unwrap_or(1);
+    let seeds = number("PIMSYNC_SIM_SEEDS").unwrap_or(SEEDS);
+    let mut failed = Vec::new();
+    for seed in start..start + seeds {
+        let script = script(seed);
+        if let Err(failure) = check(&script) {
+            let told = tell(seed, &script, &failure);
+            println!("{told}");
+            failed.push((seed, failure.kind));
+        }
+    }
+    assert!(failed.is_empty(), "{} of {seeds} seeds failed: {failed:?}", failed.len());
+}

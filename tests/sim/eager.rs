@@ -1,0 +1,98 @@
+//! A back end whose page of changes is there as soon as it is asked for. The engine asks for the next page while it takes in the last one, and
+//! which of the two comes first is up to the machine; so a simulation could not be repeated.
+
+use pimsync::pim::{ChangeKey, FolderId, FolderKind, ItemId, ServerMessage, SyncState, Tag};
+use pimsync::plan::proof::{FolderRemoval, MessageRemoval};
+use pimsync::remote::ews::EwsClient;
+use pimsync::remote::{
+    BodySink, BodySource, ChangePage, Disposal, Fetched, FolderActivity, FolderChanges, MarkUpdate, PerItem, Placed,
+    RemoteError, RemoteRead, RemoteWrite, SpecialFolders, Upload, Versioned,
+};
+use tokio::runtime::Handle;
+
+type Answer<T> = Result<T, RemoteError>;
+
+pub struct Eager(pub EwsClient);
+
+impl RemoteRead for Eager {
+    async fn special_folders(&self) -> Answer<SpecialFolders> {
+        self.0.special_folders().await
+    }
+
+    async fn folder_changes(&self, since: Option<&SyncState>) -> Answer<FolderChanges> {
+        self.0.folder_changes(since).await
+    }
+
+    async fn activity(&self, folders: &[FolderId]) -> Answer<Vec<PerItem<FolderActivity>>> {
+        self.0.activity(folders).await
+    }
+
+    fn item_changes(
+        &self,
+        folder: &FolderId,
+        since: Option<&SyncState>,
+        max: u16,
+    ) -> impl Future<Output = Answer<ChangePage>> + Send {
+        let page = tokio::task::block_in_place(|| Handle::current().block_on(self.0.item_changes(folder, since, max)));
+        std::future::ready(page)
+    }
+
+    async fn messages(&self, ids: &[ItemId]) -> Answer<Vec<PerItem<ServerMessage>>> {
+        self.0.messages(ids).await
+    }
+
+    async fn bodies(&self, items: &[(ItemId, u64)], sink: &mut dyn BodySink) -> Answer<Vec<PerItem<Fetched>>> {
+        self.0.bodies(items, sink).await
+    }
+
+    async fn find_tagged(&self, folder: &FolderId, tags: &[Tag]) -> Answer<Vec<ServerMessage>> {
+        self.0.find_tagged(folder, tags).await
+    }
+}
+
+impl RemoteWrite for Eager {
+    async fn create_folder(&self, parent: &FolderId, name: &str, kind: FolderKind) -> Answer<PerItem<FolderId>> {
+        self.0.create_folder(parent, name, kind).await
+    }
+
+    async fn rename_folder(&self, folder: &FolderId, name: &str) -> Answer<PerItem<()>> {
+        self.0.rename_folder(folder, name).await
+    }
+
+    async fn move_folder(&self, folder: &FolderId, parent: &FolderId) -> Answer<PerItem<()>> {
+        self.0.move_folder(folder, parent).await
+    }
+
+    async fn delete_folder(
+        &self,
+        folder: &FolderId,
+        disposal: Disposal,
+        proof: FolderRemoval,
+    ) -> Answer<PerItem<()>> {
+        self.0.delete_folder(folder, disposal, proof).await
+    }
+
+    async fn create_messages(&self, folder: &FolderId, uploads: &[Upload<'_>]) -> Answer<Vec<PerItem<Placed>>> {
+        self.0.create_messages(folder, uploads).await
+    }
+
+    async fn update_marks(&self, updates: &[MarkUpdate]) -> Answer<Vec<PerItem<ChangeKey>>> {
+        self.0.update_marks(updates).await
+    }
+
+    async fn replace_draft(&self, item: &Versioned, body: &dyn BodySource) -> Answer<PerItem<ChangeKey>> {
+        self.0.replace_draft(item, body).await
+    }
+
+    async fn move_messages(&self, items: &[Versioned], to: &FolderId) -> Answer<Vec<PerItem<Placed>>> {
+        self.0.move_messages(items, to).await
+    }
+
+    async fn delete_messages(
+        &self,
+        items: &[(Versioned, MessageRemoval)],
+        disposal: Disposal,
+    ) -> Answer<Vec<PerItem<()>>> {
+        self.0.delete_messages(items, disposal).await
+    }
+}
