@@ -1,4 +1,59 @@
-//! pimsync keeps an Exchange mailbox and a directory of plain files in step, both ways.
+//! pimsync keeps the mail of an Exchange mailbox and a tree of Maildirs in step, both ways.
+//!
+//! # The flow
+//!
+//! ```text
+//! remote changes ─┐
+//!                 ├─ observe ─→ cases ─→ plan ─→ ops ─→ apply ─→ local files, then the server ─→ state.db
+//! local files ────┘   (base, remote, local)  pure
+//! ```
+//!
+//! 1. **Observe**: what changed on either side since the *base*, the last state that both sides agreed on. The server tells it in pages
+//!    ([`remote`]); directories are compared with the base ([`local`]).
+//! 2. **Plan**: for each item one exhaustive decision on (base, remote, local), made by pure functions ([`mod@plan`]).
+//! 3. **Apply**: the server's changes go into the local tree, then local changes go to the server; rows of the base and sync states are
+//!    stored after what they tell of is durable ([`sync`], [`state`]).
+//!
+//! # Invariants
+//!
+//! They hold at every instant, also after `kill -9` and power loss; `man pimsync-design` tells how.
+//!
+//! 1. *No loss*: what either side held at the last agreement or gained since is on at least one side, or in a conflict copy, unless its
+//!    owner deleted it on one side and did not edit it on the other.
+//! 2. *No duplicates*: an item created once exists once on each side.
+//! 3. *No torn files*: a reader sees a file's old or new content.
+//! 4. *No skipped change*: a sync state is stored only after every change of its page is durable or noted for retry.
+//! 5. *Convergence*: with no new edits, a second sync does nothing.
+//! 6. *One writer*: one engine per identity at a time; readers never wait.
+//! 7. *Secrets* are in no file of the identity, no log and no process's arguments.
+//!
+//! # Glossary
+//!
+//! - **Identity**: a directory with all that one person keeps: accounts, mail, state.
+//! - **Base**: what both sides agreed on, in `state.db`.
+//! - **Sync state**: the server's opaque bookmark in a folder's list of changes.
+//! - **Change key**: the version of an item that a write expects to replace.
+//! - **Tag**: what an upload carries, so that it is found again when the answer is lost.
+//! - **Marks**: flags and categories: what can change about a message besides its body and its place.
+//! - **Activity**: a folder's mark that changes with anything in it, so that quiet folders are not listed.
+//! - **Brake**: holds back deletions that are many for one run.
+//! - **Loose file**: a message in a directory that the base does not know.
+//! - **Trouble**: an item that could not be read or written; told by `status` and tried again later.
+//!
+//! # The rooms
+//!
+//! Arrows go down only.
+//!
+//! - [`cli`]: one file a subcommand.
+//! - [`sync`]: the engine.
+//! - [`state`]: `state.db`.
+//! - [`local`]: the directory.
+//! - [`remote`]: the server; `remote::ews` speaks Exchange Web Services.
+//! - [`mod@plan`]: the decisions. Pure.
+//! - [`mod@format`]: items as bytes.
+//! - [`pim`]: items as values. Pure.
+//! - [`identity`]: layout, settings, secrets, lock.
+//! - [`exchange`]: the embedded Exchange, for `setup --demo`, tests and benches.
 
 pub mod cli;
 pub mod exchange;
