@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressState, ProgressStyle};
+use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::sync::{Observer, Progress as Event};
 
@@ -27,7 +27,7 @@ impl Progress {
         let bytes = Arc::new(AtomicU64::new(0));
         let bar = match bars {
             Some(bars) => bars.add(ProgressBar::new(0)),
-            None => ProgressBar::hidden(),
+            None => ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden()),
         };
         bar.set_style(style(&bytes));
         bar.set_prefix(account.to_owned());

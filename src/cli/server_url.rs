@@ -10,6 +10,10 @@ const PATH: &str = "/EWS/Exchange.asmx";
 /// (`https://mail.example.org/owa/`), the whole URL of the end point, or `demo:`.
 pub(super) fn server(text: &str) -> Result<Server, UsageError> {
     let text = text.trim();
+    // The parser would take the path's beginning for the host.
+    if text.is_empty() || text.ends_with("://") {
+        return Err(UsageError("--server names no host".to_owned()));
+    }
     Server::parse(&completed(text)).map_err(|reason| UsageError(format!("--server: {reason}")))
 }
 

@@ -40,7 +40,7 @@ mod tests {
     #[test]
     fn programs_get_utc() {
         assert_eq!(for_programs(UnixTime(0)), "1970-01-01T00:00:00Z");
-        assert_eq!(for_programs(UnixTime(1_795_359_187)), "2026-11-22T14:13:07Z");
+        assert_eq!(for_programs(UnixTime(1_795_359_187)), "2026-11-22T14:53:07Z");
     }
 
     #[test]
