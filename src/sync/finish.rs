@@ -30,7 +30,8 @@ where
     L: LocalWrite + 'static,
 {
     let finisher = Finisher { run, tree, chosen: places.iter().map(Place::key).collect() };
-    let (cases, sizes) = finisher.cases(&view)?;
+    let undecided = finisher.perhaps_moved(&view)?;
+    let (cases, sizes) = finisher.cases(&view, &undecided)?;
     let plan = plan::plan(cases, run.engine.settings.policy, run.request.brake, &sizes);
     finisher.hold(&plan);
     if run.is_dry() {
@@ -43,7 +44,8 @@ where
     let pushed = push::push_all(run, tree, &view, plan.pushes).await?;
     let removed = finisher.end_folders(&view, &held).await?;
     finisher.note_stamps(places, &view, &left).await?;
-    Ok(if pushed || removed { Echo::Expected } else { Echo::None })
+    let decided_next = !undecided.is_subset(&view.gone_before);
+    Ok(if pushed || removed || decided_next { Echo::Expected } else { Echo::None })
 }
 
 struct Finisher<'f, 'e, R, L> {
@@ -53,8 +55,24 @@ struct Finisher<'f, 'e, R, L> {
 }
 
 impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
+    /// Items that were changed here, and went from their folder on the server since the others were listed, or may lie in one that was not:
+    /// they may have been moved there, so that an upload would double them. The next round, or the next run, tells.
+    fn perhaps_moved(&self, view: &LocalView) -> Result<BTreeSet<ItemKey>, SyncError> {
+        let gone = self.run.state().read(|state| state.items_standing(self.run.account, Standing::Gone))?;
+        let all_listed = self.run.request.folders.is_empty() && view.remote_unknown.is_empty();
+        let undecided = gone
+            .iter()
+            .filter(|row| view.changed.contains_key(&row.key))
+            .filter(|row| !all_listed || !view.gone_before.contains(&row.key));
+        Ok(undecided.map(|row| row.key).collect())
+    }
+
     /// Every item that is not as agreed, and how many items the folders hold that they lie in.
-    fn cases(&self, view: &LocalView) -> Result<(Vec<FinalCase>, Vec<FolderSize>), SyncError> {
+    fn cases(
+        &self,
+        view: &LocalView,
+        undecided: &BTreeSet<ItemKey>,
+    ) -> Result<(Vec<FinalCase>, Vec<FolderSize>), SyncError> {
         let state = self.run.state();
         let gone = state.read(|state| state.items_standing(self.run.account, Standing::Gone))?;
         let mut keys: BTreeSet<ItemKey> = gone.iter().map(|row| row.key).collect();
@@ -73,7 +91,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
         let mut cases = Vec::new();
         for row in &rows {
             let lies_in = view.changed.get(&row.key).map_or(row.folder, |file| file.folder);
-            if !self.chosen.contains(&row.folder) && !self.chosen.contains(&lies_in) {
+            if !self.chosen.contains(&row.folder) && !self.chosen.contains(&lies_in) || undecided.contains(&row.key) {
                 continue;
             }
             let base = Base { key: row.key, folder: row.folder, local: base_marks(row), remote: row.server.clone() };

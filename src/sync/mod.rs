@@ -254,7 +254,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
         lock(&self.report).folders_seen = places.len() as u64;
         let activity = self.activity(&tree.places).await?;
         let due: BTreeSet<FolderKey> = self.due(&places, &activity, round)?;
-        let view = scan::scan_all(self, &places, &due).await?;
+        let view = scan::scan_all(self, &tree, &places, &due).await?;
         let view = Mutex::new(view);
         let pulls = places.iter().filter(|place| due.contains(&place.key()) && place.on_server);
         let results: Vec<_> = stream::iter(pulls.map(|place| {

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::tree::{Directory, Place};
+use super::tree::{Directory, Place, Tree};
 use super::{Depth, NoticeKind, Run, SyncError, stops_run};
 use crate::local::{DirStamp, FolderDir, Keywords, Letters, LocalError, LocalRead, LocalWrite, MessageName, ScanEnd};
 use crate::pim::{Digest, FolderKey, ItemKey, Marks, UnixTime};
@@ -54,6 +54,8 @@ pub(super) struct LocalView {
     pub(super) loose: BTreeMap<FolderKey, Vec<LocalFile>>,
     /// Folders that could not be looked at in full.
     pub(super) unknown: BTreeSet<FolderKey>,
+    /// Known items that were gone on the server before the folders were listed.
+    pub(super) gone_before: BTreeSet<ItemKey>,
     /// Folders of the server that could not be listed in full.
     pub(super) remote_unknown: BTreeSet<FolderKey>,
     /// Folders that were scanned.
@@ -124,6 +126,7 @@ pub(super) fn base_marks(row: &ItemRow) -> Marks {
 /// Scans the directories that may have changed, and finds what was moved between them.
 pub(super) async fn scan_all<R, L>(
     run: &Run<'_, R, L>,
+    tree: &Tree,
     places: &[Place],
     due: &BTreeSet<FolderKey>,
 ) -> Result<LocalView, SyncError>
@@ -132,15 +135,20 @@ where
     L: LocalWrite + 'static,
 {
     let mut view = LocalView::default();
-    let gone: BTreeSet<FolderKey> = run
-        .state()
-        .read(|state| state.items_standing(run.account, crate::state::Standing::Gone))?
-        .iter()
-        .map(|row| row.folder)
-        .collect();
+    let gone = run.state().read(|state| state.items_standing(run.account, crate::state::Standing::Gone))?;
+    view.gone_before = gone.iter().map(|row| row.key).collect();
+    let gone: BTreeSet<FolderKey> = gone.iter().map(|row| row.folder).collect();
     tokio::task::block_in_place(|| {
         for place in places {
             if due.contains(&place.key()) || gone.contains(&place.key()) || may_have_changed(run, place)? {
+                scan_into(run, place, &mut view)?;
+            }
+        }
+        // What vanished from the folders that were asked for may have been moved to one that was not.
+        let others = tree.places.iter().filter(|place| place.is_mirrored() && !view.scanned.contains_key(&place.key()));
+        let others: Vec<&Place> = if view.away.is_empty() { vec![] } else { others.collect() };
+        for place in others {
+            if !view.unknown.contains(&place.key()) && may_have_changed(run, place)? {
                 scan_into(run, place, &mut view)?;
             }
         }

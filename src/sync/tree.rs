@@ -322,6 +322,7 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         let Some(parent) = self.parent_row(&folder) else { return Ok(()) };
         let mut row = self.new_row(&folder, parent.as_ref());
         if self.mirrored.contains(id) {
+            self.restore(parent.as_ref()).await?;
             let Some(dir) = self.free_dir(parent.as_ref(), &folder.name, None)? else { return Ok(()) };
             row.dir_id = self.create_directory(&dir, &row).await?;
             row.dir = Some(dir.as_str().to_owned());
@@ -343,6 +344,7 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
     async fn give_directory(&mut self, key: FolderKey) -> Result<(), SyncError> {
         let Some(mut row) = self.rows.get(&key).cloned() else { return Ok(()) };
         let parent = row.parent.and_then(|parent| self.rows.get(&parent).cloned());
+        self.restore(parent.as_ref()).await?;
         let Some(dir) = self.free_dir(parent.as_ref(), &row.name, None)? else { return Ok(()) };
         row.dir_id = self.create_directory(&dir, &row).await?;
         row.dir = Some(dir.as_str().to_owned());
@@ -367,12 +369,26 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         Ok(Some((id.dev, id.ino)))
     }
 
+    /// Directories that vanished here are made again for what comes into them from the server.
+    async fn restore(&mut self, folder: Option<&FolderRow>) -> Result<(), SyncError> {
+        let above = |row: &FolderRow| self.rows.get(&row.parent?).cloned();
+        let missing: Vec<FolderRow> =
+            std::iter::successors(folder.cloned(), above).take_while(|row| self.dir_of(row.key).is_none()).collect();
+        for row in missing.into_iter().rev() {
+            let Some(dir) = row.dir.as_deref().map(FolderDir::new).transpose()? else { continue };
+            self.create_directory(&dir, &row).await?;
+            self.known.insert(dir, row.key);
+        }
+        Ok(())
+    }
+
     /// The directory follows the folder on the server; a special folder's goes back to where it belongs.
     async fn place_local(&mut self, key: FolderKey) -> Result<(), SyncError> {
         let Some(mut row) = self.rows.get(&key).cloned() else { return Ok(()) };
         let Some(folder) = self.remote.folders.get(&row.id).cloned() else { return Ok(()) };
         let Some(parent) = self.parent_row(&folder) else { return Ok(()) };
         let Some(from) = self.dir_of(key) else { return Ok(()) };
+        self.restore(parent.as_ref()).await?;
         let Some(to) = self.free_dir(parent.as_ref(), &folder.name, Some(&from))? else { return Ok(()) };
         if from != to {
             if self.run.is_dry() {

@@ -85,6 +85,8 @@ pub struct Epoch {
     pub runs: usize,
     pub cuts: usize,
     pub state_lost: bool,
+    /// Whether a message that is no draft was written over.
+    pub body_written: bool,
     pub folders_changed: bool,
     pub faulty: bool,
 }
@@ -133,11 +135,6 @@ impl Model {
         self.epoch.writes.push((family_of(token), side, write, self.epoch.runs));
     }
 
-    /// Whether a text was written over in the directory since the last agreement.
-    pub fn body_written(&self) -> bool {
-        self.epoch.writes.iter().any(|(_, _, write, _)| matches!(write, Write::Token(_)))
-    }
-
     fn count(counts: &BTreeMap<String, usize>, token: &str) -> usize {
         counts.get(token).copied().unwrap_or_default()
     }
@@ -171,9 +168,8 @@ impl Model {
             return Ok(());
         }
         for (token, count) in counts(there) {
-            let most = Self::count(&epoch.had, &token)
-                + Self::count(&epoch.added, &token)
-                + Self::count(&epoch.spare, &token);
+            let most =
+                Self::count(&epoch.had, &token) + Self::count(&epoch.added, &token) + Self::count(&epoch.spare, &token);
             if count > most {
                 return fail("duplicate", format!("{token} is there {count} times, and was given {most} times"));
             }
@@ -209,10 +205,14 @@ impl Model {
                 return fail("undeleted", format!("{family} was deleted {side:?} and is back: {kept:?}"));
             }
             let quiet = writes.iter().all(|(.., run)| *run == 0);
-            let trashed = by(other).any(|(_, _, write, _)| matches!(write, Write::Path(path) if path.starts_with("Deleted Items")));
+            let trashed = by(other)
+                .any(|(_, _, write, _)| matches!(write, Write::Path(path) if path.starts_with("Deleted Items")));
             let last: Vec<&Write> = last_of(by(other).map(|(_, _, write, _)| write));
             if quiet && !trashed && last.iter().any(|write| !agreed.has(write)) && now.is_empty() {
-                return fail("edit lost to deletion", format!("{family} was deleted {side:?}, but edited {other:?}: {last:?}"));
+                return fail(
+                    "edit lost to deletion",
+                    format!("{family} was deleted {side:?}, but edited {other:?}: {last:?}"),
+                );
             }
         }
         if deleted(Side::Here) || deleted(Side::There) {
