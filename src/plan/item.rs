@@ -116,6 +116,16 @@ pub enum Content {
     ReplaceKeepingCopy,
 }
 
+impl Content {
+    fn of(edited_there: bool, edited_here: bool, policy: ConflictPolicy) -> Self {
+        match (edited_there, edited_here, policy) {
+            (false, _, _) | (true, true, ConflictPolicy::Local) => Self::Keep,
+            (true, false, _) | (true, true, ConflictPolicy::Server) => Self::Replace,
+            (true, true, ConflictPolicy::KeepBoth) => Self::ReplaceKeepingCopy,
+        }
+    }
+}
+
 /// What a push does about a body.
 #[derive(Debug, PartialEq, Eq)]
 pub enum PushContent {
@@ -173,6 +183,8 @@ pub enum Op<R, L> {
         marks: Marks,
         /// What the base shall say of the file.
         agreed: Marks,
+        /// What happens to the body.
+        content: Content,
     },
     /// Base: neither side is written to; what we noted of the ones given is out of date (a version, a file's name, marks that
     /// both sides have or that the other cannot hold).
@@ -365,7 +377,7 @@ fn decide<R: Clone, L: Clone>(case: Case<R, L>, policy: ConflictPolicy) -> Decis
         (Some(_), Unknown, Same | Unknown) | (Some(_), Same, Unknown) => Decision::NOTHING,
 
         // New.
-        (None, Here(remote), Here(local)) => adopt(remote, local),
+        (None, Here(remote), Here(local)) => adopt(remote, local, policy),
         (None, Here(remote), Away(_) | Same) => Decision::pull(Op::Download { remote, instead_of: None }),
         (None, Away(_) | Same, Here(local)) => Decision::push(Op::Upload { local, instead_of: None }),
         (None, Here(remote), Unknown) => Decision::hold(None, remote.folder, Side::Local),
@@ -404,8 +416,9 @@ fn remote_changed<R>(base: &Base, remote: &RemoteState<R>) -> bool {
     remote.edited || remote.folder != base.folder || remote.marks != base.remote
 }
 
-/// The same message on both sides, known to neither: what either side says of it holds.
-fn adopt<R: Clone, L: Clone>(remote: RemoteState<R>, local: LocalState<L>) -> Decision<R, L> {
+/// The same message on both sides, known to neither: what either side says of it holds. Where the bodies differ, nobody can tell which one
+/// was edited.
+fn adopt<R: Clone, L: Clone>(remote: RemoteState<R>, local: LocalState<L>, policy: ConflictPolicy) -> Decision<R, L> {
     let mut marks = local.marks.clone();
     let there = remote.marks.to_local();
     for flag in Flag::ALL {
@@ -413,13 +426,14 @@ fn adopt<R: Clone, L: Clone>(remote: RemoteState<R>, local: LocalState<L>) -> De
     }
     marks.categories.extend(there.categories.clone());
     let told = marks::push(&there, &marks, &remote.marks);
+    let content = Content::of(remote.edited, local.edited, policy);
     if told == remote.marks {
-        return Decision::pull(Op::Adopt { remote, local, agreed: marks.clone(), marks });
+        return Decision::pull(Op::Adopt { remote, local, agreed: marks.clone(), marks, content });
     }
     let after = LocalState { marks: marks.clone(), ..local.clone() };
     Decision {
         push: Some(Op::PushAdopted { remote: remote.clone(), local: after, marks: told }),
-        ..Decision::pull(Op::Adopt { remote, local, marks, agreed: there })
+        ..Decision::pull(Op::Adopt { remote, local, marks, agreed: there, content })
     }
 }
 
@@ -452,11 +466,7 @@ impl Pulled {
         let moved_there = remote.folder != base.folder;
         let lies_in = local.map_or(base.folder, |local| local.folder);
         let stays_here = policy == ConflictPolicy::Local && lies_in != base.folder;
-        let content = match (remote.edited, local.is_some_and(|local| local.edited), policy) {
-            (false, _, _) | (true, true, ConflictPolicy::Local) => Content::Keep,
-            (true, false, _) | (true, true, ConflictPolicy::Server) => Content::Replace,
-            (true, true, ConflictPolicy::KeepBoth) => Content::ReplaceKeepingCopy,
-        };
+        let content = Content::of(remote.edited, local.is_some_and(|local| local.edited), policy);
         Self {
             marks: marks::pull(&base.remote, &remote.marks, local.map_or(&base.local, |local| &local.marks)),
             base: Base {

@@ -9,6 +9,9 @@ use crate::local::{FolderDir, LocalError, LocalRead, LocalWrite, MessageName, St
 use crate::pim::{Digest, ItemId};
 use crate::remote::{BodySink, BodySource, RemoteRead, RemoteWrite};
 
+/// Nameless files that are open at a time.
+const OPEN_AT_ONCE: usize = 64;
+
 /// Writes each body into a file in the folder's `tmp`.
 pub(super) struct StagingSink<L> {
     local: Arc<L>,
@@ -83,14 +86,19 @@ pub(super) async fn renderings<R: RemoteRead>(
     remote: &R,
     items: &[(ItemId, u64)],
 ) -> Result<Vec<Option<Digest>>, SyncError> {
-    let mut sink = LookingSink { slots: std::iter::repeat_with(|| None).take(items.len()).collect(), current: 0 };
-    let answers = remote.bodies(items, &mut sink).await?;
-    let look = |(answer, file): (crate::remote::PerItem<_>, Option<std::fs::File>)| {
-        let mut file = file.filter(|_| answer.is_ok())?;
-        file.seek(SeekFrom::Start(0)).ok()?;
-        mime::semantic_digest(io::BufReader::new(file)).ok()
-    };
-    Ok(tokio::task::block_in_place(|| answers.into_iter().zip(sink.slots).map(look).collect()))
+    let mut digests = Vec::with_capacity(items.len());
+    for items in items.chunks(OPEN_AT_ONCE) {
+        let mut sink = LookingSink { slots: std::iter::repeat_with(|| None).take(items.len()).collect(), current: 0 };
+        let answers = remote.bodies(items, &mut sink).await?;
+        let look = |(answer, file): (crate::remote::PerItem<_>, Option<std::fs::File>)| {
+            let mut file = file.filter(|_| answer.is_ok())?;
+            file.seek(SeekFrom::Start(0)).ok()?;
+            mime::semantic_digest(io::BufReader::new(file)).ok()
+        };
+        digests
+            .extend(tokio::task::block_in_place(|| answers.into_iter().zip(sink.slots).map(look).collect::<Vec<_>>()));
+    }
+    Ok(digests)
 }
 
 /// The semantic digest of a file; `None` when it vanished or cannot be read.

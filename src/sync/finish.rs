@@ -32,7 +32,7 @@ where
 {
     let finisher = Finisher { run, tree, chosen: places.iter().map(Place::key).collect() };
     let (mut cases, sizes) = finisher.cases(&view)?;
-    let waits = finisher.let_wait(&mut cases, gone_before);
+    let waits = finisher.let_wait(&mut cases, &view, gone_before);
     let plan = plan::plan(cases, run.engine.settings.policy, run.request.brake, &sizes);
     finisher.hold(&plan);
     if run.is_dry() {
@@ -93,11 +93,11 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
 
     /// What was changed here, and is gone from its folder there, is uploaded anew unless it was only moved. Whether it was, the listings of all
     /// folders tell, and those of this round may have been made before it was. Returns whether the next round has to look.
-    fn let_wait(&self, cases: &mut Vec<FinalCase>, gone_before: &BTreeSet<ItemKey>) -> bool {
+    fn let_wait(&self, cases: &mut Vec<FinalCase>, view: &LocalView, gone_before: &BTreeSet<ItemKey>) -> bool {
         if self.run.is_dry() {
             return false;
         }
-        let all = self.run.request.folders.is_empty();
+        let all = self.run.request.folders.is_empty() && view.remote_unknown.is_empty();
         let mut waits = false;
         cases.retain(|case| {
             let (Some(base), Seen::Away(_), Seen::Here(_)) = (&case.base, &case.remote, &case.local) else {

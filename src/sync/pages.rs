@@ -312,18 +312,24 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                 None => rest.push(message),
             }
         }
-        let adopted = self.adopted(&rest)?;
+        let mut adopted = self.adopted(&rest)?;
+        self.find_edited(&rest, &mut adopted).await?;
         let unknown_here = lock(self.view).unknown.contains(&self.place.key());
         for message in rest {
-            let local = match adopted.get(&message.id) {
-                Some(file) => Seen::Here(file.state()),
+            let mut remote = self.remote_state(message);
+            let local = match adopted.remove(&remote.at.id) {
+                Some(file) => {
+                    remote.edited = file.edited;
+                    Seen::Here(file.state())
+                }
                 None if unknown_here => {
-                    observed.notes.push(pull::Note::Retry { id: message.id.clone(), label: pull::label(&message) });
+                    let message = &remote.at;
+                    observed.notes.push(pull::Note::Retry { id: message.id.clone(), label: pull::label(message) });
                     Seen::Unknown
                 }
                 None => Seen::Away(Evidence::CompleteListing),
             };
-            observed.cases.push(Case { base: None, remote: Seen::Here(self.remote_state(message)), local });
+            observed.cases.push(Case { base: None, remote: Seen::Here(remote), local });
         }
         Ok(())
     }
@@ -450,6 +456,35 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         let remote: Vec<Loose<ItemId>> =
             messages.iter().map(|message| Loose { at: message.id.clone(), clues: clues_of_message(message) }).collect();
         Ok(adopt(&remote, &local).into_iter().filter_map(|(id, at)| Some((id, files.get(at)?.clone()))).collect())
+    }
+
+    /// Marks the adopted files whose bodies are not the server's. Only those are compared that may have been edited: drafts, and what was
+    /// delivered here and has another time since.
+    async fn find_edited(
+        &self,
+        messages: &[ServerMessage],
+        adopted: &mut HashMap<ItemId, LocalFile>,
+    ) -> Result<(), SyncError> {
+        let perhaps = |message: &&ServerMessage| {
+            adopted
+                .get(&message.id)
+                .is_some_and(|file| message.marks.draft || self.changed_since_delivery(file, message))
+        };
+        let asked: Vec<_> = messages.iter().filter(perhaps).map(|message| (message.id.clone(), message.size)).collect();
+        let there = renderings(self.run.remote(), &asked).await?;
+        for ((id, _), there) in asked.iter().zip(there) {
+            let Some(file) = adopted.get_mut(id) else { continue };
+            let here = self.content_of(file).and_then(|content| content.rendering);
+            file.edited = there.is_some() && here.is_some() && there != here;
+        }
+        Ok(())
+    }
+
+    fn changed_since_delivery(&self, file: &LocalFile, message: &ServerMessage) -> bool {
+        let Ok(dir) = self.place.dir() else { return false };
+        let stat = tokio::task::block_in_place(|| self.run.local().stat(&dir, &file.name));
+        key_matches_id(file.name.key(), &message.id)
+            && matches!(stat, Ok(Some(stat)) if stat.mtime() != pull::received(message))
     }
 
     fn clues_of_file(&self, dir: &crate::local::FolderDir, file: &LocalFile, messages: &[ServerMessage]) -> Vec<Clue> {

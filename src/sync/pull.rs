@@ -358,7 +358,9 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                 let update = Update { key, remote, local, marks, agreed, content, move_to };
                 self.update(update).await
             }
-            Op::Adopt { remote, local, marks, agreed } => self.adopt(remote, local, marks, agreed).await,
+            Op::Adopt { remote, local, marks, agreed, content } => {
+                self.adopt(remote, local, marks, agreed, content).await
+            }
             Op::Refresh { key, remote, local } => self.refresh(key, remote, local),
             Op::Forget { key } => {
                 self.notes.push(Note::Forget(key));
@@ -402,7 +404,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                 let edited = file.edited && content == Content::Keep;
                 self.settle(row, LocalFile { folder, marks, edited, ..file }, agreed);
             }
-            Op::Adopt { remote: _, local, marks, agreed } => {
+            Op::Adopt { remote: _, local, marks, agreed, content: _ } => {
                 let name = local.at.name.key().to_string();
                 if marks != agreed {
                     self.run.planned(here, Action::ChangeThere, name.clone(), describe(&marks));
@@ -568,13 +570,14 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         Ok(Replaced::Done)
     }
 
-    /// Both sides have it: the file stays as it is, but for the marks that the server has and it has not.
+    /// Both sides have it: the file stays as it is, but for the marks that the server has and it has not, and a body that is another one.
     async fn adopt(
         &mut self,
         remote: Remote,
         local: LocalState<LocalFile>,
         marks: Marks,
         agreed: Marks,
+        content: Content,
     ) -> Result<(), SyncError> {
         let file = local.at;
         let Some(dir) = self.directory(file.folder).await? else { return Ok(()) };
@@ -592,6 +595,27 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             }
             Err(error) => return Err(error),
         };
+        let mut row = ItemRow {
+            key: ItemKey(0),
+            folder: file.folder,
+            id: remote.at.id.clone(),
+            change_key: remote.at.change_key.clone(),
+            search: remote.at.search_key.as_ref().map(search_hash),
+            size: remote.at.size,
+            server: remote.marks.clone(),
+            file: file.name.key().clone(),
+            flags: agreed.flags,
+            len,
+            digest,
+            rendering: None,
+            standing: Standing::Agreed,
+        };
+        if content != Content::Keep
+            && let Replaced::Later(reason) = self.replace(&mut row, &file, &dir, &remote, content).await?
+        {
+            self.trouble(&remote.at, "Changed", reason);
+            return Ok(());
+        }
         let keywords = self.keywords(&dir, &[&marks]).await?;
         let (letters, _) = keywords.letters_for(&marks.categories);
         let wanted = file.name.with_marks(marks.flags, letters.union(keywords.unassigned(file.name.letters())));
@@ -602,21 +626,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                 return Ok(());
             }
         };
-        let row = ItemRow {
-            key: ItemKey(0),
-            folder: file.folder,
-            id: remote.at.id.clone(),
-            change_key: remote.at.change_key.clone(),
-            search: remote.at.search_key.as_ref().map(search_hash),
-            size: remote.at.size,
-            server: remote.marks.clone(),
-            file: name.key().clone(),
-            flags: agreed.flags,
-            len,
-            digest,
-            rendering: None,
-            standing: Standing::Agreed,
-        };
+        row.file = name.key().clone();
         let new = row.clone();
         let tag = self.run.tag(self.place, &row.file);
         let key = self
@@ -628,7 +638,8 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             .await?;
         self.run.tally(self.place, |tally| tally.adopted += 1);
         lock(self.view).claim(&file);
-        let now = LocalFile { folder: file.folder, name, marks, edited: false, content: None };
+        let edited = file.edited && content == Content::Keep;
+        let now = LocalFile { folder: file.folder, name, marks, edited, content: None };
         self.settle(ItemRow { key, ..row }, now, agreed);
         Ok(())
     }
@@ -709,7 +720,7 @@ fn rendering_of(staged: &StagedFile) -> Option<Digest> {
 }
 
 /// When a message was received; what has no time counts as of 1970, since it must be the same each time.
-fn received(message: &ServerMessage) -> UnixTime {
+pub(super) fn received(message: &ServerMessage) -> UnixTime {
     message.received.unwrap_or(UnixTime(0))
 }
 

@@ -133,12 +133,8 @@ where
     L: LocalWrite + 'static,
 {
     let mut view = LocalView::default();
-    let gone: BTreeSet<FolderKey> = run
-        .state()
-        .read(|state| state.items_standing(run.account, crate::state::Standing::Gone))?
-        .iter()
-        .map(|row| row.folder)
-        .collect();
+    let gone = run.state().read(|state| state.items_standing(run.account, crate::state::Standing::Gone))?;
+    let gone: BTreeSet<FolderKey> = gone.iter().map(|row| row.folder).collect();
     tokio::task::block_in_place(|| {
         for place in places {
             if due.contains(&place.key()) || gone.contains(&place.key()) || may_have_changed(run, place)? {

@@ -327,6 +327,7 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         let Some(parent) = self.parent_row(&folder) else { return Ok(()) };
         let mut row = self.new_row(&folder, parent.as_ref());
         if self.mirrored.contains(id) {
+            self.restore(parent.as_ref()).await?;
             let Some(above) = self.dir_above(parent.as_ref())? else { return Ok(()) };
             let dir = self.free_dir(&above, &folder.name, None)?;
             row.dir_id = self.create_directory(&dir, &row).await?;
@@ -349,6 +350,7 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
     async fn give_directory(&mut self, key: FolderKey) -> Result<(), SyncError> {
         let Some(mut row) = self.rows.get(&key).cloned() else { return Ok(()) };
         let parent = row.parent.and_then(|parent| self.rows.get(&parent).cloned());
+        self.restore(parent.as_ref()).await?;
         let Some(above) = self.dir_above(parent.as_ref())? else { return Ok(()) };
         let dir = self.free_dir(&above, &row.name, Some(key))?;
         row.dir_id = self.create_directory(&dir, &row).await?;
@@ -374,6 +376,19 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         Ok(Some((id.dev, id.ino)))
     }
 
+    /// Directories that vanished here are made again for what comes into them from the server.
+    async fn restore(&mut self, folder: Option<&FolderRow>) -> Result<(), SyncError> {
+        let above = |row: &FolderRow| self.rows.get(&row.parent?).cloned();
+        let missing: Vec<FolderRow> =
+            std::iter::successors(folder.cloned(), above).take_while(|row| self.dir_of(row.key).is_none()).collect();
+        for row in missing.into_iter().rev() {
+            let Some(dir) = row.dir.as_deref().map(FolderDir::new).transpose()? else { continue };
+            self.create_directory(&dir, &row).await?;
+            self.known.insert(dir, row.key);
+        }
+        Ok(())
+    }
+
     /// The directory follows the folder on the server, or goes back to where the server has it. The base takes the server's name and place;
     /// what the directory keeps of its own is pushed later.
     async fn place_local(&mut self, key: FolderKey, renamed: bool, moved: bool) -> Result<(), SyncError> {
@@ -381,6 +396,9 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         let Some(folder) = self.remote.folders.get(&row.id).cloned() else { return Ok(()) };
         let Some(parent) = self.parent_row(&folder) else { return Ok(()) };
         let Some(from) = self.dir_of(key) else { return Ok(()) };
+        if moved {
+            self.restore(parent.as_ref()).await?;
+        }
         let name = if renamed { folder.name.clone() } else { self.local_name(&from) };
         let above = match moved {
             true => match self.dir_above(parent.as_ref())? {

@@ -292,7 +292,8 @@ impl World {
                 let inode = local.map_or_else(|| self.file_of(&row), |local| local.at);
                 self.local.remove(&inode).expect("removes a file that is there");
             }
-            Op::Adopt { remote, local, marks, agreed } => {
+            Op::Adopt { remote, local, marks, agreed, content } => {
+                assert_eq!(content, Content::Keep, "the bodies are the same");
                 let file = self.local.get_mut(&local.at).expect("adopts a file that is there");
                 file.marks = marks;
                 self.note(remote.at, local.at, agreed, remote.marks);

@@ -9,8 +9,8 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::model::{Model, Side, Write};
 use super::script::Edit;
-use super::sides::{Here, There, folders_here, here, keywords, name_of, text, there};
-use super::world::{World, body_of};
+use super::sides::{Here, There, folders_here, here, keywords, name_of, text, there, token_of};
+use super::world::World;
 
 /// Chooses among what is there; several times, if need be.
 pub struct Pick(fastrand::Rng);
@@ -180,6 +180,10 @@ impl Hand<'_> {
 
     /// A draft is edited, or something (a virus scanner, say) rewrites a message. The latter is told by its size only, so it grows much.
     fn write_there(&mut self, pick: &mut Pick, draft: bool) -> Option<String> {
+        self.model.epoch.body_written |= !draft;
+        if !draft && self.model.epoch.state_lost {
+            return None;
+        }
         let item = pick.one(there(self.world).into_iter().filter(|item| item.draft == draft).collect())?;
         let family = super::model::family_of(&item.token);
         let token = self.model.new_token(&family);
@@ -251,7 +255,7 @@ impl Hand<'_> {
         let staged = self.staged(&bytes);
         let name = self.named(&file, &folder, &file.categories)?;
         self.rename(&staged, &folder, &name)?;
-        self.model.copied(&body_of(&bytes));
+        self.model.copied(&token_of(&bytes));
         Some(format!("{} is copied from {} to {path} here", file.token, file.path))
     }
 
@@ -309,7 +313,7 @@ impl Hand<'_> {
         let grave = self.graveyard().join(format!("grave.{}", self.number()));
         fs::rename(&file.file, &grave).ok()?;
         self.stamp(&file.folder);
-        let token = body_of(&fs::read(&grave).unwrap());
+        let token = token_of(&fs::read(&grave).unwrap());
         self.gone(&token, Side::Here);
         Some(format!("{token} is deleted from {} here", file.path))
     }
@@ -356,6 +360,10 @@ impl Hand<'_> {
 
     /// An editor writes a draft, or somebody an old message, over.
     fn write_here(&mut self, pick: &mut Pick, draft: bool) -> Option<String> {
+        self.model.epoch.body_written |= !draft;
+        if !draft && self.model.epoch.state_lost {
+            return None;
+        }
         let files = here(self.world).into_iter().filter(|file| file.flags.contains('D') == draft);
         let file = pick.one(files.collect())?;
         let family = super::model::family_of(&file.token);
@@ -363,7 +371,7 @@ impl Hand<'_> {
         let staged = self.staged(&World::mime_with(&family, &text(&token, pick.below(30))));
         renameat_with(CWD, &staged, CWD, &file.file, RenameFlags::EXCHANGE).ok()?;
         self.stamp(&file.folder);
-        let before = body_of(&fs::read(&staged).unwrap());
+        let before = token_of(&fs::read(&staged).unwrap());
         self.model.removed(&before);
         self.model.added(&token);
         self.model.wrote(&token, Side::Here, Write::Token(token.clone()));

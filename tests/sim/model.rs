@@ -85,6 +85,8 @@ pub struct Epoch {
     pub runs: usize,
     pub cuts: usize,
     pub state_lost: bool,
+    /// Whether a message that is no draft was written over.
+    pub body_written: bool,
     pub folders_changed: bool,
     pub faulty: bool,
 }
@@ -131,11 +133,6 @@ impl Model {
 
     pub fn wrote(&mut self, token: &str, side: Side, write: Write) {
         self.epoch.writes.push((family_of(token), side, write, self.epoch.runs));
-    }
-
-    /// Whether a text was written over in the directory since the last agreement.
-    pub fn body_written(&self) -> bool {
-        self.epoch.writes.iter().any(|(_, _, write, _)| matches!(write, Write::Token(_)))
     }
 
     fn count(counts: &BTreeMap<String, usize>, token: &str) -> usize {

@@ -135,8 +135,8 @@ impl Player {
 
     fn edit(&self, edit: Edit, pick: u64) {
         let mut stage = self.scene.stage();
-        // What was written over and not yet looked at cannot be told from what was there without the state.
-        if edit == Edit::LoseState && stage.model.body_written() {
+        // Without the state, nothing tells that a message was written over which is no draft.
+        if edit == Edit::LoseState && stage.model.epoch.body_written {
             return;
         }
         self.scene.edit(&mut stage, edit, pick);

@@ -8,6 +8,8 @@ use pimsync::exchange::Flag;
 
 use super::model::{Failure, fail};
 use super::world::{World, body_of, files, header};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
 /// A message on the server.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,7 +46,7 @@ pub fn there(world: &World) -> Vec<There> {
             categories.sort();
             found.push(There {
                 path: path.clone(),
-                token: body_of(&item.mime),
+                token: token_of(&item.mime),
                 read: item.read,
                 flagged: item.flag == Flag::Flagged,
                 verb: match item.last_verb {
@@ -99,7 +101,7 @@ pub fn here(world: &World) -> Vec<Here> {
             categories.sort();
             found.push(Here {
                 path: path.clone(),
-                token: body_of(&bytes),
+                token: token_of(&bytes),
                 flags: info.chars().filter(char::is_ascii_uppercase).collect(),
                 categories,
                 folder: folder.clone(),
@@ -144,7 +146,7 @@ pub fn present(world: &World) -> BTreeSet<String> {
         if let Ok(bytes) = fs::read(path)
             && is_whole(&bytes)
         {
-            tokens.insert(body_of(&bytes));
+            tokens.insert(token_of(&bytes));
         }
     });
     tokens
@@ -167,9 +169,26 @@ pub fn text(token: &str, lines: usize) -> String {
     format!("{token}\r\n{filler}end-{token}")
 }
 
-pub fn is_whole(bytes: &[u8]) -> bool {
-    let token = body_of(bytes);
-    !header(bytes, "message-id").is_empty() && String::from_utf8_lossy(bytes).contains(&format!("end-{token}"))
+/// The message as it was written; one that the server could not render has its text in base64.
+fn readable(bytes: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(bytes).replace("\r\n", "\n");
+    let body = text.split_once("\n\n").map_or("", |(_, body)| body);
+    match STANDARD.decode(body.replace('\n', "")) {
+        Ok(body) if header(bytes, "x-pimsync-rebuilt") == "yes" => {
+            format!("Message-ID: {}\n\n{}", header(bytes, "message-id"), String::from_utf8_lossy(&body)).into_bytes()
+        }
+        _ => bytes.to_owned(),
+    }
+}
+
+pub fn token_of(bytes: &[u8]) -> String {
+    body_of(&readable(bytes))
+}
+
+fn is_whole(bytes: &[u8]) -> bool {
+    let bytes = readable(bytes);
+    let end = format!("end-{}", body_of(&bytes));
+    !header(&bytes, "message-id").is_empty() && String::from_utf8_lossy(&bytes).contains(&end)
 }
 
 /// No torn files: whatever a mail reader can see is whole.

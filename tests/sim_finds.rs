@@ -1,0 +1,171 @@
+//! What the simulation found, each in the smallest form that fails without its fix.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod world;
+
+use std::fs;
+use std::sync::{Arc, Mutex};
+
+use pimsync::exchange::{NewMessage, Personality};
+use pimsync::sync::{CutOff, Fault, Report, Request, Step};
+use world::World;
+
+const BOTH: [Personality; 2] = [Personality::Exchange, Personality::Gromox];
+
+/// Does something at the `n`th time that a run comes to a step.
+struct During {
+    step: Step,
+    left: Mutex<(usize, Option<Box<dyn FnOnce() + Send>>)>,
+}
+
+impl During {
+    fn nth(nth: usize, step: Step, edit: impl FnOnce() + Send + 'static) -> Arc<Self> {
+        Arc::new(Self { step, left: Mutex::new((nth, Some(Box::new(edit)))) })
+    }
+}
+
+impl Fault for During {
+    fn at(&self, step: Step) -> Result<(), CutOff> {
+        let mut left = self.left.lock().unwrap();
+        if step == self.step {
+            left.0 = left.0.saturating_sub(1);
+        }
+        if left.0 == 0
+            && let Some(edit) = left.1.take()
+        {
+            edit();
+        }
+        Ok(())
+    }
+}
+
+/// A sync of one folder after the other, in the order in which the server made them.
+fn sync_in_order(world: &World, request: &Request, fault: Arc<dyn Fault>) -> Report {
+    let mut engine = world.engine(fault);
+    engine.settings.folders_at_once = 1;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    runtime.block_on(engine.run(request)).unwrap()
+}
+
+fn only(folder: &str) -> Request {
+    Request { folders: vec![folder.to_owned()], ..Request::default() }
+}
+
+fn draft() -> NewMessage<'static> {
+    NewMessage { draft: true, ..NewMessage::default() }
+}
+
+fn lose_state(world: &World) {
+    for suffix in ["", "-wal", "-shm"] {
+        drop(fs::remove_file(world.database().join(format!("state.db{suffix}"))));
+    }
+}
+
+fn copies(world: &World, name: &str) -> usize {
+    world.remote().values().flatten().filter(|seen| seen.id == format!("{name}@example.org")).count()
+}
+
+/// The move was taken for a deletion, and the message went to Deleted Items while it was uploaded anew later.
+#[test]
+fn a_move_out_of_the_only_folder_asked_for_is_a_move() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.mailbox.create_folder("", "Archive", "IPF.Note").unwrap();
+        let id = world.arrive("Inbox", "a");
+        world.sync();
+        world.shift("a", "Archive");
+        let report = world.sync_with(&only("Inbox"));
+        assert_eq!((report.total().moved_there, report.total().deleted_there), (1, 0));
+        assert_eq!(world.find("a").unwrap().1, "Archive");
+        assert!(world.mailbox.item(&id).is_err() && copies(&world, "a") == 1);
+        world.settle();
+    }
+}
+
+/// The draft was taken for the server's because of its name, and the edit was never seen again.
+#[test]
+fn a_draft_that_was_edited_before_the_state_was_lost_is_kept() {
+    let world = World::new(Personality::Exchange);
+    world.arrive_as("Drafts", "letter", draft());
+    world.arrive_as("Drafts", "other", draft());
+    world.sync();
+    world.put("Drafts", "mine", ":2,DS");
+    world.settle();
+    fs::write(world.file("letter"), World::mime_with("letter", "edited")).unwrap();
+    lose_state(&world);
+    let report = world.sync();
+    assert_eq!((report.total().conflicts, report.total().adopted), (1, 3));
+    assert_eq!((world.remote()["Drafts"][0].body.as_str(), world.conflicts()), ("letter", vec!["edited".to_owned()]));
+    world.assert_settled();
+}
+
+#[test]
+fn a_message_that_was_rewritten_before_the_state_was_lost_is_kept() {
+    let world = World::new(Personality::Exchange);
+    world.arrive("Inbox", "a");
+    world.arrive("Inbox", "b");
+    world.sync();
+    fs::write(world.file("a"), World::mime_with("a", "rewritten")).unwrap();
+    lose_state(&world);
+    let report = world.sync();
+    assert_eq!((report.total().conflicts, report.total().adopted), (1, 2));
+    assert_eq!(world.conflicts(), ["rewritten"]);
+    world.assert_settled();
+}
+
+/// The directory that it was to come into is not there, and that ended each and every run.
+#[test]
+fn a_folder_comes_from_the_server_into_one_that_was_removed_here() {
+    for like in BOTH {
+        let world = World::new(like);
+        for name in ["One", "Two", "Three"] {
+            world.mailbox.create_folder("", name, "IPF.Note").unwrap();
+        }
+        world.mailbox.create_folder("Three", "Deep", "IPF.Note").unwrap();
+        world.arrive("Two", "a");
+        world.sync();
+        for name in ["One", "Three"] {
+            fs::remove_dir_all(world.account_dir().join(name)).unwrap();
+        }
+        world.mailbox.move_folder("Two", "One").unwrap();
+        world.mailbox.create_folder("Three/Deep", "Fresh", "IPF.Note").unwrap();
+        world.sync();
+        assert!(world.file("a").starts_with(world.account_dir().join("One/Two")));
+        assert!(world.account_dir().join("Three/Deep/Fresh/cur").is_dir());
+        world.assert_settled();
+    }
+}
+
+/// The folder that it went to had been listed already, so that it was taken for deleted and uploaded anew.
+#[test]
+fn a_message_that_is_moved_there_during_the_run_and_was_flagged_here_stays_one() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.mailbox.create_folder("", "Last", "IPF.Note").unwrap();
+        world.arrive("Last", "a");
+        world.sync();
+        world.flag("a", "F");
+        let (mailbox, id) = (world.mailbox.clone(), world.id("a"));
+        let moved = During::nth(6, Step::PageNoted, move || drop(mailbox.move_item(&id, "Inbox").unwrap()));
+        let report = sync_in_order(&world, &World::full(), moved);
+        assert_eq!((report.total().uploaded, report.total().downloaded, report.total().moved_here), (0, 0, 1));
+        assert_eq!(copies(&world, "a"), 1);
+        assert_eq!(world.remote()["Inbox"][0].flags, "F");
+        world.assert_settled();
+    }
+}
+
+#[test]
+fn a_message_that_moved_to_a_folder_that_was_not_asked_for_waits() {
+    let world = World::new(Personality::Exchange);
+    world.mailbox.create_folder("", "Archive", "IPF.Note").unwrap();
+    world.arrive("Inbox", "a");
+    world.sync();
+    world.flag("a", "F");
+    world.mailbox.move_item(&world.id("a"), "Archive").unwrap();
+    world.sync_with(&only("Inbox"));
+    assert!(world.file("a").starts_with(world.account_dir().join("Inbox")));
+    world.settle();
+    assert_eq!((copies(&world, "a"), world.remote()["Archive"][0].flags.as_str()), (1, "F"));
+}
