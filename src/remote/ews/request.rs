@@ -361,9 +361,12 @@ fn write_differences(xml: &mut Xml, version: Version, from: &ServerMarks, to: &S
         set_field(xml, Property::Field("message:IsRead"), |xml| xml.leaf("t:IsRead", word(to.read)));
     }
     if from.follow_up != to.follow_up {
-        match version.has_flag() {
-            true => set_field(xml, Property::Field("item:Flag"), |xml| write_flag(xml, to.follow_up)),
-            false => set_mapi(xml, FLAG_STATUS, flag_number(to.follow_up)),
+        match flag_number(to.follow_up) {
+            _ if version.has_flag() => {
+                set_field(xml, Property::Field("item:Flag"), |xml| write_flag(xml, to.follow_up))
+            }
+            Some(number) => set_mapi(xml, FLAG_STATUS, number),
+            None => delete_field(xml, FLAG_STATUS),
         }
     }
     if from.verb != to.verb {
@@ -374,7 +377,7 @@ fn write_differences(xml: &mut Xml, version: Version, from: &ServerMarks, to: &S
         let property = Property::Field("item:Categories");
         match to.categories.is_empty() {
             // An empty list is no way to clear it.
-            true => xml.element("t:DeleteItemField", |xml| property.write(xml)),
+            true => delete_field(xml, property),
             false => set_field(xml, property, |xml| write_categories(xml, to)),
         }
     }
@@ -385,6 +388,10 @@ fn set_field(xml: &mut Xml, property: Property, value: impl FnOnce(&mut Xml)) {
         property.write(xml);
         xml.element("t:Message", value);
     });
+}
+
+fn delete_field(xml: &mut Xml, property: Property) {
+    xml.element("t:DeleteItemField", |xml| property.write(xml));
 }
 
 fn set_mapi(xml: &mut Xml, property: Property, value: &str) {
@@ -461,8 +468,8 @@ fn write_new_marks(xml: &mut Xml, version: Version, message: &NewMessage<'_>) {
         LAST_VERB.write_value(xml, &marks.verb.number().to_string());
         ICON.write_value(xml, icon_of(marks.verb));
     }
-    if marks.follow_up != FollowUp::NotFlagged && !version.has_flag() {
-        FLAG_STATUS.write_value(xml, flag_number(marks.follow_up));
+    if let (false, Some(number)) = (version.has_flag(), flag_number(marks.follow_up)) {
+        FLAG_STATUS.write_value(xml, number);
     }
     Property::Tag.write_value(xml, message.tag);
     if marks.follow_up != FollowUp::NotFlagged && version.has_flag() {

@@ -68,9 +68,8 @@ pub(super) const FOLDER: [Property; 4] = [
 pub(super) const ACTIVITY: [Property; 3] = [Property::Field("folder:TotalCount"), COMMIT_TIME, DELETED_COUNT];
 /// Where a folder lies.
 pub(super) const PARENT: [Property; 1] = [Property::Field("folder:ParentFolderId")];
-/// Where an item lies, and by what it is found after a move.
-pub(super) const WHEREABOUTS: [Property; 4] =
-    [Property::Field("item:ParentFolderId"), Property::Field("message:InternetMessageId"), SEARCH_KEY, Property::Tag];
+/// By what an item is found after a move.
+pub(super) const WHEREABOUTS: [Property; 3] = [Property::Field("message:InternetMessageId"), SEARCH_KEY, Property::Tag];
 
 impl Property {
     /// Writes its name, the way that requests and values begin.
@@ -197,12 +196,12 @@ pub(super) fn flag_word(follow_up: FollowUp) -> &'static str {
     }
 }
 
-/// How [`FLAG_STATUS`] counts it.
-pub(super) fn flag_number(follow_up: FollowUp) -> &'static str {
+/// How [`FLAG_STATUS`] counts it; what is not flagged does not have it (MS-OXOFLAG §2.2.1.1).
+pub(super) fn flag_number(follow_up: FollowUp) -> Option<&'static str> {
     match follow_up {
-        FollowUp::NotFlagged => "0",
-        FollowUp::Flagged => "2",
-        FollowUp::Complete => "1",
+        FollowUp::NotFlagged => None,
+        FollowUp::Flagged => Some("2"),
+        FollowUp::Complete => Some("1"),
     }
 }
 

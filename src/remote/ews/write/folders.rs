@@ -8,6 +8,7 @@ use super::super::read::mixed_up;
 use super::super::request::{self, FolderRef, Version};
 use super::super::settle::{Fate, Writes};
 use super::super::shape::{self, Property};
+use super::super::xml::sendable;
 use super::only;
 use crate::pim::{ChangeKey, FolderId, FolderKind};
 use crate::remote::{Disposal, ItemErrorClass, PerItem, RemoteError};
@@ -59,6 +60,11 @@ impl EwsClient {
     }
 }
 
+/// What of a name arrives at the server.
+fn arriving(name: &str) -> String {
+    sendable(name).collect()
+}
+
 struct Creation<'a> {
     parent: &'a FolderId,
     name: &'a str,
@@ -86,7 +92,8 @@ impl Writes for Creation<'_> {
     /// Had the folder been there before, the server would have said so: then this one is ours.
     async fn fates(&self, client: &EwsClient, _: &[usize]) -> Result<Vec<Fate<FolderId>>, RemoteError> {
         let folders = client.subfolders(self.parent).await?;
-        let ours = folders.into_iter().find(|folder| folder.name == self.name);
+        let name = arriving(self.name);
+        let ours = folders.into_iter().find(|folder| folder.name == name);
         Ok(vec![ours.map_or(Fate::NotDone, |folder| Fate::Settled(Ok(folder.id)))])
     }
 }
@@ -118,7 +125,7 @@ impl Writes for Renaming<'_> {
         let name = [Property::Field("folder:DisplayName")];
         let found = client.folder_with(FolderRef::Id(self.folder), &name).await?;
         Ok(vec![match found {
-            Ok(found) if found.value("DisplayName") == Some(self.name.trim()) => Fate::Settled(Ok(())),
+            Ok(found) if found.value("DisplayName") == Some(arriving(self.name).trim()) => Fate::Settled(Ok(())),
             Ok(_) => Fate::NotDone,
             Err(error) => Fate::Settled(Err(error)),
         }])

@@ -10,4 +10,4 @@ pub(super) mod write;
 
 pub(super) use source::Source;
 pub(super) use tree::{Element, XmlError, XmlReader};
-pub(super) use write::Xml;
+pub(super) use write::{Xml, sendable};

@@ -4,6 +4,11 @@ use std::fmt::Write as _;
 
 use super::filter::is_legal;
 
+/// Text as it arrives: without what XML 1.0 forbids. A server rejects the whole request for one such character.
+pub(crate) fn sendable(text: &str) -> impl Iterator<Item = char> {
+    text.chars().filter(|character| is_legal(*character))
+}
+
 /// A piece of XML that grows. Names carry their prefix: `s:` SOAP, `m:` messages, `t:` types.
 #[derive(Default)]
 pub(crate) struct Xml(String);
@@ -59,9 +64,8 @@ impl Xml {
         }
     }
 
-    /// Text without what XML 1.0 forbids: a server rejects the whole request for one such character.
     fn escaped(&mut self, text: &str) {
-        for character in text.chars().filter(|character| is_legal(*character)) {
+        for character in sendable(text) {
             match character {
                 '&' => self.0.push_str("&amp;"),
                 '<' => self.0.push_str("&lt;"),
