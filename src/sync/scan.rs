@@ -144,9 +144,9 @@ where
                 scan_into(run, place, &mut view)?;
             }
         }
-        // What vanished from the folders that were asked for may have been moved to one that was not.
+        // What vanished from the folders that were asked for, or appeared there, may have been moved to or from one that was not.
         let others = tree.places.iter().filter(|place| place.is_mirrored() && !view.scanned.contains_key(&place.key()));
-        let others: Vec<&Place> = if view.away.is_empty() { vec![] } else { others.collect() };
+        let others: Vec<&Place> = if view.away.is_empty() && view.loose.is_empty() { vec![] } else { others.collect() };
         for place in others {
             if !view.unknown.contains(&place.key()) && may_have_changed(run, place)? {
                 scan_into(run, place, &mut view)?;
@@ -422,7 +422,7 @@ fn find_moves<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
 }
 
 /// The hash of a file whose size is one of these. A file that cannot be read was not moved, as far as we can tell.
-fn digest_of_size<L: LocalRead>(
+pub(super) fn digest_of_size<L: LocalRead>(
     local: &L,
     dir: &FolderDir,
     name: &MessageName,
