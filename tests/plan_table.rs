@@ -165,7 +165,7 @@ fn a_known_message() {
     unchanged  read       refresh message; push [S]
     unchanged  edited     refresh message; push [], made anew
     unchanged  moved      refresh message; push [], to folder 3
-    unchanged  away       delete message
+    unchanged  away       refresh message; delete message
     unchanged  unknown    hold local: unknown
     read       same       update file [S]
     read       unchanged  update file [S]

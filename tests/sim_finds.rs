@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use pimsync::exchange::{NewMessage, Personality};
 use pimsync::sync::{CutOff, Fault, Report, Request, Step};
-use world::World;
+use world::{CutAt, World};
 
 const BOTH: [Personality; 2] = [Personality::Exchange, Personality::Gromox];
 
@@ -168,4 +168,55 @@ fn a_message_that_moved_to_a_folder_that_was_not_asked_for_waits() {
     assert!(world.file("a").starts_with(world.account_dir().join("Inbox")));
     world.settle();
     assert_eq!((copies(&world, "a"), world.remote()["Archive"][0].flags.as_str()), (1, "F"));
+}
+
+/// It was uploaded anew, and then deleted where it came from.
+#[test]
+fn a_move_into_the_only_folder_asked_for_is_a_move() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.mailbox.create_folder("", "Archive", "IPF.Note").unwrap();
+        world.arrive("Inbox", "a");
+        world.sync();
+        world.shift("a", "Archive");
+        let report = world.sync_with(&only("Archive"));
+        assert_eq!((report.total().moved_there, report.total().uploaded), (1, 0));
+        assert_eq!((world.find("a").unwrap().1.as_str(), copies(&world, "a")), ("Archive", 1));
+        world.settle();
+    }
+}
+
+/// The server refused each deletion, since the version was not the noted one, and the version was never noted.
+#[test]
+fn a_message_that_was_deleted_here_goes_although_its_version_changed_there() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.arrive("Inbox", "a");
+        world.sync();
+        world.remove("a");
+        world.mailbox.touch(&world.id("a")).unwrap();
+        world.settle();
+        assert_eq!(world.find("a").unwrap().1, "Deleted Items");
+    }
+}
+
+/// The run was killed between the delivery and its note; the message was moved before the next one, and fetched once more.
+#[test]
+fn a_message_that_is_moved_right_after_a_crash_stays_one() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.mailbox.create_folder("", "Archive", "IPF.Note").unwrap();
+        world.sync();
+        world.arrive("Inbox", "a");
+        let cut = Arc::new(CutAt { at: Some(3), ..CutAt::default() });
+        drop(world.try_sync(&Request::default(), cut.clone()).unwrap_err());
+        assert_eq!(cut.passed.lock().unwrap().get(2), Some(&Step::ArrivalsNoted));
+        assert!(world.find_file("a").is_none());
+        let cut = Arc::new(CutAt { at: Some(4), ..CutAt::default() });
+        drop(world.try_sync(&Request::default(), cut.clone()).unwrap_err());
+        assert_eq!(cut.passed.lock().unwrap().get(3), Some(&Step::Delivered));
+        world.shift("a", "Archive");
+        world.settle();
+        assert_eq!((world.find("a").unwrap().1.as_str(), copies(&world, "a")), ("Archive", 1));
+    }
 }

@@ -235,8 +235,6 @@ pub enum Op<R, L> {
     Delete {
         /// The item.
         key: ItemKey,
-        /// The message, where it is not the noted one: it has another id or version by now.
-        remote: Option<RemoteState<R>>,
         /// Why that is allowed.
         proof: MessageRemoval,
     },
@@ -304,7 +302,7 @@ pub fn plan<R: Clone, L: Clone>(
     for (key, removal, proof) in verdict.allowed {
         match removal {
             Removal::OfFile(local) => plan.pulls.push(Op::Remove { key, local, proof }),
-            Removal::OfMessage(remote) => plan.pushes.push(Op::Delete { key, remote, proof }),
+            Removal::OfMessage => plan.pushes.push(Op::Delete { key, proof }),
         }
     }
     plan.held.extend(verdict.held);
@@ -316,22 +314,23 @@ struct Decision<R, L> {
     pull: Option<Op<R, L>>,
     push: Option<Op<R, L>>,
     /// A deletion that the guard must judge.
-    removal: Option<(Base, Removal<R, L>)>,
+    removal: Option<(Base, Removal<L>)>,
     held: Option<Held>,
 }
 
-/// What a deletion would delete, where it is not as noted.
-enum Removal<R, L> {
+/// What a deletion would delete.
+enum Removal<L> {
+    /// The file, where it is not as noted.
     OfFile(Option<LocalState<L>>),
-    OfMessage(Option<RemoteState<R>>),
+    OfMessage,
 }
 
-impl<R, L> Removal<R, L> {
+impl<L> Removal<L> {
     /// The side to delete it on.
     fn side(&self) -> Side {
         match self {
             Self::OfFile(_) => Side::Local,
-            Self::OfMessage(_) => Side::Remote,
+            Self::OfMessage => Side::Remote,
         }
     }
 }
@@ -347,7 +346,7 @@ impl<R, L> Decision<R, L> {
         Self { push: Some(op), ..Self::NOTHING }
     }
 
-    fn remove(base: Base, removal: Removal<R, L>) -> Self {
+    fn remove(base: Base, removal: Removal<L>) -> Self {
         Self { removal: Some((base, removal)), ..Self::NOTHING }
     }
 
@@ -366,7 +365,7 @@ fn decide<R: Clone, L: Clone>(case: Case<R, L>, policy: ConflictPolicy) -> Decis
         (Some(base), Same, Here(local)) => merge(&base, None, Some(local), policy),
         (Some(base), Here(remote), Here(local)) => merge(&base, Some(remote), Some(local), policy),
         (Some(base), Away(_), Same) => Decision::remove(base, Removal::OfFile(None)),
-        (Some(base), Same, Away(_)) => Decision::remove(base, Removal::OfMessage(None)),
+        (Some(base), Same, Away(_)) => Decision::remove(base, Removal::OfMessage),
         (Some(base), Away(_), Here(local)) => edit_or_removal_local(base, local),
         (Some(base), Here(remote), Away(_)) => edit_or_removal_remote(base, remote),
         (Some(base), Away(_), Away(_)) => Decision::pull(Op::Forget { key: base.key }),
@@ -404,7 +403,9 @@ fn edit_or_removal_remote<R, L>(base: Base, remote: RemoteState<R>) -> Decision<
     if remote_changed(&base, &remote) {
         Decision::pull(Op::Download { remote, instead_of: Some(base.key) })
     } else {
-        Decision::remove(base, Removal::OfMessage(Some(remote)))
+        // The version that was seen is noted, since it is the one that may be deleted.
+        let seen = Op::Refresh { key: base.key, remote: Some(remote), local: None };
+        Decision { pull: Some(seen), ..Decision::remove(base, Removal::OfMessage) }
     }
 }
 

@@ -92,7 +92,7 @@ impl Work {
                 }
             },
             Op::Refresh { key, local, .. } => self.refreshes.extend(local.map(|local| (key, local))),
-            Op::Delete { key, proof, .. } => self.deletes.push((key, proof)),
+            Op::Delete { key, proof } => self.deletes.push((key, proof)),
             // Pulls were carried out before. What an adopted file has to tell, the end of the round has found as a change of a known item.
             Op::Download { .. }
             | Op::Update { .. }

@@ -3,7 +3,7 @@
 //! | Cut off | What is found | What is done |
 //! |---|---|---|
 //! | while bodies were staged | our files in `tmp` | they are removed; the page is listed again |
-//! | between a row "arriving" and its file | a row without a file | the row is forgotten; the page is listed again |
+//! | between a row "arriving" and its file | a row without a file | the row is forgotten; the page is listed again. A file that somebody moved since counts as delivered |
 //! | between a file in place and its page | a row "arriving" with its file | it counts as agreed, or as gone when the server no longer has it |
 //! | between an upload and its answer | an intent | its tag is looked for; what is found is the uploaded message |
 //!
@@ -11,11 +11,13 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use super::scan::digest_of_size;
 use super::{Run, SyncError, stops_run};
 use crate::local::{FolderDir, LocalWrite, MessageName};
 use crate::pim::{FileKey, FolderKey, ItemId, ItemKey, ServerMessage};
+use crate::plan::moves::{Appeared, Vanished, local_moves};
 use crate::remote::{ItemErrorClass, RemoteError, RemoteWrite};
-use crate::state::{ItemRow, Standing, UploadIntent, search_hash};
+use crate::state::{ItemRow, Standing, UploadIntent, name_hash, search_hash};
 
 /// Tags looked for with one request.
 const TAGS: usize = 50;
@@ -49,8 +51,10 @@ where
     }
     for (folder, rows) in by_folder {
         let there = files_of(run, folder)?;
-        let (delivered, lost): (Vec<ItemRow>, Vec<ItemRow>) =
+        let (mut delivered, lost): (Vec<ItemRow>, Vec<ItemRow>) =
             rows.into_iter().partition(|row| there.contains(&row.file));
+        let (moved, lost) = moved_since(run, lost)?;
+        delivered.extend(moved);
         let lost: Vec<ItemKey> = lost.into_iter().map(|row| row.key).collect();
         run.commit(move |tx| lost.iter().try_for_each(|key| tx.forget_item(*key))).await?;
         for rows in delivered.chunks(100) {
@@ -69,6 +73,59 @@ where
         }
     }
     Ok(())
+}
+
+/// Which of the files lie elsewhere: somebody moved them after they were delivered. The rest never was.
+fn moved_since<R, L>(run: &Run<'_, R, L>, lost: Vec<ItemRow>) -> Result<(Vec<ItemRow>, Vec<ItemRow>), SyncError>
+where
+    R: RemoteWrite + 'static,
+    L: LocalWrite + 'static,
+{
+    if lost.is_empty() {
+        return Ok((vec![], vec![]));
+    }
+    let sizes: HashSet<u64> = lost.iter().map(|row| row.len).collect();
+    let mut appeared = Vec::new();
+    for folder in run.local().folders()?.folders.iter().filter(|folder| folder.maildir) {
+        let known = known_names(run, folder.dir.as_str())?;
+        let mut strangers = Vec::new();
+        let scanned = run.local().scan(&folder.dir, &mut |name| {
+            if !known.contains(&name_hash(name.key())) {
+                strangers.push(name);
+            }
+        });
+        match scanned {
+            Err(error) if stops_run(&error) => return Err(error.into()),
+            Ok(_) | Err(_) => {}
+        }
+        for name in strangers {
+            if let Some(digest) = digest_of_size(run.local(), &folder.dir, &name, &sizes)? {
+                appeared.push(Appeared { at: (), file: name.key().clone(), digest });
+            }
+        }
+    }
+    let vanished: Vec<Vanished> =
+        lost.iter().map(|row| Vanished { key: row.key, file: row.file.clone(), digest: row.digest }).collect();
+    let found: HashSet<ItemKey> = local_moves(&vanished, &appeared).into_iter().map(|(key, ())| key).collect();
+    Ok(lost.into_iter().partition(|row| found.contains(&row.key)))
+}
+
+/// The hashes of the names that the base knows in a directory.
+fn known_names<R, L>(run: &Run<'_, R, L>, dir: &str) -> Result<HashSet<i64>, SyncError>
+where
+    R: RemoteWrite + 'static,
+    L: LocalWrite + 'static,
+{
+    let mut names = HashSet::new();
+    run.state().read(|state| {
+        let folders = state.folders(run.account)?;
+        let folder = folders.iter().find(|row| row.dir.as_deref() == Some(dir));
+        let Some(folder) = folder else { return Ok(()) };
+        state.briefs(folder.key, |hash, _| {
+            names.insert(hash);
+        })
+    })?;
+    Ok(names)
 }
 
 /// The unique names of all files in a folder.

@@ -423,7 +423,7 @@ fn find_moves<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
 }
 
 /// The hash of a file whose size is one of these. A file that cannot be read was not moved, as far as we can tell.
-fn digest_of_size<L: LocalRead>(
+pub(super) fn digest_of_size<L: LocalRead>(
     local: &L,
     dir: &FolderDir,
     name: &MessageName,

@@ -316,10 +316,9 @@ impl World {
                 let key = *key;
                 self.push(key, &local, marks, PushContent::Keep, None);
             }
-            Op::Delete { key, remote, proof: _ } => {
+            Op::Delete { key, proof: _ } => {
                 let row = self.rows.remove(&key).expect("deletes a known item");
-                let id = remote.map_or(row.id, |remote| remote.at);
-                self.remote.remove(&id).expect("deletes a message that is there");
+                self.remote.remove(&row.id).expect("deletes a message that is there");
             }
         }
     }

@@ -99,9 +99,12 @@ pub type Side = BTreeMap<String, Vec<Seen>>;
 
 impl World {
     pub fn new(like: Personality) -> Self {
+        Self::new_in(like, tempfile::tempdir().unwrap())
+    }
+
+    pub fn new_in(like: Personality, home: tempfile::TempDir) -> Self {
         let server = Server::start(Options { like, record: trace_folder(), ..Options::default() }).unwrap();
         let mailbox = server.mailbox(USER).unwrap();
-        let home = tempfile::tempdir().unwrap();
         let world = Self {
             home,
             server,
