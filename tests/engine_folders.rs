@@ -34,8 +34,10 @@ fn where_is(world: &World, name: &str) -> String {
 
 /// Nothing was uploaded, downloaded or thrown away: the folders alone changed.
 fn settle_folders(world: &World) {
-    let total = world.settle().total();
-    assert_eq!((total.uploaded, total.downloaded, total.deleted_here, total.deleted_there), (0, 0, 0, 0));
+    let report = world.settle();
+    assert!(report.is_clean(), "{report:?}");
+    let total = report.total();
+    assert_eq!((total.uploaded, total.downloaded, total.deleted_here, total.deleted_there), (0, 0, 0, 0), "{report:?}");
 }
 
 #[test]
@@ -48,6 +50,62 @@ fn two_folders_swap_their_names_here() {
         world.sync();
         settle_folders(&world);
         assert_eq!((where_is(&world, "One"), where_is(&world, "Two")), ("Two".into(), "One".into()));
+    }
+}
+
+#[test]
+fn folders_of_one_name_change_places_and_a_new_one_takes_an_old_name() {
+    for like in BOTH {
+        let world = world_with(like, &["One", "Two", "One/Same", "Two/Same", "Old"]);
+        let marker = world.account_dir().join("One/Same/new/1800000000.M0.host");
+        fs::write(marker, World::mime("in-first")).unwrap();
+        world.sync();
+        rename(&world, "One/Same", "x");
+        rename(&world, "Two/Same", "One/Same");
+        rename(&world, "x", "Two/Same");
+        rename(&world, "Old", "Older");
+        world.mkdir("Old");
+        world.put("Old", "fresh", ":2,S");
+        let report = world.sync();
+        assert_eq!((report.total().uploaded, report.total().deleted_there), (1, 0), "{report:?}");
+        settle_folders(&world);
+        assert_eq!((where_is(&world, "first"), where_is(&world, "Old")), ("Two/Same".into(), "Older".into()));
+        assert_eq!(world.find("fresh").unwrap().1, "Old");
+    }
+}
+
+#[test]
+fn a_run_cut_off_while_folders_change_names_loses_nothing() {
+    for like in BOTH {
+        for at in 1.. {
+            let world = world_with(like, &["One", "Two", "Two/Low"]);
+            rename(&world, "One", "x");
+            rename(&world, "Two", "One");
+            rename(&world, "x", "Two");
+            let cut = world.try_sync(&Request::default(), Arc::new(CutAt { at: Some(at), ..CutAt::default() }));
+            let report = world.sync();
+            assert_eq!((report.total().uploaded, report.total().deleted_there), (0, 0), "step {at}: {report:?}");
+            settle_folders(&world);
+            assert_eq!((where_is(&world, "One"), where_is(&world, "Two")), ("Two".into(), "One".into()), "step {at}");
+            assert_eq!(where_is(&world, "Low"), "One/Low");
+            if cut.is_ok() {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_file_in_the_place_of_a_new_folder_stops_nothing() {
+    for like in BOTH {
+        let world = world_with(like, &["One"]);
+        fs::write(world.account_dir().join("One/Sub"), "mine").unwrap();
+        world.mailbox.create_folder("One", "Sub", "IPF.Note").unwrap();
+        world.arrive("One/Sub", "in-Sub");
+        world.arrive("Inbox", "new");
+        world.settle();
+        assert!(world.find_file("new").is_some() && world.find_file("in-Sub").is_some());
+        assert_eq!(fs::read_to_string(world.account_dir().join("One/Sub")).unwrap(), "mine");
     }
 }
 
@@ -161,7 +219,8 @@ fn names_that_no_file_system_holds() {
     for like in BOTH {
         let world = World::new(like);
         let long = "n".repeat(300);
-        let names = ["a/b", "cur", "new", "tmp", ".hidden", "..", ".", "CON", "tail.", " space ", "50% off", &long, "Été"];
+        let names =
+            ["a/b", "cur", "new", "tmp", ".hidden", "..", ".", "CON", "tail.", " space ", "50% off", &long, "Été"];
         for name in names {
             let id = world.mailbox.create_folder("", name, "IPF.Note").unwrap();
             let mime = World::mime(&format!("m{}", name.len()));
@@ -183,7 +242,7 @@ fn names_that_no_file_system_holds() {
         // They are put in step like any other.
         for path in all_files(&world.account_dir()) {
             let file = path.file_name().unwrap().to_str().unwrap().to_owned();
-            fs::rename(&path, path.with_file_name("..").join("../cur").join(format!("{file}:2,S"))).unwrap();
+            fs::rename(&path, path.with_file_name("../cur").join(format!("{file}:2,S"))).unwrap();
         }
         let report = world.sync();
         assert_eq!(report.total().changed_there, names.len() as u64);

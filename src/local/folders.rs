@@ -149,6 +149,7 @@ impl Walk<'_> {
         let mut listing = Listing::default();
         let mut dirs = Vec::new();
         let mut odd = Vec::new();
+        let mut files = Vec::new();
         list(&path, false, &mut |entry| match entry.kind {
             Kind::Dir => match entry.name {
                 b"cur" | b"new" => listing.maildir = true,
@@ -157,12 +158,14 @@ impl Walk<'_> {
             },
             Kind::Link => odd.push((entry.name.to_owned(), ProblemKind::Symlink)),
             Kind::Special => odd.push((entry.name.to_owned(), ProblemKind::Special)),
-            Kind::File => {}
+            Kind::File => files.push(entry.name.to_owned()),
         })?;
         self.times.push((path.clone(), mtime));
         for name in dirs {
             self.child(dir, &path, name, &mut listing);
         }
+        let names = files.into_iter().filter_map(|name| String::from_utf8(name).ok());
+        self.found.blocked.extend(names.filter_map(|name| dir.child(&name).ok()));
         for (name, kind) in odd {
             self.oddity(dir, &path, name, kind);
         }
@@ -193,12 +196,10 @@ impl Walk<'_> {
         }
     }
 
-    /// A link may stand where a folder was moved away from: nothing is known of that folder then.
+    /// A link, say, may stand where a folder was moved away from: nothing is known of that folder then.
     fn oddity(&mut self, dir: &FolderDir, path: &Path, name: Vec<u8>, kind: ProblemKind) {
         self.found.problems.push(Problem { dir: dir.clone(), path: path.join(as_os(&name)), kind });
-        if let Ok(name) = String::from_utf8(name)
-            && kind == ProblemKind::Symlink
-        {
+        if let Ok(name) = String::from_utf8(name) {
             self.found.unreadable.extend(dir.child(&name));
         }
     }

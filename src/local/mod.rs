@@ -7,7 +7,7 @@
 //! aside, looked at once more, and only then removed.
 //!
 //! **What a listing proves**: only a [`ScanEnd`] that is `complete` and `stable` shows that a message is gone. A folder that is
-//! missing in [`LocalTree::folders`] is gone only where no entry of `unreadable` and `unnamed` could be it.
+//! missing in [`LocalTree::folders`] is gone only where no entry of `unreadable`, `blocked` and `unnamed` could be it.
 //!
 //! **Order of durable writing**: data → rename → directory ([`LocalWrite::deliver`]). Renames and removals are durable after
 //! [`LocalWrite::settle`], not before.
@@ -81,6 +81,8 @@ pub struct LocalTree {
     pub unreadable: Vec<FolderDir>,
     /// Directories that have no usable name. A folder with such an id was renamed; it is not gone.
     pub unnamed: Vec<DirId>,
+    /// Files in places where a folder could lie: such a folder is not there, but nobody took it away either.
+    pub blocked: Vec<FolderDir>,
     /// Nothing was added, removed or renamed while the tree was read. If it was, a folder that was on its way from one place to
     /// another may be in neither: no absence is proven.
     pub stable: bool,

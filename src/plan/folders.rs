@@ -442,6 +442,12 @@ pub(super) fn fold(name: &str) -> String {
     name.to_lowercase()
 }
 
+/// The name that a folder has on its way to the one that is wanted, where that is not free yet. The same each time, so that a folder that
+/// a run was cut off with is known again.
+pub fn spare_name(wanted: &str, key: FolderKey) -> String {
+    format!("{wanted} ({})", key.0)
+}
+
 /// A folder that vanished on one side, after its items were dealt with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Emptied {

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::folders::{FolderOp, Parent, RemoteFolder, fold};
+use super::folders::{FolderOp, Parent, RemoteFolder, fold, spare_name};
 use crate::pim::{FolderId, FolderKey};
 
 /// Something that folders can lie in.
@@ -287,7 +287,7 @@ impl<'a, D: Clone + Ord> Pushing<'a, D> {
         let spot = wish.spot;
         let Some((parent, name)) = self.places.get(&spot).cloned() else { return };
         let wanted = wish.target.name.get_or_insert(name).clone();
-        let spares = (key.0..).map(|number| format!("{wanted} ({number})"));
+        let spares = (key.0..).map(|number| spare_name(&wanted, FolderKey(number)));
         let Some(spare) = spares.into_iter().find(|name| self.taken(spot, parent, name).is_none()) else { return };
         self.tell_renamed(index, spare.clone());
         self.sit(spot, parent, spare);

@@ -137,9 +137,12 @@ impl Reader<'_> {
     }
 }
 
+/// The longest wait before an item in trouble is tried again, in seconds.
+pub const LONGEST_PATIENCE: i64 = 86_400;
+
 /// Waits before an item in trouble is tried again: a minute, doubled with each try, a day at most.
 fn patience(tries: u32) -> i64 {
-    60_i64.checked_shl(tries.min(16)).unwrap_or(i64::MAX).min(86_400)
+    60_i64.checked_shl(tries.min(16)).unwrap_or(i64::MAX).min(LONGEST_PATIENCE)
 }
 
 impl Writer<'_> {

@@ -24,13 +24,15 @@ pub(super) async fn finish<R, L>(
     tree: &Tree,
     places: &[Place],
     mut view: LocalView,
+    gone_before: &BTreeSet<ItemKey>,
 ) -> Result<Echo, SyncError>
 where
     R: RemoteWrite + 'static,
     L: LocalWrite + 'static,
 {
     let finisher = Finisher { run, tree, chosen: places.iter().map(Place::key).collect() };
-    let (cases, sizes) = finisher.cases(&view)?;
+    let (mut cases, sizes) = finisher.cases(&view)?;
+    let waits = finisher.let_wait(&mut cases, gone_before);
     let plan = plan::plan(cases, run.engine.settings.policy, run.request.brake, &sizes);
     finisher.hold(&plan);
     if run.is_dry() {
@@ -44,7 +46,7 @@ where
     let removed = finisher.end_folders(&view, &held).await?;
     finisher.end_troubles(&view).await?;
     finisher.note_stamps(places, &view, &left).await?;
-    Ok(if pushed || removed { Echo::Expected } else { Echo::None })
+    Ok(if pushed || removed || waits { Echo::Expected } else { Echo::None })
 }
 
 struct Finisher<'f, 'e, R, L> {
@@ -87,6 +89,34 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
             .map(|folder| Ok(FolderSize { folder, items: state.read(|state| state.count_items(folder))? }))
             .collect::<Result<_, SyncError>>()?;
         Ok((cases, sizes))
+    }
+
+    /// What was changed here, and is gone from its folder there, is uploaded anew unless it was only moved. Whether it was, the listings of all
+    /// folders tell, and those of this round may have been made before it was. Returns whether the next round has to look.
+    fn let_wait(&self, cases: &mut Vec<FinalCase>, gone_before: &BTreeSet<ItemKey>) -> bool {
+        if self.run.is_dry() {
+            return false;
+        }
+        let all = self.run.request.folders.is_empty();
+        let mut waits = false;
+        cases.retain(|case| {
+            let (Some(base), Seen::Away(_), Seen::Here(_)) = (&case.base, &case.remote, &case.local) else {
+                return true;
+            };
+            let ripe = gone_before.contains(&base.key) || self.tree.place(base.folder).is_some_and(|place| !place.on_server);
+            match (all, ripe) {
+                (true, true) => return true,
+                (true, false) => waits = true,
+                (false, _) => {
+                    if let Some(place) = self.tree.place(base.folder) {
+                        let text = "was changed here and is gone from this folder on the server; a sync of all folders tells whether it was moved";
+                        self.run.notice(place.path(), NoticeKind::Held, None, text.to_owned());
+                    }
+                }
+            }
+            false
+        });
+        waits
     }
 
     fn remote_of(&self, row: &ItemRow, view: &LocalView) -> Seen<RemoteState<Box<ServerMessage>>> {
@@ -410,20 +440,22 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
         self.run.commit(move |tx| tx.forget_folder(key)).await
     }
 
-    /// Trouble with a file that is no longer there, or no longer different, is over.
+    /// Trouble with a file is over when the file is gone, or when both sides agree about it.
     async fn end_troubles(&self, view: &LocalView) -> Result<(), SyncError> {
-        let differing: HashSet<(FolderKey, &[u8])> = view
+        let away = rows_of(self.run, view.away.iter().copied())?;
+        let differing: HashSet<&[u8]> = view
             .changed
             .values()
             .chain(view.loose.values().flatten())
-            .map(|file| (file.folder, file.name.key().as_bytes()))
+            .map(|file| file.name.key().as_bytes())
+            .chain(away.values().map(|row| row.file.as_bytes()))
             .collect();
         let troubles = self.run.state().read(|state| state.troubles(self.run.account))?;
         let over: Vec<_> = troubles
             .into_iter()
-            .filter(|trouble| view.scanned.contains_key(&trouble.folder))
+            .filter(|trouble| view.scanned.contains_key(&trouble.folder) && !view.unknown.contains(&trouble.folder))
             .filter(|trouble| match &trouble.subject {
-                Subject::File(file) => !differing.contains(&(trouble.folder, file.as_bytes())),
+                Subject::File(file) => !differing.contains(file.as_bytes()),
                 Subject::Message(_) => false,
             })
             .collect();

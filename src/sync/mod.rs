@@ -19,6 +19,7 @@
 mod bodies;
 pub mod env;
 mod finish;
+mod letters;
 mod pages;
 mod pull;
 mod push;
@@ -36,10 +37,10 @@ pub use env::{Clock, CrashWindow, CutOff, Env, Fault, NoFault, Step, SystemClock
 pub use report::{Action, Notice, NoticeKind, Observer, Planned, Progress, Report, Tally, Unobserved};
 
 use crate::local::{LocalError, LocalErrorClass, LocalWrite};
-use crate::pim::{FolderKey, UnixTime};
+use crate::pim::{FolderKey, ItemKey, UnixTime};
 use crate::plan::{Brake, ConflictPolicy, Side};
 use crate::remote::{RemoteError, RemoteWrite};
-use crate::state::{AccountKey, State, StateError};
+use crate::state::{AccountKey, LONGEST_PATIENCE, Standing, State, StateError};
 use scan::LocalView;
 use tree::Place;
 
@@ -169,7 +170,7 @@ enum Echo {
 }
 
 /// What was held, as `state.db` keeps it.
-type HeldNote = (FolderKey, Option<crate::pim::ItemKey>, Side, &'static str, String);
+type HeldNote = (FolderKey, Option<ItemKey>, Side, &'static str, String);
 
 /// One run.
 struct Run<'e, R, L> {
@@ -255,7 +256,13 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
         lock(&self.report).folders_seen = places.len() as u64;
         let activity = self.activity(&tree.places).await?;
         let due: BTreeSet<FolderKey> = self.due(&places, &activity, round)?;
-        let view = scan::scan_all(self, &places, &due).await?;
+        let gone_before: BTreeSet<ItemKey> = self
+            .state()
+            .read(|state| state.items_standing(self.account, Standing::Gone))?
+            .iter()
+            .map(|row| row.key)
+            .collect();
+        let view = scan::scan_all(self, &tree.places, &places, &due).await?;
         let view = Mutex::new(view);
         let pulls = places.iter().filter(|place| due.contains(&place.key()) && place.on_server);
         let results: Vec<_> = stream::iter(pulls.map(|place| {
@@ -269,7 +276,8 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
         for (place, result) in results {
             self.folder_result(place, result, &view)?;
         }
-        finish::finish(self, &tree, &places, view.into_inner().unwrap_or_else(PoisonError::into_inner)).await
+        let view = view.into_inner().unwrap_or_else(PoisonError::into_inner);
+        finish::finish(self, &tree, &places, view, &gone_before).await
     }
 
     /// A folder that failed does not stop the others, unless the account or the disk has failed.
@@ -366,8 +374,10 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
         Ok(places.iter().filter(is_due).map(Place::key).collect())
     }
 
+    /// Nothing waits longer than the longest patience: a clock that was wrong has set times that are further away.
     fn is_due(&self, trouble: &crate::state::Trouble) -> bool {
-        self.request.depth == Depth::Full || trouble.retry_at <= self.now()
+        let wait = trouble.retry_at.0.saturating_sub(self.now().0);
+        self.request.depth == Depth::Full || !(1..=LONGEST_PATIENCE).contains(&wait)
     }
 
     /// Whether both sides of a folder are to be compared in full.
@@ -376,7 +386,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
         self.request.depth == Depth::Full || age.is_some_and(|age| !(0..FULL_EVERY).contains(&age))
     }
 
-    fn hold(&self, place: &Place, item: Option<crate::pim::ItemKey>, side: Side, reason: &'static str, detail: &str) {
+    fn hold(&self, place: &Place, item: Option<ItemKey>, side: Side, reason: &'static str, detail: &str) {
         lock(&self.held).push((place.key(), item, side, reason, detail.to_owned()));
     }
 

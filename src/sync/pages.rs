@@ -300,6 +300,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             return Ok(());
         }
         let mut moved = self.moved(&messages).await?;
+        self.follow(&messages, &moved)?;
         let mut rest = Vec::new();
         for message in messages {
             match moved.remove(&message.id) {
@@ -323,6 +324,25 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                 None => Seen::Away(Evidence::CompleteListing),
             };
             observed.cases.push(Case { base: None, remote: Seen::Here(self.remote_state(message)), local });
+        }
+        Ok(())
+    }
+
+    /// A file that a moved message had, and that is gone from where it was, may lie here already: after a state.db from a backup, say, since
+    /// before the move.
+    fn follow(&self, messages: &[ServerMessage], moved: &HashMap<ItemId, ItemRow>) -> Result<(), SyncError> {
+        let without_file: Vec<ServerMessage> = messages
+            .iter()
+            .filter(|message| moved.get(&message.id).is_some_and(|row| lock(self.view).away.contains(&row.key)))
+            .cloned()
+            .collect();
+        for (id, file) in self.adopted(&without_file)? {
+            let Some(row) = moved.get(&id) else { continue };
+            let content = self.content_of(&file);
+            let mut view = lock(self.view);
+            view.claim(&file);
+            view.away.remove(&row.key);
+            view.changed.insert(row.key, LocalFile { content, ..file });
         }
         Ok(())
     }

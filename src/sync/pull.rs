@@ -103,11 +103,12 @@ where
     R: RemoteWrite + 'static,
     L: LocalWrite + 'static,
 {
-    if run.is_dry() {
-        return note_dry(run, tree, page);
-    }
     let place = page.place;
     let mut puller = Puller { run, tree, view, place, notes: page.notes, touched: BTreeSet::new() };
+    if run.is_dry() {
+        page.pulls.into_iter().try_for_each(|op| puller.pretend(op))?;
+        return puller.note_pretended();
+    }
     let mut downloads = Vec::new();
     let mut others = Vec::new();
     for op in page.pulls {
@@ -371,6 +372,55 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             | Op::PushAdopted { .. }
             | Op::Delete { .. } => Ok(()),
         }
+    }
+
+    /// In a dry run: tells of an operation, and notes what would be noted, so that the rest of the run is judged as after it. The state is a
+    /// copy in memory.
+    fn pretend(&mut self, op: PullOp) -> Result<(), SyncError> {
+        let here = self.place.path();
+        match op {
+            Op::Download { remote, instead_of } => {
+                self.run.planned(here, Action::Download, label(&remote.at), String::new());
+                if let Some(key) = instead_of {
+                    lock(self.view).away.remove(&key);
+                    self.notes.push(Note::Forget(key));
+                }
+            }
+            Op::Update { key, remote, local, marks, agreed, content, move_to } => {
+                let Some(mut row) = self.row(key)? else { return Ok(()) };
+                let file = local.map_or_else(|| lock(self.view).file(&row), |local| local.at);
+                let folder = move_to.unwrap_or(file.folder);
+                if folder != file.folder {
+                    let to = self.tree.place(folder).map_or("", Place::path).to_owned();
+                    self.run.planned(here, Action::MoveHere, label(&remote.at), to);
+                } else if marks != file.marks || content != Content::Keep {
+                    self.run.planned(here, Action::ChangeHere, label(&remote.at), describe(&marks));
+                }
+                take_remote(&mut row, &remote);
+                take_content(&mut row, &file);
+                row.flags = agreed.flags;
+                let edited = file.edited && content == Content::Keep;
+                self.settle(row, LocalFile { folder, marks, edited, ..file }, agreed);
+            }
+            Op::Adopt { remote: _, local, marks, agreed } => {
+                let name = local.at.name.key().to_string();
+                if marks != agreed {
+                    self.run.planned(here, Action::ChangeThere, name.clone(), describe(&marks));
+                }
+                self.run.planned(here, Action::Adopt, name, String::new());
+                lock(self.view).claim(&local.at);
+            }
+            Op::Refresh { key, remote, local } => self.refresh(key, remote, local)?,
+            Op::Forget { key } => self.notes.push(Note::Forget(key)),
+            Op::Remove { .. } | Op::Upload { .. } | Op::Push { .. } | Op::PushAdopted { .. } | Op::Delete { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn note_pretended(self) -> Result<(), SyncError> {
+        let (folder, now) = (self.place.key(), self.run.now());
+        self.run.state().write(|tx| self.notes.iter().try_for_each(|note| note.write(tx, folder, now)))?;
+        Ok(())
     }
 
     fn row(&self, key: ItemKey) -> Result<Option<ItemRow>, SyncError> {
@@ -701,42 +751,6 @@ pub(super) fn make_directories<L: LocalWrite>(
         }
     }
     local.create_folder(dir, FolderForm::Maildir, name).map(drop)
-}
-
-/// In a dry run, a page is told instead of being carried out.
-fn note_dry<R, L>(run: &Run<'_, R, L>, tree: &Tree, page: Page<'_>) -> Result<(), SyncError>
-where
-    R: RemoteWrite + 'static,
-    L: LocalWrite + 'static,
-{
-    let path = |folder: FolderKey| tree.place(folder).map_or("", Place::path).to_owned();
-    for op in &page.pulls {
-        let here = page.place.path();
-        match op {
-            Op::Download { remote, .. } => run.planned(here, Action::Download, label(&remote.at), String::new()),
-            Op::Update { remote, move_to: Some(to), .. } => {
-                run.planned(here, Action::MoveHere, label(&remote.at), path(*to));
-            }
-            Op::Update { remote, marks, .. } => {
-                run.planned(here, Action::ChangeHere, label(&remote.at), describe(marks));
-            }
-            Op::Adopt { local, .. } => {
-                run.planned(here, Action::Adopt, local.at.name.key().to_string(), String::new());
-            }
-            Op::Refresh { .. } | Op::Forget { .. } | Op::Remove { .. } => {}
-            Op::Upload { .. } | Op::Push { .. } | Op::PushAdopted { .. } | Op::Delete { .. } => {}
-        }
-    }
-    // The state is a copy in memory: what the page reports gone is judged at the end of the round, as in a real run.
-    let (folder, now) = (page.place.key(), run.now());
-    run.state().write(|tx| {
-        page.notes
-            .iter()
-            .filter(|note| matches!(note, Note::Gone(..)))
-            .try_for_each(|note| note.write(tx, folder, now))?;
-        Ok(())
-    })?;
-    Ok(())
 }
 
 /// Flags and categories in words of a few letters.

@@ -10,7 +10,7 @@ use super::finish::FinalOp;
 use super::pull::{refreshed, rows_of};
 use super::scan::{LocalFile, LocalView};
 use super::tree::{Place, Tree};
-use super::{NoticeKind, Progress, Run, Step, SyncError, stops_run};
+use super::{NoticeKind, Progress, Run, Step, SyncError, letters, stops_run};
 use crate::format::mime;
 use crate::local::LocalWrite;
 use crate::pim::{Digest, Flag, FolderId, FolderKey, FolderKind, ItemKey, ServerMarks, SpecialFolder, Tag, UnixTime};
@@ -279,13 +279,22 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
         batch: &[(ItemKey, LocalState<LocalFile>)],
     ) -> Result<(), SyncError> {
         let rows = rows_of(self.run, batch.iter().map(|(key, _)| *key))?;
-        let known: Vec<_> = batch.iter().filter_map(|(key, local)| Some((rows.get(key)?, local))).collect();
+        let mut known: Vec<(&ItemRow, LocalState<LocalFile>)> = Vec::new();
+        for (key, local) in batch {
+            let (Some(row), mut local) = (rows.get(key), local.clone()) else { continue };
+            if letters::translate(self.run, self.tree, self.view, &mut local.at).await? {
+                known.push((row, local));
+            }
+        }
+        if known.is_empty() {
+            return Ok(());
+        }
         let items: Vec<Versioned> =
             known.iter().map(|(row, _)| Versioned { id: row.id.clone(), change_key: row.change_key.clone() }).collect();
         let answers = self.run.remote().move_messages(&items, to).await?;
         self.run.step(Step::MovesPushed)?;
         let mut fresh = Vec::new();
-        for ((row, local), answer) in known.into_iter().zip(answers) {
+        for ((row, local), answer) in known.iter().zip(answers) {
             match answer {
                 Ok(Placed { id, change_key }) => {
                     self.changed = true;
@@ -293,7 +302,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
                         self.run.tally(place, |tally| tally.moved_there += 1);
                     }
                     let file = local.at.name.key().clone();
-                    fresh.push(ItemRow { id, change_key, folder: target, file, ..row.clone() });
+                    fresh.push(ItemRow { id, change_key, folder: target, file, ..(*row).clone() });
                 }
                 Err(error) => self.refused(row.folder, &local.at, &error).await?,
             }
@@ -360,9 +369,12 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
             let Some(to) = self.folder_there(folder).await? else { continue };
             let mut batch = Vec::new();
             let mut bytes = 0;
-            for upload in uploads {
+            for mut upload in uploads {
                 if self.full {
                     return Ok(());
+                }
+                if !letters::translate(self.run, self.tree, self.view, &mut upload.local.at).await? {
+                    continue;
                 }
                 let Some(file) = self.read_file(&upload.local.at).await? else { continue };
                 if !batch.is_empty() && (batch.len() >= BATCH || bytes + file.len > BATCH_BYTES) {

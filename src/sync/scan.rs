@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::tree::{Directory, Place};
-use super::{Depth, NoticeKind, Run, SyncError, stops_run};
+use super::{Depth, NoticeKind, Run, SyncError, letters, stops_run};
 use crate::local::{DirStamp, FolderDir, Keywords, Letters, LocalError, LocalRead, LocalWrite, MessageName, ScanEnd};
 use crate::pim::{Digest, FolderKey, ItemKey, Marks, UnixTime};
 use crate::plan::moves::{Appeared, Vanished, local_moves};
@@ -124,6 +124,7 @@ pub(super) fn base_marks(row: &ItemRow) -> Marks {
 /// Scans the directories that may have changed, and finds what was moved between them.
 pub(super) async fn scan_all<R, L>(
     run: &Run<'_, R, L>,
+    all: &[Place],
     places: &[Place],
     due: &BTreeSet<FolderKey>,
 ) -> Result<LocalView, SyncError>
@@ -142,6 +143,15 @@ where
         for place in places {
             if due.contains(&place.key()) || gone.contains(&place.key()) || may_have_changed(run, place)? {
                 scan_into(run, place, &mut view)?;
+            }
+        }
+        if !view.away.is_empty() || !view.loose.is_empty() {
+            // What a chosen folder lacks, or has anew, may have been moved to or from one that was not chosen.
+            for place in all.iter().filter(|place| place.is_mirrored()) {
+                let is_chosen = places.iter().any(|chosen| chosen.key() == place.key());
+                if !is_chosen && may_have_changed(run, place)? {
+                    scan_into(run, place, &mut view)?;
+                }
             }
         }
         find_moves(run, &mut view)
@@ -404,9 +414,12 @@ fn find_moves<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
         view.claim(&file);
         view.away.remove(&key);
         if let Some((row, scanned)) = rows.get(&key).and_then(|row| Some((row, view.scanned.get(&row.folder)?))) {
-            // What the folder that it came from had no letter for was not taken away by the move.
-            let (_, unspeakable) = scanned.keywords.letters_for(&row.server.categories);
-            file.marks.categories.extend(unspeakable);
+            if file.folder != row.folder {
+                file.marks.categories = letters::taken_along(row, &file, &scanned.keywords);
+            } else {
+                let (_, unspeakable) = scanned.keywords.letters_for(&row.server.categories);
+                file.marks.categories.extend(unspeakable);
+            }
         }
         view.changed.insert(key, file);
     }

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::{Action, NoticeKind, Run, Step, SyncError};
 use crate::local::{DirId, FolderDir, FolderForm, LocalError, LocalFolder, LocalTree, LocalWrite, Moved, foldername};
 use crate::pim::{FolderId, FolderKey, FolderKind, ServerFolder, SpecialFolder, SyncState};
+use crate::plan::Brake;
 use crate::plan::folders::{self, FolderOp, Trees};
-use crate::remote::{ItemErrorClass, RemoteError, RemoteWrite};
+use crate::remote::{ItemError, ItemErrorClass, RemoteError, RemoteWrite};
 use crate::state::{FolderRow, Listing, name_hash};
 
 /// A folder and where it can be found now.
@@ -82,9 +83,18 @@ where
 {
     let mut aligner = Aligner::observe(run).await?;
     aligner.recognise_reborn().await?;
-    for op in aligner.plan() {
+    let ops = aligner.plan();
+    let placed: Vec<FolderOp<FolderDir>> =
+        ops.iter().filter(|op| matches!(op, FolderOp::PlaceLocal { .. })).cloned().collect();
+    for op in ops {
         let op = aligner.rebased(op);
         aligner.apply(op).await?;
+    }
+    if !run.is_dry() {
+        // What stood in the way of some may have moved out of it since.
+        for op in placed {
+            aligner.apply(op).await?;
+        }
     }
     aligner.finish().await
 }
@@ -169,13 +179,15 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
             .filter(|folder| folder.maildir)
             .flat_map(|folder| std::iter::successors(Some(folder.dir.clone()), FolderDir::parent))
             .collect();
-        let rows: BTreeMap<_, _> = rows.into_iter().map(|row| (row.key, row)).collect();
+        let mut rows: BTreeMap<_, _> = rows.into_iter().map(|row| (row.key, row)).collect();
         let base_dirs: HashSet<&str> = rows.values().filter_map(|row| row.dir.as_deref()).collect();
         local.folders.retain(|folder| useful.contains(&folder.dir) || base_dirs.contains(folder.dir.as_str()));
         for problem in &local.problems {
-            run.notice(problem.dir.as_str(), NoticeKind::Skipped, None, problem.kind.advice().to_owned());
+            let path = problem.path.display().to_string();
+            run.notice(problem.dir.as_str(), NoticeKind::Skipped, Some(path), problem.kind.advice().to_owned());
         }
         let known = match_directories(run, &rows, &local)?;
+        recognise_spare_names(&mut rows, &remote, &local, &known);
         let mirrored = remote.mirrored(&remote.visible());
         Ok(Self { run, rows, remote, mirrored, local, known, moves: Vec::new(), all_taken_in: true })
     }
@@ -315,7 +327,8 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         let Some(parent) = self.parent_row(&folder) else { return Ok(()) };
         let mut row = self.new_row(&folder, parent.as_ref());
         if self.mirrored.contains(id) {
-            let Some(dir) = self.free_dir(parent.as_ref(), &folder.name)? else { return Ok(()) };
+            let Some(above) = self.dir_above(parent.as_ref())? else { return Ok(()) };
+            let dir = self.free_dir(&above, &folder.name, None)?;
             row.dir_id = self.create_directory(&dir, &row).await?;
             row.dir = Some(dir.as_str().to_owned());
         }
@@ -336,7 +349,8 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
     async fn give_directory(&mut self, key: FolderKey) -> Result<(), SyncError> {
         let Some(mut row) = self.rows.get(&key).cloned() else { return Ok(()) };
         let parent = row.parent.and_then(|parent| self.rows.get(&parent).cloned());
-        let Some(dir) = self.free_dir(parent.as_ref(), &row.name)? else { return Ok(()) };
+        let Some(above) = self.dir_above(parent.as_ref())? else { return Ok(()) };
+        let dir = self.free_dir(&above, &row.name, Some(key))?;
         row.dir_id = self.create_directory(&dir, &row).await?;
         row.dir = Some(dir.as_str().to_owned());
         self.set_row(row).await
@@ -369,13 +383,13 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         let Some(from) = self.dir_of(key) else { return Ok(()) };
         let name = if renamed { folder.name.clone() } else { self.local_name(&from) };
         let above = match moved {
-            true => match self.dir_of_row(parent.as_ref())? {
+            true => match self.dir_above(parent.as_ref())? {
                 Some(above) => above,
                 None => return Ok(()),
             },
             false => from.parent().unwrap_or_else(FolderDir::root),
         };
-        let to = if renamed || moved { self.free_child(&above, &name, Some(&from))? } else { from.clone() };
+        let to = if renamed || moved { self.free_dir(&above, &name, Some(key))? } else { from.clone() };
         if from != to {
             if self.run.is_dry() {
                 self.run.planned(from.as_str(), Action::MoveFolderHere, to.as_str().to_owned(), String::new());
@@ -426,7 +440,7 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
                 row.dir = Some(dir.as_str().to_owned());
                 self.add_row(row).await?;
             }
-            Err(error) => self.folder_refused(dir.as_str(), "created", &error),
+            Err(error) => self.folder_refused(&dir, "created", &error),
         }
         Ok(())
     }
@@ -461,7 +475,8 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
                     self.note_new_listing(row).await?;
                 }
                 Err(error) => {
-                    self.folder_refused(row.dir.as_deref().unwrap_or_default(), "made again", &error);
+                    let dir = FolderDir::new(row.dir.as_deref().unwrap_or_default())?;
+                    self.folder_refused(&dir, "made again", &error);
                     return Ok(None);
                 }
             }
@@ -495,7 +510,7 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
                 row.name = name;
                 self.note_dir(&mut row, &dir).await?;
             }
-            Err(error) => self.folder_refused(dir.as_str(), "renamed", &error),
+            Err(error) => self.folder_refused(&dir, "renamed", &error),
         }
         Ok(())
     }
@@ -519,7 +534,7 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
                 row.parent = parent.map(|parent| parent.key);
                 self.note_dir(&mut row, &dir).await?;
             }
-            Err(error) => self.folder_refused(dir.as_str(), "moved", &error),
+            Err(error) => self.folder_refused(&dir, "moved", &error),
         }
         Ok(())
     }
@@ -537,14 +552,17 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         Ok(())
     }
 
-    fn folder_refused(&mut self, dir: &str, done: &str, error: &crate::remote::ItemError) {
-        let text = match error.class {
-            ItemErrorClass::Exists => format!(
-                "the folder was not {done} on the server: a folder of that name exists there; give it another name"
-            ),
-            _ => format!("the folder was not {done} on the server: {error}; the next sync tries again"),
+    fn folder_refused(&self, dir: &FolderDir, done: &str, error: &ItemError) {
+        let why = match error.class {
+            ItemErrorClass::Exists => "a folder of that name exists there; give it another name".to_owned(),
+            _ => format!("{error}; the next sync tries again"),
         };
-        self.run.notice(dir, NoticeKind::Held, None, text);
+        self.run.notice(
+            dir.as_str(),
+            NoticeKind::Held,
+            None,
+            format!("the folder was not {done} on the server: {why}"),
+        );
     }
 
     /// A directory was moved: so was everything below it.
@@ -552,6 +570,9 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         self.moves.push((from.clone(), to.clone()));
         for folder in &mut self.local.folders {
             folder.dir = folder.dir.rebased(from, to);
+            if folder.dir == *to {
+                folder.name = foldername::decode(to.name());
+            }
         }
         self.known = self.known.drain().map(|(dir, key)| (dir.rebased(from, to), key)).collect();
         self.rebase_rows(from, to).await
@@ -579,29 +600,22 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         folder.map_or_else(|| foldername::decode(dir.name()), |folder| folder.name.clone())
     }
 
-    /// Where a folder's directory lies; the account's own for none.
-    fn dir_of_row(&self, row: Option<&FolderRow>) -> Result<Option<FolderDir>, SyncError> {
-        let Some(row) = row else { return Ok(Some(FolderDir::root())) };
-        let Some(noted) = row.dir.as_deref() else { return Ok(None) };
-        Ok(Some(self.dir_of(row.key).map_or_else(|| FolderDir::new(noted), Ok)?))
+    /// The directory of the folder that another one lies in; `None` when it has none.
+    fn dir_above(&self, parent: Option<&FolderRow>) -> Result<Option<FolderDir>, SyncError> {
+        let Some(row) = parent else { return Ok(Some(FolderDir::root())) };
+        let Some(dir) = row.dir.as_deref() else { return Ok(None) };
+        Ok(Some(self.dir_of(row.key).map_or_else(|| FolderDir::new(dir), Ok)?))
     }
 
-    /// A directory for a new folder of that name.
-    fn free_dir(&self, parent: Option<&FolderRow>, name: &str) -> Result<Option<FolderDir>, SyncError> {
-        let above = self.dir_of_row(parent)?;
-        above.map(|above| self.free_child(&above, name, None)).transpose()
-    }
-
-    /// A directory of that name in another one. `own` is the one that the folder has, which may stay.
-    fn free_child(&self, above: &FolderDir, name: &str, own: Option<&FolderDir>) -> Result<FolderDir, SyncError> {
-        let rows = self.rows.values().filter_map(|row| FolderDir::new(row.dir.as_deref()?).ok());
-        let taken: HashSet<String> = self
-            .local
-            .folders
-            .iter()
-            .map(|folder| folder.dir.clone())
+    /// A directory for a folder of that name. The one that the folder itself has, or had, counts as free.
+    fn free_dir(&self, above: &FolderDir, name: &str, own: Option<FolderKey>) -> Result<FolderDir, SyncError> {
+        let met = self.local.folders.iter().map(|folder| &folder.dir).chain(&self.local.blocked);
+        let strangers = met.filter(|dir| own.is_none_or(|own| self.known.get(*dir) != Some(&own))).cloned();
+        let others = self.rows.values().filter(|row| Some(row.key) != own);
+        let rows = others.filter_map(|row| FolderDir::new(row.dir.as_deref()?).ok());
+        let taken: HashSet<String> = strangers
             .chain(rows)
-            .filter(|dir| own != Some(dir) && dir.parent().as_ref() == Some(above))
+            .filter(|dir| dir.parent().as_ref() == Some(above))
             .map(|dir| foldername::twin_key(dir.name()))
             .collect();
         let encoded = foldername::encode(name, &|key| taken.contains(key));
@@ -664,8 +678,32 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
             })
             .await?;
         self.run.step(Step::FoldersNoted)?;
-        let places = self.rows.values().map(|row| self.place(row)).collect();
+        let mut places: Vec<Place> = self.rows.values().map(|row| self.place(row)).collect();
+        self.tell_blocked();
+        if self.run.request.brake == Brake::On && is_swept_clean(&places) {
+            places.iter_mut().filter(|place| place.directory == Directory::Away).for_each(|place| {
+                place.directory = Directory::Unknown;
+            });
+            let text = "none of the account's folders is here, so nothing is deleted on the server: if they lie on another disk, mount it; \
+                        if they are to go, run `pimsync sync --allow-deletes`";
+            self.run.notice("", NoticeKind::Held, None, text.to_owned());
+        }
         Ok(Tree { places })
+    }
+
+    /// Known folders in whose places files lie.
+    fn tell_blocked(&self) {
+        for row in self.rows.values() {
+            if self.local.blocked.iter().any(|blocked| Some(blocked.as_str()) == row.dir.as_deref()) {
+                let text = "a file lies where the folder's directory was: move it away, and the directory back";
+                self.run.notice(
+                    row.dir.as_deref().unwrap_or_default(),
+                    NoticeKind::FolderFailed,
+                    None,
+                    text.to_owned(),
+                );
+            }
+        }
     }
 
     /// The row with what is new about it on either side, if anything is.
@@ -693,7 +731,9 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
             (None, _) => Directory::None,
             (Some(_), None) if !self.local.stable => Directory::Unknown,
             (Some(_), Some(_)) => Directory::Here,
-            (Some(Ok(dir)), None) if self.local.unreadable.iter().any(|unread| dir.is_within(unread)) => {
+            (Some(Ok(dir)), None)
+                if self.local.unreadable.iter().chain(&self.local.blocked).any(|other| dir.is_within(other)) =>
+            {
                 Directory::Unknown
             }
             (Some(Ok(_)), None)
@@ -705,6 +745,28 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
             (Some(Err(_)), None) => Directory::Unknown,
         };
         Place { row: row.clone(), on_server: row.on_server, directory }
+    }
+}
+
+/// Whether there were directories, and every single one is gone: more likely a disk that is not mounted than somebody's wish.
+fn is_swept_clean(places: &[Place]) -> bool {
+    let mut directories = places.iter().map(|place| place.directory).filter(|directory| *directory != Directory::None);
+    directories.clone().next().is_some() && directories.all(|directory| directory == Directory::Away)
+}
+
+/// A folder that was on its way to another name, by way of a spare one, when the run was cut off: nobody on the server named it so.
+fn recognise_spare_names(
+    rows: &mut BTreeMap<FolderKey, FolderRow>,
+    remote: &RemoteTree,
+    local: &LocalTree,
+    known: &HashMap<FolderDir, FolderKey>,
+) {
+    for folder in &local.folders {
+        let Some(row) = known.get(&folder.dir).and_then(|key| rows.get_mut(key)) else { continue };
+        let spare = folders::spare_name(&folder.name, row.key);
+        if remote.folders.get(&row.id).is_some_and(|there| there.name == spare) {
+            row.name = spare;
+        }
     }
 }
 

@@ -63,12 +63,7 @@ impl RemoteWrite for Eager {
         self.0.move_folder(folder, parent).await
     }
 
-    async fn delete_folder(
-        &self,
-        folder: &FolderId,
-        disposal: Disposal,
-        proof: FolderRemoval,
-    ) -> Answer<PerItem<()>> {
+    async fn delete_folder(&self, folder: &FolderId, disposal: Disposal, proof: FolderRemoval) -> Answer<PerItem<()>> {
         self.0.delete_folder(folder, disposal, proof).await
     }
 

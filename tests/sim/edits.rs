@@ -398,7 +398,11 @@ impl Hand<'_> {
     fn parents_here(&self) -> Vec<(String, PathBuf)> {
         let top = self.world.account_dir();
         let inbox = ("Inbox".to_owned(), top.join("Inbox"));
-        [(String::new(), top), inbox].into_iter().chain(self.own_folders_here()).filter(|(_, dir)| dir.is_dir()).collect()
+        [(String::new(), top), inbox]
+            .into_iter()
+            .chain(self.own_folders_here())
+            .filter(|(_, dir)| dir.is_dir())
+            .collect()
     }
 
     /// No two folders ever have the same name, but for those that are made on both sides on purpose.
@@ -453,10 +457,8 @@ impl Hand<'_> {
     fn delete_folder_there(&mut self, pick: &mut Pick) -> Option<String> {
         let (id, path) = pick.one(self.own_folders_there())?;
         let inside = format!("{path}/");
-        let lost: Vec<There> = there(self.world)
-            .into_iter()
-            .filter(|item| item.path == path || item.path.starts_with(&inside))
-            .collect();
+        let lost: Vec<There> =
+            there(self.world).into_iter().filter(|item| item.path == path || item.path.starts_with(&inside)).collect();
         self.world.mailbox.delete_folder(&id).ok()?;
         lost.iter().for_each(|item| self.gone(&item.token, Side::There));
         self.folders_changed();
@@ -498,10 +500,8 @@ impl Hand<'_> {
     fn move_folder_here(&mut self, pick: &mut Pick) -> Option<String> {
         let (path, dir) = pick.one(self.own_folders_here())?;
         let name = dir.file_name()?.to_owned();
-        let parents = self
-            .parents_here()
-            .into_iter()
-            .filter(|(_, to)| !to.starts_with(&dir) && !to.join(&name).exists());
+        let parents =
+            self.parents_here().into_iter().filter(|(_, to)| !to.starts_with(&dir) && !to.join(&name).exists());
         let (to, parent) = pick.one(parents.collect())?;
         fs::rename(&dir, parent.join(&name)).ok()?;
         self.folders_changed();
@@ -512,10 +512,8 @@ impl Hand<'_> {
         let (path, dir) = pick.one(self.own_folders_here())?;
         let inside = format!("{path}/");
         let grave = self.graveyard().join(format!("grave.{}", self.number()));
-        let lost: Vec<Here> = here(self.world)
-            .into_iter()
-            .filter(|file| file.path == path || file.path.starts_with(&inside))
-            .collect();
+        let lost: Vec<Here> =
+            here(self.world).into_iter().filter(|file| file.path == path || file.path.starts_with(&inside)).collect();
         fs::rename(&dir, &grave).ok()?;
         lost.iter().for_each(|file| self.gone(&file.token, Side::Here));
         self.folders_changed();

@@ -171,9 +171,8 @@ impl Model {
             return Ok(());
         }
         for (token, count) in counts(there) {
-            let most = Self::count(&epoch.had, &token)
-                + Self::count(&epoch.added, &token)
-                + Self::count(&epoch.spare, &token);
+            let most =
+                Self::count(&epoch.had, &token) + Self::count(&epoch.added, &token) + Self::count(&epoch.spare, &token);
             if count > most {
                 return fail("duplicate", format!("{token} is there {count} times, and was given {most} times"));
             }
@@ -209,10 +208,14 @@ impl Model {
                 return fail("undeleted", format!("{family} was deleted {side:?} and is back: {kept:?}"));
             }
             let quiet = writes.iter().all(|(.., run)| *run == 0);
-            let trashed = by(other).any(|(_, _, write, _)| matches!(write, Write::Path(path) if path.starts_with("Deleted Items")));
+            let trashed = by(other)
+                .any(|(_, _, write, _)| matches!(write, Write::Path(path) if path.starts_with("Deleted Items")));
             let last: Vec<&Write> = last_of(by(other).map(|(_, _, write, _)| write));
             if quiet && !trashed && last.iter().any(|write| !agreed.has(write)) && now.is_empty() {
-                return fail("edit lost to deletion", format!("{family} was deleted {side:?}, but edited {other:?}: {last:?}"));
+                return fail(
+                    "edit lost to deletion",
+                    format!("{family} was deleted {side:?}, but edited {other:?}: {last:?}"),
+                );
             }
         }
         if deleted(Side::Here) || deleted(Side::There) {

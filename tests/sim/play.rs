@@ -100,7 +100,9 @@ pub fn play(script: &Script) -> (Vec<String>, Option<Failure>) {
         }
     };
     let mut trace = std::mem::take(&mut scene.stage().trace);
-    trace.extend(scene.world.server.requests().into_iter().map(|request| format!("{} {}", request.operation, request.status)));
+    trace.extend(
+        scene.world.server.requests().into_iter().map(|request| format!("{} {}", request.operation, request.status)),
+    );
     (trace, failure)
 }
 
@@ -309,11 +311,18 @@ fn told(result: &Result<Report, SyncError>) -> String {
 fn trouble(pick: &mut Pick) -> Rule {
     const READS: [&str; 5] = ["SyncFolderItems", "GetItem", "GetFolder", "SyncFolderHierarchy", "FindItem"];
     const WRITES: [&str; 5] = ["CreateItem", "UpdateItem", "MoveItem", "DeleteItem", "CreateFolder"];
-    let operations: Vec<&str> = READS.into_iter().chain(WRITES).chain(["UpdateFolder", "MoveFolder", "DeleteFolder"]).collect();
+    let operations: Vec<&str> =
+        READS.into_iter().chain(WRITES).chain(["UpdateFolder", "MoveFolder", "DeleteFolder"]).collect();
     let any = operations[pick.below(operations.len())];
     let write = WRITES[pick.below(WRITES.len())];
     let backoff_ms = [None, Some(500)][pick.below(2)];
-    let codes = ["ErrorItemCorrupt", "ErrorInternalServerError", "ErrorAccessDenied", "ErrorContentConversionFailed", "ErrorTimeoutExpired"];
+    let codes = [
+        "ErrorItemCorrupt",
+        "ErrorInternalServerError",
+        "ErrorAccessDenied",
+        "ErrorContentConversionFailed",
+        "ErrorTimeoutExpired",
+    ];
     let code = codes[pick.below(codes.len())].to_owned();
     let rule = match pick.below(24) {
         0 => Rule::on(any, Action::ServerBusyFault { backoff_ms }),
@@ -335,7 +344,10 @@ fn trouble(pick: &mut Pick) -> Rule {
         19 => Rule::on("GetItem", Action::OddBase64),
         20 => Rule::on(any, Action::Garbage),
         21 => Rule::on("CreateItem", Action::ItemError { code: "ErrorQuotaExceeded".to_owned() }),
-        _ => Rule::on(["GetItem", "CreateItem", "UpdateItem", "MoveItem", "DeleteItem"][pick.below(5)], Action::ItemError { code }),
+        _ => Rule::on(
+            ["GetItem", "CreateItem", "UpdateItem", "MoveItem", "DeleteItem"][pick.below(5)],
+            Action::ItemError { code },
+        ),
     };
     match pick.below(3) {
         0 => rule.times(1),

@@ -338,7 +338,7 @@ impl World {
             .collect();
         let mut seen = Vec::new();
         for path in files(dir) {
-            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
             let info = name.split_once(":2,").map_or("", |(_, info)| info);
             let bytes = fs::read(&path).unwrap();
             let mut categories: Vec<String> = info.chars().filter_map(|letter| names.get(&letter).cloned()).collect();
@@ -414,6 +414,14 @@ impl World {
         fs::remove_file(self.file(name)).unwrap();
     }
 
+    /// What `state.db` notes as not to be brought over for now.
+    pub fn troubles(&self) -> Vec<String> {
+        let state = State::open(&self.database().join("state.db")).unwrap();
+        let account = state.read(|state| state.account(ACCOUNT)).unwrap().unwrap();
+        let troubles = state.read(|state| state.troubles(account.key)).unwrap();
+        troubles.into_iter().map(|trouble| format!("{:?}: {}", trouble.subject, trouble.code)).collect()
+    }
+
     /// The conflict copies' bodies.
     pub fn conflicts(&self) -> Vec<String> {
         let dir = self.database().join("On My Computer").join("Conflicts");
@@ -436,7 +444,9 @@ pub fn files(dir: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for sub in ["cur", "new"] {
         if let Ok(entries) = fs::read_dir(dir.join(sub)) {
-            files.extend(entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()));
+            let shown =
+                |path: &PathBuf| path.is_file() && !path.file_name().unwrap().to_string_lossy().starts_with('.');
+            files.extend(entries.map(|entry| entry.unwrap().path()).filter(shown));
         }
     }
     files
