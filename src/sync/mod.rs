@@ -293,6 +293,8 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
         };
         let text = match &error {
             SyncError::Remote(RemoteError::FolderGone) => {
+                // That the listing of folders does not tell so can mean that it began anew without a word; then it never will.
+                self.state().write(|state| state.set_hierarchy(self.account, None))?;
                 "the folder went away on the server during the sync; the next sync takes that in".to_owned()
             }
             SyncError::Remote(RemoteError::AccessDenied) => {
