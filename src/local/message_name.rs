@@ -254,18 +254,23 @@ impl fmt::Debug for MessageName {
 /// The key under which a server's message is delivered: the same each time, so that a delivery that was interrupted is found
 /// again instead of being repeated.
 pub fn delivered_key(received: UnixTime, id: &ItemId) -> FileKey {
-    FileKey::new(format!("{}.{}.pimsync", received.0.max(0), id_hash(id)).into_bytes())
+    FileKey::new(format!("{}.{}.pimsync", received.0.max(0), id_mark(id)).into_bytes())
 }
 
 /// Whether the key is one that [`delivered_key`] makes for this item, whenever it was received.
 pub fn key_matches_id(key: &FileKey, id: &ItemId) -> bool {
-    let Ok(key) = std::str::from_utf8(key.as_bytes()) else { return false };
-    key.strip_suffix(".pimsync").and_then(|rest| rest.rsplit_once('.')).is_some_and(|(secs, hash)| {
-        !secs.is_empty() && secs.bytes().all(|byte| byte.is_ascii_digit()) && hash == id_hash(id)
-    })
+    delivered_mark(key).is_some_and(|mark| mark == id_mark(id))
 }
 
-fn id_hash(id: &ItemId) -> String {
+/// The part of a key of [`delivered_key`] that tells the item, as [`id_mark`] gives it; `None` for a key of another making.
+pub fn delivered_mark(key: &FileKey) -> Option<&str> {
+    let key = std::str::from_utf8(key.as_bytes()).ok()?;
+    let (secs, mark) = key.strip_suffix(".pimsync")?.rsplit_once('.')?;
+    (!secs.is_empty() && secs.bytes().all(|byte| byte.is_ascii_digit())).then_some(mark)
+}
+
+/// What the key of a delivered message tells its item by: the start of a hash of the id.
+pub fn id_mark(id: &ItemId) -> String {
     blake3::hash(id.as_str().as_bytes()).to_hex().chars().take(16).collect()
 }
 

@@ -39,7 +39,7 @@ pub use deliver::Delivery;
 pub use dir::FolderDir;
 pub use error::{LocalError, LocalErrorClass, Problem, ProblemKind};
 pub use keywords::Keywords;
-pub use message_name::{Letters, MessageName, Subdir, delivered_key, key_matches_id};
+pub use message_name::{Letters, MessageName, Subdir, delivered_key, delivered_mark, id_mark, key_matches_id};
 pub use staged::{Staged, StagedFile};
 pub use stamp::{Clock, DirStamp};
 pub use tree::MailTree;

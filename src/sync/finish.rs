@@ -143,7 +143,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
             .collect();
         let mut cases = Vec::new();
         for (folder, files) in view.loose.iter().filter(|(folder, _)| self.chosen.contains(folder)) {
-            for file in files.iter().filter(|file| !waiting.contains(&(*folder, file.name.key().as_bytes()))) {
+            for file in files.values().filter(|file| !waiting.contains(&(*folder, file.name.key().as_bytes()))) {
                 let remote = match view.remote_unknown.contains(folder) {
                     true => Seen::Unknown,
                     false => Seen::Away(Evidence::CompleteListing),
@@ -446,7 +446,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
         let differing: HashSet<&[u8]> = view
             .changed
             .values()
-            .chain(view.loose.values().flatten())
+            .chain(view.loose.values().flat_map(BTreeMap::values))
             .map(|file| file.name.key().as_bytes())
             .chain(away.values().map(|row| row.file.as_bytes()))
             .collect();

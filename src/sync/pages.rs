@@ -10,8 +10,8 @@ use super::scan::{Content, LocalFile, LocalView, scan_into};
 use super::tree::{Place, Tree};
 use super::{Activity, Progress, Run, SyncError, lock};
 use crate::format::mime;
-use crate::local::{LocalWrite, key_matches_id};
-use crate::pim::{ItemId, ItemKey, SearchKey, ServerMarks, ServerMessage, SyncState, Tag};
+use crate::local::{FolderDir, LocalWrite, MessageName, delivered_mark, id_mark, key_matches_id};
+use crate::pim::{FileKey, ItemId, ItemKey, SearchKey, ServerMarks, ServerMessage, SyncState, Tag};
 use crate::plan::adopt::{Clue, Loose, adopt};
 use crate::plan::moves::{Arrived, Departed, remote_moves};
 use crate::plan::{self, Base, Case, Evidence, RemoteState, Seen};
@@ -401,10 +401,8 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
     /// The file of an upload is no stranger any more.
     fn forget_loose(&self, row: &ItemRow) {
         let mut view = lock(self.view);
-        let files = view.loose.get(&row.folder).cloned().unwrap_or_default();
-        match files.into_iter().find(|file| *file.name.key() == row.file) {
+        match view.loose.get_mut(&row.folder).and_then(|files| files.remove(&row.file)) {
             Some(file) => {
-                view.claim(&file);
                 view.changed.insert(row.key, file);
             }
             None => {
@@ -441,21 +439,49 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
 
     /// Which of the messages lie here already.
     fn adopted(&self, messages: &[ServerMessage]) -> Result<HashMap<ItemId, LocalFile>, SyncError> {
-        let files = lock(self.view).loose.get(&self.place.key()).cloned().unwrap_or_default();
-        if files.is_empty() || messages.is_empty() {
+        let folder = self.place.key();
+        let is_empty = lock(self.view).loose.get(&folder).is_none_or(BTreeMap::is_empty);
+        if is_empty || messages.is_empty() {
             return Ok(HashMap::new());
         }
-        let dir = self.place.dir()?;
-        let local: Vec<Loose<usize>> = tokio::task::block_in_place(|| {
-            files
-                .iter()
-                .enumerate()
-                .map(|(at, file)| Loose { at, clues: self.clues_of_file(&dir, file, messages) })
-                .collect()
-        });
+        self.gather_clues()?;
+        let view = lock(self.view);
+        let (Some(files), Some(index)) = (view.loose.get(&folder), view.clues.get(&folder)) else {
+            return Ok(HashMap::new());
+        };
         let remote: Vec<Loose<ItemId>> =
             messages.iter().map(|message| Loose { at: message.id.clone(), clues: clues_of_message(message) }).collect();
-        Ok(adopt(&remote, &local).into_iter().filter_map(|(id, at)| Some((id, files.get(at)?.clone()))).collect())
+        let mut local: BTreeMap<&FileKey, Loose<&FileKey>> = BTreeMap::new();
+        let clues: BTreeSet<&Clue> = remote.iter().flat_map(|message| &message.clues).collect();
+        for clue in clues {
+            for key in index.get(clue).into_iter().flatten().filter(|key| files.contains_key(*key)) {
+                local.entry(key).or_insert_with(|| Loose { at: key, clues: vec![] }).clues.push(clue.clone());
+            }
+        }
+        let local: Vec<Loose<&FileKey>> = local.into_values().collect();
+        Ok(adopt(&remote, &local).into_iter().filter_map(|(id, key)| Some((id, files.get(key)?.clone()))).collect())
+    }
+
+    /// What the folder's loose files could be known by: read once, since every page of a listing may ask for it.
+    fn gather_clues(&self) -> Result<(), SyncError> {
+        let (folder, dir) = (self.place.key(), self.place.dir()?);
+        let names: Vec<MessageName> = {
+            let view = lock(self.view);
+            if view.clues.contains_key(&folder) {
+                return Ok(());
+            }
+            view.loose.get(&folder).into_iter().flat_map(BTreeMap::values).map(|file| file.name.clone()).collect()
+        };
+        let mut index: HashMap<Clue, Vec<FileKey>> = HashMap::new();
+        tokio::task::block_in_place(|| {
+            for name in names {
+                for clue in self.clues_of_file(&dir, &name) {
+                    index.entry(clue).or_default().push(name.key().clone());
+                }
+            }
+        });
+        lock(self.view).clues.insert(folder, index);
+        Ok(())
     }
 
     /// Marks the adopted files whose bodies are not the server's. Only those are compared that may have been edited: drafts, and what was
@@ -487,14 +513,11 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             && matches!(stat, Ok(Some(stat)) if stat.mtime() != pull::received(message))
     }
 
-    fn clues_of_file(&self, dir: &crate::local::FolderDir, file: &LocalFile, messages: &[ServerMessage]) -> Vec<Clue> {
-        let mut clues: Vec<Clue> = messages
-            .iter()
-            .filter(|message| key_matches_id(file.name.key(), &message.id))
-            .map(|message| Clue::Name(message.id.to_string()))
-            .collect();
-        clues.push(Clue::Tag(self.run.tag(self.place, file.name.key()).to_string()));
-        let facts = self.run.local().open(dir, &file.name).ok().flatten().and_then(|file| mime::facts(file).ok());
+    fn clues_of_file(&self, dir: &FolderDir, name: &MessageName) -> Vec<Clue> {
+        let mut clues: Vec<Clue> =
+            delivered_mark(name.key()).map(|mark| Clue::Name(mark.to_owned())).into_iter().collect();
+        clues.push(Clue::Tag(self.run.tag(self.place, name.key()).to_string()));
+        let facts = self.run.local().open(dir, name).ok().flatten().and_then(|file| mime::facts(file).ok());
         clues.extend(facts.and_then(|facts| facts.message_id).map(|id| Clue::MessageId(normal_message_id(&id))));
         clues
     }
@@ -538,7 +561,7 @@ fn perhaps_edited(row: &ItemRow, message: &ServerMessage) -> bool {
 }
 
 fn clues_of_message(message: &ServerMessage) -> Vec<Clue> {
-    let mut clues = vec![Clue::Name(message.id.to_string())];
+    let mut clues = vec![Clue::Name(id_mark(&message.id))];
     clues.extend(message.tag.as_ref().map(|tag| Clue::Tag(tag.to_string())));
     clues.extend(message.message_id.as_deref().map(|id| Clue::MessageId(normal_message_id(id))));
     clues

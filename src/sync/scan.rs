@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::tree::{Directory, Place};
 use super::{Depth, NoticeKind, Run, SyncError, letters, stops_run};
 use crate::local::{DirStamp, FolderDir, Keywords, Letters, LocalError, LocalRead, LocalWrite, MessageName, ScanEnd};
-use crate::pim::{Digest, FolderKey, ItemKey, Marks, UnixTime};
+use crate::pim::{Digest, FileKey, FolderKey, ItemKey, Marks, UnixTime};
+use crate::plan::adopt::Clue;
 use crate::plan::moves::{Appeared, Vanished, local_moves};
 use crate::plan::{Evidence, LocalState, Seen};
 use crate::remote::RemoteWrite;
@@ -51,7 +52,9 @@ pub(super) struct LocalView {
     /// Known items whose file is gone.
     pub(super) away: BTreeSet<ItemKey>,
     /// Files that no item is known for, by folder.
-    pub(super) loose: BTreeMap<FolderKey, Vec<LocalFile>>,
+    pub(super) loose: BTreeMap<FolderKey, BTreeMap<FileKey, LocalFile>>,
+    /// What those files could be known by, for the folders where that was asked.
+    pub(super) clues: BTreeMap<FolderKey, HashMap<Clue, Vec<FileKey>>>,
     /// Folders that could not be looked at in full.
     pub(super) unknown: BTreeSet<FolderKey>,
     /// Folders of the server that could not be listed in full.
@@ -104,14 +107,18 @@ impl LocalView {
         self.changed.remove(&key);
         self.away.remove(&key);
         if let Some(scanned) = self.scanned.get_mut(&folder) {
-            scanned.odd.insert(key, name);
+            if name == MessageName::for_delivery(name.key().clone(), name.flags(), Letters::NONE) {
+                scanned.odd.remove(&key);
+            } else {
+                scanned.odd.insert(key, name);
+            }
         }
     }
 
     /// Takes a loose file away: it belongs to an item now.
     pub(super) fn claim(&mut self, file: &LocalFile) {
         if let Some(loose) = self.loose.get_mut(&file.folder) {
-            loose.retain(|other| other.name != file.name);
+            loose.remove(file.name.key());
         }
     }
 }
@@ -352,7 +359,7 @@ impl Scan {
         }
         view.changed.extend(self.changed);
         if !self.loose.is_empty() {
-            view.loose.insert(folder, self.loose);
+            view.loose.insert(folder, self.loose.into_iter().map(|file| (file.name.key().clone(), file)).collect());
         }
         let scanned = Scanned { dir: self.dir, keywords: self.keywords, odd: self.odd, stamp: self.end.stamp };
         view.scanned.insert(folder, scanned);
@@ -400,7 +407,7 @@ fn find_moves<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
     let mut appeared = Vec::new();
     for (folder, files) in &view.loose {
         let Some(scanned) = view.scanned.get(folder) else { continue };
-        for file in files {
+        for file in files.values() {
             if let Some(digest) = digest_of_size(run.local(), &scanned.dir, &file.name, &sizes)? {
                 appeared.push(Appeared { at: file.clone(), file: file.name.key().clone(), digest });
             }
