@@ -124,7 +124,6 @@ fn befall(like: Personality, rules: impl Fn(Rule) -> Rule, operations: &[&str]) 
     for operation in operations {
         for action in actions() {
             let told = format!("{like:?}, {operation}, {action:?}");
-            eprintln!("{told}");
             let rule = rules(Rule::on(operation, action));
             if let Err(how) = recovers(like, rule, &wanted) {
                 failed.push(format!("{told}: {how}"));

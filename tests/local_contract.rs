@@ -143,7 +143,7 @@ fn what_is_no_folder_is_told_and_proves_nothing() {
     let kinds: BTreeSet<_> = tree.problems.iter().map(|problem| format!("{:?}", problem.kind)).collect();
     assert_eq!(kinds, ["NotUtf8", "Special", "Symlink"].map(str::to_owned).into());
     assert_eq!(tree.folders.len(), 1);
-    assert_eq!(tree.unreadable, [dir("Real")], "a folder behind a link is not gone");
+    assert_eq!(tree.unreadable, [dir("Real"), dir("socket")], "a folder behind a link, or something else, is not gone");
     assert_eq!(tree.unnamed.len(), 1);
 }
 
@@ -487,37 +487,4 @@ fn a_mail_reader_at_work_never_makes_a_message_look_gone() {
     });
     println!("{flags} renames, {proofs} of 200 listings held still");
     assert!(bench.scan(&inbox).1.proves_absence());
-}
-
-/// Not a promise but a measure: `cargo test --release --test local_contract -- --ignored --nocapture`.
-#[test]
-#[ignore = "takes its time"]
-fn how_long_many_messages_take() {
-    let bench = bench();
-    let inbox = bench.maildir("Inbox");
-    let time = |what: &str, act: &mut dyn FnMut()| {
-        let start = std::time::Instant::now();
-        act();
-        println!("{what}: {:?}", start.elapsed());
-    };
-    time("deliver 20,000 in batches of 500", &mut || {
-        for batch in 0..40 {
-            let deliveries = (0..500).map(|number| Delivery {
-                staged: bench.stage(&inbox, &[b'x'; 8192]),
-                dir: inbox.clone(),
-                name: fresh(&format!("{batch}.{number}.x")),
-            });
-            assert!(bench.tree.deliver(deliveries.collect()).unwrap().iter().all(Result::is_ok));
-        }
-    });
-    let mut names = Vec::new();
-    time("list them", &mut || drop(bench.tree.scan(&inbox, &mut |name| names.push(name)).unwrap()));
-    time("stamp", &mut || assert!(bench.tree.stamp(&inbox).is_ok()));
-    time("flag them", &mut || {
-        for name in &names {
-            let to = name.with_marks(Flags::NONE.with(Flag::Seen, true), Letters::NONE);
-            assert_eq!(bench.tree.rename(&inbox, name, &to).unwrap(), Moved::Done);
-        }
-    });
-    time("settle", &mut || bench.tree.settle(std::slice::from_ref(&inbox)).unwrap());
 }

@@ -233,6 +233,12 @@ impl Reader<'_> {
         Ok(statement.query_row([folder.0], |row| row.get(0))?)
     }
 
+    /// How many items of a folder the server should have, as far as it told.
+    pub fn count_present(&self, folder: FolderKey) -> Result<u64, StateError> {
+        let mut statement = self.0.prepare_cached("SELECT count(*) FROM item WHERE folder = ?1 AND standing <> ?2")?;
+        Ok(statement.query_row(params![folder.0, Standing::Gone as i64], |row| row.get::<_, i64>(0))?.unsigned_abs())
+    }
+
     /// How many items the base has in a folder.
     pub fn count_items(&self, folder: FolderKey) -> Result<u64, StateError> {
         let mut statement = self.0.prepare_cached("SELECT count(*) FROM item WHERE folder = ?1")?;

@@ -140,6 +140,9 @@ impl Reader<'_> {
 /// The longest wait before an item in trouble is tried again, in seconds.
 pub const LONGEST_PATIENCE: i64 = 86_400;
 
+/// The code of trouble with a file that somebody changed in the very instant: it is looked at again at once.
+pub const CHANGED: &str = "Changed";
+
 /// Waits before an item in trouble is tried again: a minute, doubled with each try, a day at most.
 fn patience(tries: u32) -> i64 {
     60_i64.checked_shl(tries.min(16)).unwrap_or(i64::MAX).min(LONGEST_PATIENCE)
@@ -165,8 +168,9 @@ impl Writer<'_> {
         let tries: u32 = self
             .prepare_cached("SELECT tries FROM trouble WHERE folder = ?1 AND side = ?2 AND subject = ?3")?
             .query_row(params![folder.0, side, bytes], |row| row.get(0))?;
+        let wait = if code == CHANGED && tries < 4 { 0 } else { patience(tries) };
         self.prepare_cached("UPDATE trouble SET retry_at = ?4 WHERE folder = ?1 AND side = ?2 AND subject = ?3")?
-            .execute(params![folder.0, side, bytes, now.0.saturating_add(patience(tries))])?;
+            .execute(params![folder.0, side, bytes, now.0.saturating_add(wait)])?;
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! The end of a round: what is left after the pulls is planned as one, so that the brake sees all deletions together, and carried out.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::atomic::Ordering;
 
 use super::pull::{describe, refreshed, rows_of};
 use super::push;
@@ -46,7 +47,8 @@ where
     let removed = finisher.end_folders(&view, &held).await?;
     finisher.end_troubles(&view).await?;
     finisher.note_stamps(places, &view, &left).await?;
-    Ok(if pushed || removed || waits { Echo::Expected } else { Echo::None })
+    let again = run.look_again.swap(false, Ordering::Relaxed);
+    Ok(if pushed || removed || waits || again { Echo::Expected } else { Echo::None })
 }
 
 struct Finisher<'f, 'e, R, L> {
@@ -309,9 +311,11 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
     /// Folders that vanished on one side, and are empty now, go on the other.
     async fn end_folders(&self, view: &LocalView, held: &BTreeSet<FolderKey>) -> Result<bool, SyncError> {
         let mut emptied = Vec::new();
+        let mut doubtful = false;
         for place in self.tree.places.iter().filter(|place| !place.on_server || place.directory == Directory::Away) {
-            if let Some(folder) = self.emptied(place, view).await? {
+            if let Some((folder, sure)) = self.emptied(place, view).await? {
                 emptied.push(folder);
+                doubtful |= !sure;
             }
         }
         emptied.sort_by_key(|folder| std::cmp::Reverse(self.depth(folder.key)));
@@ -326,7 +330,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
                         Side::Local => self.remove_local(place, proof).await?,
                     };
                 }
-                Ending::Restore(key, Side::Remote) if !held.contains(&key) => {
+                Ending::Restore(key, Side::Remote) if !held.contains(&key) && !doubtful => {
                     let Some(place) = self.tree.place(key) else { continue };
                     let (dir, name) = (place.dir()?, place.row.name.clone());
                     self.run.blocking(move |local| super::pull::make_directories(local, &dir, &name)).await?;
@@ -350,8 +354,8 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
         std::iter::successors(Some(key), parent).take(self.tree.places.len() + 1).count()
     }
 
-    /// What is known of a folder that vanished on one side; `None` for one that is not to be judged now.
-    async fn emptied(&self, place: &Place, view: &LocalView) -> Result<Option<Emptied>, SyncError> {
+    /// What is known of a folder that vanished on one side, and whether that is sure; `None` for one that is not to be judged now.
+    async fn emptied(&self, place: &Place, view: &LocalView) -> Result<Option<(Emptied, bool)>, SyncError> {
         let key = place.key();
         let row = self.run.state().read(|state| state.folder(key))?;
         // Made again on the server by an upload meanwhile.
@@ -359,6 +363,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
             return Ok(None);
         }
         let items = self.run.state().read(|state| state.count_items(key))?;
+        let mut sure = true;
         let (left_on, in_use) = match (place.on_server, place.directory) {
             (false, Directory::Away | Directory::None) => {
                 if items == 0 && !self.has_rows_below(key)? {
@@ -372,7 +377,9 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
                 if !self.chosen.contains(&key) && place.is_mirrored() || view.remote_unknown.contains(&key) {
                     return Ok(None);
                 }
-                (Side::Remote, items > 0 || self.in_use_there(place).await?)
+                let in_use = self.in_use_there(place).await?;
+                sure = in_use.is_some();
+                (Side::Remote, items > 0 || in_use.unwrap_or(true))
             }
         };
         let vanished_alike = |other: &&Place| match left_on {
@@ -382,7 +389,8 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
         let within = place.row.parent.and_then(|parent| self.tree.place(parent)).filter(vanished_alike).map(Place::key);
         let below = |other: &&Place| other.row.parent == Some(key);
         let used_below = self.tree.places.iter().filter(below).any(|child| !vanished_alike(&child));
-        Ok(Some(Emptied { key, within, left_on, special: place.row.special.is_some(), in_use: in_use || used_below }))
+        let special = place.row.special.is_some();
+        Ok(Some((Emptied { key, within, left_on, special, in_use: in_use || used_below }, sure)))
     }
 
     fn has_rows_below(&self, key: FolderKey) -> Result<bool, SyncError> {
@@ -390,10 +398,13 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
         Ok(rows.iter().any(|row| row.parent == Some(key)))
     }
 
-    /// Whether the server counts anything in the folder, such as items that are not mirrored.
-    async fn in_use_there(&self, place: &Place) -> Result<bool, SyncError> {
+    /// Whether the server counts anything in the folder, such as items that are not mirrored; `None` when it does not say.
+    async fn in_use_there(&self, place: &Place) -> Result<Option<bool>, SyncError> {
         let answers = self.run.remote().activity(std::slice::from_ref(&place.row.id)).await?;
-        Ok(!matches!(answers.first(), Some(Ok(activity)) if activity.total == Some(0)))
+        Ok(match answers.first() {
+            Some(Ok(activity)) => Some(activity.total != Some(0)),
+            Some(Err(_)) | None => None,
+        })
     }
 
     async fn remove_remote(&self, place: &Place, proof: FolderRemoval) -> Result<bool, SyncError> {

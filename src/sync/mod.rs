@@ -29,6 +29,7 @@ mod scan;
 mod tree;
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::stream::{self, StreamExt};
@@ -40,7 +41,7 @@ use crate::local::{LocalError, LocalErrorClass, LocalWrite};
 use crate::pim::{FolderKey, ItemKey, UnixTime};
 use crate::plan::{Brake, ConflictPolicy, Side};
 use crate::remote::{RemoteError, RemoteWrite};
-use crate::state::{AccountKey, LONGEST_PATIENCE, Standing, State, StateError};
+use crate::state::{AccountKey, CHANGED, LONGEST_PATIENCE, Standing, State, StateError};
 use scan::LocalView;
 use tree::Place;
 
@@ -143,7 +144,14 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Engine<R, L> {
     /// What concerns the whole account. What concerns one folder or item is in the report, and the rest goes on.
     pub async fn run(&self, request: &Request) -> Result<Report, SyncError> {
         let account = self.state.write(|state| state.ensure_account(&self.settings.account))?;
-        let run = Run { engine: self, request, account, report: Mutex::default(), held: Mutex::default() };
+        let run = Run {
+            engine: self,
+            request,
+            account,
+            report: Mutex::default(),
+            held: Mutex::default(),
+            look_again: AtomicBool::new(false),
+        };
         if request.mode == Mode::Apply {
             recover::recover(&run).await?;
         }
@@ -179,6 +187,8 @@ struct Run<'e, R, L> {
     account: AccountKey,
     report: Mutex<Report>,
     held: Mutex<Vec<HeldNote>>,
+    /// Something was changed in the very instant, so that the next round has to look at it again.
+    look_again: AtomicBool,
 }
 
 /// Whether the disk as a whole has failed, rather than one file or folder.
@@ -357,7 +367,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
         let troubles = self.state().read(|state| state.troubles(self.account))?;
         let retry: BTreeSet<FolderKey> = troubles
             .iter()
-            .filter(|trouble| round == 0 && self.is_due(trouble))
+            .filter(|trouble| (round == 0 || trouble.code == CHANGED) && self.is_due(trouble))
             .map(|trouble| trouble.folder)
             .collect();
         let is_due = |place: &&Place| {
@@ -386,6 +396,10 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
     fn wants_full(&self, place: &Place) -> bool {
         let age = place.row.listing.listed_at.map(|listed| self.now().0.saturating_sub(listed.0));
         self.request.depth == Depth::Full || age.is_some_and(|age| !(0..FULL_EVERY).contains(&age))
+    }
+
+    fn look_again(&self) {
+        self.look_again.store(true, Ordering::Relaxed);
     }
 
     fn hold(&self, place: &Place, item: Option<ItemKey>, side: Side, reason: &'static str, detail: &str) {

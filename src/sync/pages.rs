@@ -20,6 +20,8 @@ use crate::state::{ItemRow, Listing, Standing, Subject, search_hash};
 
 /// Changes asked for in one page: what a server allows at most (MS-OXWSSYNC 3.1.4.2.3.3, `MaxChangesReturned`).
 const PAGE: u16 = 512;
+/// A folder that seems to hold too few items is listed from the beginning at most so often, in seconds.
+const MISSED_EVERY: i64 = 86_400;
 /// A body was probably changed when the size differs by more than flags and categories explain.
 const SIZE_OF_MARKS: u64 = 1024;
 
@@ -45,6 +47,7 @@ where
         Err(SyncError::Remote(RemoteError::StateInvalid)) => puller.pull_since(None).await?,
         other => other?,
     };
+    let state = if puller.missed_departures(activity.as_ref()).await? { puller.pull_since(None).await? } else { state };
     puller.note_listed(state, activity).await?;
     run.progress(&Progress::FolderDone { folder: place.path() });
     Ok(())
@@ -101,6 +104,25 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             self.take_in_changes(changes.collect(), None).await?;
         }
         Ok(state)
+    }
+
+    /// Whether the server holds fewer items than were told of: it began its listing anew without a word, so that what is gone was not told.
+    async fn missed_departures(&self, activity: Option<&Activity>) -> Result<bool, SyncError> {
+        let key = self.place.key();
+        let listed = self.place.row.listing.listed_at;
+        let lately =
+            listed.is_some_and(|listed| (0..MISSED_EVERY).contains(&self.run.now().0.saturating_sub(listed.0)));
+        let have = self.run.state().read(|state| state.count_present(key))?;
+        let Some(total) = activity.and_then(|activity| activity.total).filter(|total| have > *total) else {
+            return Ok(false);
+        };
+        tracing::info!(folder = self.place.path(), have, total, "the server holds fewer items than were told of");
+        if lately || self.sweep.is_some() {
+            return Ok(false);
+        }
+        // New mail may have come since the count was taken.
+        let now = self.run.remote().activity(std::slice::from_ref(&self.place.row.id)).await?;
+        Ok(matches!(now.first(), Some(Ok(now)) if now.total.is_some_and(|total| have > total)))
     }
 
     async fn note_listed(&self, state: SyncState, activity: Option<Activity>) -> Result<(), SyncError> {

@@ -19,8 +19,8 @@ use crate::local::{
 };
 use crate::pim::{Digest, FileKey, FolderKey, ItemId, ItemKey, Marks, ServerMessage, SyncState, UnixTime};
 use crate::plan::{Content, LocalState, Op, RemoteState};
-use crate::remote::{ItemError, RemoteWrite};
-use crate::state::{ItemRow, Standing, StateError, Subject, Writer, search_hash};
+use crate::remote::{Fetched, ItemError, RemoteWrite};
+use crate::state::{CHANGED, ItemRow, Standing, StateError, Subject, Writer, search_hash};
 
 /// What a pull does.
 pub(super) type PullOp = Op<Box<ServerMessage>, LocalFile>;
@@ -161,7 +161,12 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
 
     fn trouble(&mut self, message: &ServerMessage, code: &str, reason: String) {
         let label = label(message);
-        self.run.notice(self.place.path(), NoticeKind::Skipped, Some(label.clone()), reason.clone());
+        if code == CHANGED {
+            // The next round settles it; should none be left, the next run does.
+            self.run.look_again();
+        } else {
+            self.run.notice(self.place.path(), NoticeKind::Skipped, Some(label.clone()), reason.clone());
+        }
         self.notes.push(Note::Trouble { id: message.id.clone(), label, code: code.to_owned(), reason });
     }
 
@@ -276,6 +281,11 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         }
         let mut staged = Vec::with_capacity(group.len());
         for (slot, (answer, message)) in answers?.into_iter().zip(group).enumerate() {
+            if let Ok(Fetched::Rebuilt) = answer {
+                let text = "the server cannot render it: what is here was put together from its headers and text; \
+                            its attachments are on the server only";
+                self.run.notice(self.place.path(), NoticeKind::Skipped, Some(label(message)), text.to_owned());
+            }
             staged.push(match (answer, sink.take(slot)) {
                 (Ok(_), Some(file)) => Ok(file.finish(Some(received(message)))?),
                 (Ok(_), None) => Err(ItemError {
@@ -441,7 +451,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             match self.replace(&mut row, &file, &from, &update.remote, update.content).await? {
                 Replaced::Done => edited = false,
                 Replaced::Later(reason) => {
-                    self.trouble(&update.remote.at, "Changed", reason);
+                    self.later(row, &update.remote, reason);
                     return Ok(());
                 }
             }
@@ -452,7 +462,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         let name = match self.rename(&from, &file.name, &to, name).await? {
             Ok(name) => name,
             Err(reason) => {
-                self.trouble(&update.remote.at, "Changed", reason);
+                self.later(row, &update.remote, reason);
                 return Ok(());
             }
         };
@@ -468,6 +478,13 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         let still = LocalFile { folder: target, name: name.clone(), marks: update.marks, edited, content: None };
         self.settle(row, still, update.agreed);
         Ok(())
+    }
+
+    /// The file was changed in the very instant. Until it is looked at again the base stays as it was, but for the id that the message has
+    /// now: under the old one it is gone, which must not be taken for a deletion.
+    fn later(&mut self, row: ItemRow, remote: &Remote, reason: String) {
+        self.notes.push(Note::Row(ItemRow { id: remote.at.id.clone(), standing: Standing::Agreed, ..row }));
+        self.trouble(&remote.at, CHANGED, reason);
     }
 
     /// Notes a row and what its file says now; what the file says beyond the base is left for the push.
@@ -586,7 +603,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         let (digest, len) = match read {
             Ok(Some(read)) => read,
             Ok(None) => {
-                self.trouble(&remote.at, "Changed", "its file vanished during the sync".to_owned());
+                self.trouble(&remote.at, CHANGED, "its file vanished during the sync".to_owned());
                 return Ok(());
             }
             Err(SyncError::Local(error)) if !stops_run(&error) => {
@@ -613,7 +630,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         if content != Content::Keep
             && let Replaced::Later(reason) = self.replace(&mut row, &file, &dir, &remote, content).await?
         {
-            self.trouble(&remote.at, "Changed", reason);
+            self.trouble(&remote.at, CHANGED, reason);
             return Ok(());
         }
         let keywords = self.keywords(&dir, &[&marks]).await?;
@@ -622,7 +639,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         let name = match self.rename(&dir, &file.name, &dir, wanted).await? {
             Ok(name) => name,
             Err(reason) => {
-                self.trouble(&remote.at, "Changed", reason);
+                self.trouble(&remote.at, CHANGED, reason);
                 return Ok(());
             }
         };

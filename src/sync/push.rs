@@ -13,7 +13,9 @@ use super::tree::{Place, Tree};
 use super::{NoticeKind, Progress, Run, Step, SyncError, letters, stops_run};
 use crate::format::mime;
 use crate::local::LocalWrite;
-use crate::pim::{Digest, Flag, FolderId, FolderKey, FolderKind, ItemKey, ServerMarks, SpecialFolder, Tag, UnixTime};
+use crate::pim::{
+    ChangeKey, Digest, Flag, FolderId, FolderKey, FolderKind, ItemKey, ServerMarks, SpecialFolder, Tag, UnixTime,
+};
 use crate::plan::proof::MessageRemoval;
 use crate::plan::{LocalState, Op, PushContent};
 use crate::remote::{
@@ -233,7 +235,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
                     if let Some(place) = self.place(row.folder) {
                         self.run.tally(place, |tally| tally.changed_there += 1);
                     }
-                    let rendering = self.rendering_there(&row).await?;
+                    let rendering = self.rendering_there(&row, &change_key).await?;
                     let (digest, len) = (file.digest, file.len);
                     self.note(vec![ItemRow { change_key, digest, len, rendering, size: 0, ..row }]).await?;
                 }
@@ -243,11 +245,14 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
         Ok(())
     }
 
-    /// How the server renders what it was just given: a later change there is told by a difference from this.
-    async fn rendering_there(&self, row: &ItemRow) -> Result<Option<Digest>, SyncError> {
+    /// How the server renders what it was just given: a later change there is told by a difference from this. `None` when it was changed again
+    /// meanwhile, so that what it renders is somebody else's.
+    async fn rendering_there(&self, row: &ItemRow, given: &ChangeKey) -> Result<Option<Digest>, SyncError> {
         let asked = [(row.id.clone(), row.len)];
         let now = super::bodies::renderings(self.run.remote(), &asked).await?;
-        Ok(now.into_iter().next().flatten())
+        let after = self.run.remote().messages(std::slice::from_ref(&row.id)).await?;
+        let ours = matches!(after.first(), Some(Ok(message)) if message.change_key == *given);
+        Ok(now.into_iter().next().flatten().filter(|_| ours))
     }
 
     fn body(&self, file: &LocalFile) -> Result<FileBody<L>, SyncError> {

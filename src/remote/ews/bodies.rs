@@ -286,7 +286,8 @@ impl Fetching<'_> {
                 Ok(())
             }
             _ if lost && self.fruitless >= 2 * TRIES => Err(failure),
-            [slot] if lost && self.strike(*slot) < TRIES => {
+            // An answer that makes no sense can be a proxy's, and passes: what is rebuilt has no attachments, so that comes last.
+            [slot] if may_pass(&failure) && self.strike(*slot) < TRIES => {
                 self.queue.push_front(slots);
                 Ok(())
             }
@@ -314,6 +315,15 @@ impl Fetching<'_> {
     fn finish(self, reason: &str) -> Vec<PerItem<Fetched>> {
         let missing = || Err(own_error(ItemErrorClass::Transient, "NotFetched", reason));
         self.results.into_iter().map(|result| result.unwrap_or_else(missing)).collect()
+    }
+}
+
+/// Whether the same request may well succeed when it is sent again.
+fn may_pass(failure: &Failure) -> bool {
+    match failure {
+        Failure::Lost { .. } => true,
+        Failure::Fault(verdict) => verdict.class() == CodeClass::Suspect,
+        Failure::Again | Failure::TooLarge(_) | Failure::Unreadable(_) | Failure::Final(_) => false,
     }
 }
 
