@@ -128,7 +128,7 @@ impl Model {
     }
 
     pub fn spare(&mut self, token: &str) {
-        *self.epoch.spare.entry(token.to_owned()).or_default() += 1;
+        *self.epoch.spare.entry(family_of(token)).or_default() += 1;
     }
 
     pub fn wrote(&mut self, token: &str, side: Side, write: Write) {
