@@ -220,3 +220,20 @@ fn a_message_that_is_moved_right_after_a_crash_stays_one() {
         assert_eq!((world.find("a").unwrap().1.as_str(), copies(&world, "a")), ("Archive", 1));
     }
 }
+
+/// No list of changes had it, so that each run asked for it again, and what was put into it here was never taken anywhere.
+#[test]
+fn a_folder_that_we_made_there_and_that_was_deleted_before_the_next_run_is_gone() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.sync();
+        world.mkdir("Mine");
+        world.sync_with(&only("Inbox"));
+        world.mailbox.delete_folder("Mine").unwrap();
+        world.put("Mine", "a", ":2,S");
+        let report = world.sync();
+        assert!(report.is_clean(), "{report:?}");
+        world.assert_settled();
+        assert_eq!(world.find("a").unwrap().1, "Mine");
+    }
+}

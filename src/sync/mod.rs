@@ -260,7 +260,9 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
     }
 
     async fn round(&self, round: usize) -> Result<Echo, SyncError> {
+        // What is still held is told again.
         lock(&self.held).clear();
+        lock(&self.report).notices.retain(|notice| notice.kind != NoticeKind::Held);
         let tree = tree::align_folders(self).await?;
         let places = self.chosen(&tree.places)?;
         lock(&self.report).folders_seen = places.len() as u64;
@@ -283,11 +285,25 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
         .buffer_unordered(self.engine.settings.folders_at_once.clamp(1, 4))
         .collect()
         .await;
+        let mut gone = false;
         for (place, result) in results {
-            self.folder_result(place, result, &view)?;
+            if let Err(SyncError::Remote(RemoteError::FolderGone)) = result
+                && round + 1 < MAX_ROUNDS
+            {
+                gone = true;
+                lock(&view).remote_unknown.insert(place.key());
+            } else {
+                self.folder_result(place, result, &view)?;
+            }
         }
         let view = view.into_inner().unwrap_or_else(PoisonError::into_inner);
-        finish::finish(self, &tree, &places, view, &gone_before).await
+        let echo = finish::finish(self, &tree, &places, view, &gone_before).await?;
+        if gone {
+            // A folder that was made and deleted since the last listing is in no list of changes: the next round lists them all.
+            self.state().write(|state| state.set_hierarchy(self.account, None))?;
+            return Ok(Echo::Expected);
+        }
+        Ok(echo)
     }
 
     /// A folder that failed does not stop the others, unless the account or the disk has failed.

@@ -128,7 +128,7 @@ impl Model {
     }
 
     pub fn spare(&mut self, token: &str) {
-        *self.epoch.spare.entry(token.to_owned()).or_default() += 1;
+        *self.epoch.spare.entry(family_of(token)).or_default() += 1;
     }
 
     pub fn wrote(&mut self, token: &str, side: Side, write: Write) {
@@ -168,8 +168,9 @@ impl Model {
             return Ok(());
         }
         for (token, count) in counts(there) {
-            let most =
-                Self::count(&epoch.had, &token) + Self::count(&epoch.added, &token) + Self::count(&epoch.spare, &token);
+            let most = Self::count(&epoch.had, &token)
+                + Self::count(&epoch.added, &token)
+                + Self::count(&epoch.spare, &family_of(&token));
             if count > most {
                 return fail("duplicate", format!("{token} is there {count} times, and was given {most} times"));
             }
