@@ -108,7 +108,8 @@ fn actions() -> Vec<Action> {
         Action::Garbage,
         Action::DuplicateChanges,
     ];
-    for code in ["ErrorAccessDenied", "ErrorInternalServerError", "ErrorMailboxStoreUnavailable", "ErrorQuotaExceeded"] {
+    for code in ["ErrorAccessDenied", "ErrorInternalServerError", "ErrorMailboxStoreUnavailable", "ErrorQuotaExceeded"]
+    {
         actions.push(Action::Fault { code: code.to_owned() });
     }
     for code in ["ErrorItemCorrupt", "ErrorAccessDenied", "ErrorQuotaExceeded", "ErrorInternalServerError"] {

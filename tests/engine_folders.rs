@@ -219,7 +219,8 @@ fn names_that_no_file_system_holds() {
     for like in BOTH {
         let world = World::new(like);
         let long = "n".repeat(300);
-        let names = ["a/b", "cur", "new", "tmp", ".hidden", "..", ".", "CON", "tail.", " space ", "50% off", &long, "Été"];
+        let names =
+            ["a/b", "cur", "new", "tmp", ".hidden", "..", ".", "CON", "tail.", " space ", "50% off", &long, "Été"];
         for name in names {
             let id = world.mailbox.create_folder("", name, "IPF.Note").unwrap();
             let mime = World::mime(&format!("m{}", name.len()));
@@ -412,7 +413,11 @@ fn a_copied_folder_is_a_new_one() {
         for entry in fs::read_dir(from).unwrap() {
             let path = entry.unwrap().path();
             let target = to.join(path.file_name().unwrap());
-            if path.is_dir() { copy(&path, &target) } else { drop(fs::copy(&path, &target).unwrap()) }
+            if path.is_dir() {
+                copy(&path, &target);
+            } else {
+                fs::copy(&path, &target).unwrap();
+            }
         }
     }
     for like in BOTH {

@@ -173,8 +173,21 @@ fn counts(world: &World) -> BTreeMap<String, usize> {
 }
 
 const ALL: [&str; 15] = [
-    "m-there", "m-here", "m-both", "f-there", "f-here", "f-both", "d-there", "d-here", "d-both", "kept", "letter", "n-there",
-    "n-there-too", "n-here", "n-here-too",
+    "m-there",
+    "m-here",
+    "m-both",
+    "f-there",
+    "f-here",
+    "f-both",
+    "d-there",
+    "d-here",
+    "d-both",
+    "kept",
+    "letter",
+    "n-there",
+    "n-there-too",
+    "n-here",
+    "n-here-too",
 ];
 
 fn meddle(like: Personality, what: &str, edit: fn(&World), deletes: bool, every: usize) {

@@ -199,8 +199,7 @@ impl Walk<'_> {
     /// A link, say, may stand where a folder was moved away from: nothing is known of that folder then.
     fn oddity(&mut self, dir: &FolderDir, path: &Path, name: Vec<u8>, kind: ProblemKind) {
         self.found.problems.push(Problem { dir: dir.clone(), path: path.join(as_os(&name)), kind });
-        if let Ok(name) = String::from_utf8(name)
-        {
+        if let Ok(name) = String::from_utf8(name) {
             self.found.unreadable.extend(dir.child(&name));
         }
     }

@@ -130,7 +130,8 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
             if !view.scanned.contains_key(&trouble.folder) || view.unknown.contains(&trouble.folder) {
                 continue;
             }
-            let loose = view.loose.get(&trouble.folder).is_some_and(|files| files.iter().any(|at| at.name.key() == file));
+            let loose =
+                view.loose.get(&trouble.folder).is_some_and(|files| files.iter().any(|at| at.name.key() == file));
             let differs = view.changed.values().any(|at| at.name.key() == file);
             let away = view.away.iter().filter_map(|key| self.run.state().read(|state| state.item(*key)).transpose());
             let away = away.collect::<Result<Vec<_>, _>>()?.iter().any(|row| row.file == *file);

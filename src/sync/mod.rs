@@ -144,7 +144,14 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Engine<R, L> {
     /// What concerns the whole account. What concerns one folder or item is in the report, and the rest goes on.
     pub async fn run(&self, request: &Request) -> Result<Report, SyncError> {
         let account = self.state.write(|state| state.ensure_account(&self.settings.account))?;
-        let run = Run { engine: self, request, account, report: Mutex::default(), held: Mutex::default(), look_again: AtomicBool::new(false) };
+        let run = Run {
+            engine: self,
+            request,
+            account,
+            report: Mutex::default(),
+            held: Mutex::default(),
+            look_again: AtomicBool::new(false),
+        };
         if request.mode == Mode::Apply {
             recover::recover(&run).await?;
         }

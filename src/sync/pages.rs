@@ -102,7 +102,8 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
     async fn missed_departures(&self, activity: Option<&Activity>) -> Result<bool, SyncError> {
         let key = self.place.key();
         let listed = self.place.row.listing.listed_at;
-        let lately = listed.is_some_and(|listed| (0..MISSED_EVERY).contains(&self.run.now().0.saturating_sub(listed.0)));
+        let lately =
+            listed.is_some_and(|listed| (0..MISSED_EVERY).contains(&self.run.now().0.saturating_sub(listed.0)));
         let have = self.run.state().read(|state| state.count_present(key))?;
         let Some(total) = activity.and_then(|activity| activity.total).filter(|total| have > *total) else {
             return Ok(false);

@@ -13,7 +13,9 @@ use super::tree::{Place, Tree};
 use super::{NoticeKind, Progress, Run, Step, SyncError, letters, stops_run};
 use crate::format::mime;
 use crate::local::LocalWrite;
-use crate::pim::{ChangeKey, Digest, Flag, FolderId, FolderKey, FolderKind, ItemKey, ServerMarks, SpecialFolder, Tag, UnixTime};
+use crate::pim::{
+    ChangeKey, Digest, Flag, FolderId, FolderKey, FolderKind, ItemKey, ServerMarks, SpecialFolder, Tag, UnixTime,
+};
 use crate::plan::proof::MessageRemoval;
 use crate::plan::{LocalState, Op, PushContent};
 use crate::remote::{

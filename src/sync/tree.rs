@@ -572,8 +572,7 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
             Ok(()) => self.run.step(Step::FolderPlacedRemotely)?,
             Err(_) => return Ok(false),
         }
-        let is_rename =
-            |op: &FolderOp<FolderDir>| matches!(op, FolderOp::RenameRemote { key, .. } if *key == row.key);
+        let is_rename = |op: &FolderOp<FolderDir>| matches!(op, FolderOp::RenameRemote { key, .. } if *key == row.key);
         row.name = aside;
         if let Some(dir) = self.dir_of(row.key) {
             if !self.taken.iter().any(is_rename) {
@@ -726,7 +725,12 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         for row in self.rows.values() {
             if self.local.blocked.iter().any(|blocked| Some(blocked.as_str()) == row.dir.as_deref()) {
                 let text = "a file lies where the folder's directory was: move it away, and the directory back";
-                self.run.notice(row.dir.as_deref().unwrap_or_default(), NoticeKind::FolderFailed, None, text.to_owned());
+                self.run.notice(
+                    row.dir.as_deref().unwrap_or_default(),
+                    NoticeKind::FolderFailed,
+                    None,
+                    text.to_owned(),
+                );
             }
         }
     }

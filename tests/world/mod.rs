@@ -444,7 +444,8 @@ pub fn files(dir: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for sub in ["cur", "new"] {
         if let Ok(entries) = fs::read_dir(dir.join(sub)) {
-            let shown = |path: &PathBuf| path.is_file() && !path.file_name().unwrap().to_string_lossy().starts_with('.');
+            let shown =
+                |path: &PathBuf| path.is_file() && !path.file_name().unwrap().to_string_lossy().starts_with('.');
             files.extend(entries.map(|entry| entry.unwrap().path()).filter(shown));
         }
     }
