@@ -795,3 +795,42 @@ fn bytes_of_a_known_file_are_never_rewritten_for_a_mark() {
         assert_eq!(header(&bytes, "message-id"), "<mine@example.org>");
     }
 }
+
+/// A message of that many bytes, of which each piece says where it lies.
+fn write_large(path: &std::path::Path, megabytes: usize) {
+    use std::io::Write;
+    let mut file = std::io::BufWriter::new(fs::File::create(path).unwrap());
+    file.write_all(&World::mime("large")).unwrap();
+    let line = format!("{}\r\n", "x".repeat(62));
+    for _ in 0..megabytes * (1 << 14) {
+        file.write_all(line.as_bytes()).unwrap();
+    }
+}
+
+#[test]
+fn a_message_that_is_too_large_for_the_server_stays_here_and_stops_nobody() {
+    let world = world_with(Personality::Exchange, &["a"]);
+    let path = world.account_dir().join("Inbox/cur/1800000001.large.host:2,S");
+    write_large(&path, 200);
+    world.put("Inbox", "small", ":2,S");
+    let before = fs::metadata(&path).unwrap().len();
+    let report = world.sync();
+    assert_eq!(report.total().uploaded, 1, "{report:?}");
+    assert!(report.notices.iter().any(|notice| notice.item.as_deref() == Some("1800000001.large.host")), "{report:?}");
+    assert_eq!(fs::metadata(&path).unwrap().len(), before);
+    assert!(world.find("small").is_some() && world.find("a").is_some());
+}
+
+#[test]
+fn a_large_message_goes_both_ways() {
+    let world = world_with(Personality::Exchange, &["a"]);
+    write_large(&world.account_dir().join("Inbox/cur/1800000001.large.host:2,S"), 12);
+    let report = world.sync();
+    assert_eq!(report.total().uploaded, 1, "{report:?}");
+    let copy = world.mailbox.copy_item(&world.id("large"), "Archive").unwrap();
+    world.mailbox.set_flag(&copy, Flag::Flagged).unwrap();
+    let report = world.sync();
+    assert_eq!(report.total().downloaded, 1);
+    world.sync();
+    assert_eq!(world.remote()["Archive"], world.local()["Archive"]);
+}
