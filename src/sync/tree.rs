@@ -766,9 +766,11 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
     }
 }
 
-/// Whether there were directories, and every single one is gone: more likely a disk that is not mounted than somebody's wish.
+/// Whether there were directories, and every single one is gone: more likely a disk that is not mounted than somebody's wish. One that a dry run
+/// would make was never there, and has no identity.
 fn is_swept_clean(places: &[Place]) -> bool {
-    let mut directories = places.iter().map(|place| place.directory).filter(|directory| *directory != Directory::None);
+    let were_there = places.iter().filter(|place| place.row.dir_id.is_some());
+    let mut directories = were_there.map(|place| place.directory).filter(|directory| *directory != Directory::None);
     directories.clone().next().is_some() && directories.all(|directory| directory == Directory::Away)
 }
 
