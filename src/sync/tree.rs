@@ -220,7 +220,7 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
     }
 
     /// A folder that is gone on the server, and another one of the same name in the same place, are one folder that was made again: by us,
-    /// for what was new in it here, or by somebody there. It is listed from the beginning.
+    /// for what was new in it here, or by somebody there.
     async fn recognise_reborn(&mut self) -> Result<(), SyncError> {
         let known: HashSet<FolderId> = self.rows.values().map(|row| row.id.clone()).collect();
         let mut strangers: HashMap<(Option<FolderKey>, String), FolderId> = HashMap::new();
@@ -231,18 +231,25 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         }
         let gone: Vec<FolderRow> =
             self.rows.values().filter(|row| !self.remote.folders.contains_key(&row.id)).cloned().collect();
-        for mut row in gone {
-            let Some(id) = strangers.remove(&(row.parent, row.name.to_lowercase())) else { continue };
-            (row.id, row.on_server, row.listing) = (id, true, Listing::default());
-            let fresh = row.clone();
-            self.run
-                .commit(move |tx| {
-                    tx.set_folder(&fresh)?;
-                    tx.set_listing(fresh.key, &fresh.listing)
-                })
-                .await?;
-            self.rows.insert(row.key, row);
+        for row in gone {
+            if let Some(id) = strangers.remove(&(row.parent, row.name.to_lowercase())) {
+                self.reborn(row, id).await?;
+            }
         }
+        Ok(())
+    }
+
+    /// Notes that a folder was made again on the server. It is listed from the beginning.
+    async fn reborn(&mut self, mut row: FolderRow, id: FolderId) -> Result<(), SyncError> {
+        (row.id, row.on_server, row.listing) = (id, true, Listing::default());
+        let fresh = row.clone();
+        self.run
+            .commit(move |tx| {
+                tx.set_folder(&fresh)?;
+                tx.set_listing(fresh.key, &fresh.listing)
+            })
+            .await?;
+        self.rows.insert(row.key, row);
         Ok(())
     }
 
@@ -428,12 +435,11 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
             self.run.planned(dir.as_str(), Action::CreateFolderThere, name, String::new());
             return Ok(());
         }
-        let parent_id = parent_row.as_ref().map_or(&self.remote.root, |row| &row.id);
-        match self.run.remote().create_folder(parent_id, &name, FolderKind::Mail).await? {
+        let Some(parent_id) = self.restore_remote(parent_row.as_ref()).await? else { return Ok(()) };
+        match self.run.remote().create_folder(&parent_id, &name, FolderKind::Mail).await? {
             Ok(id) => {
                 self.run.step(Step::FolderPlacedRemotely)?;
-                let folder =
-                    ServerFolder { id, change_key: None, parent: parent_id.clone(), name, kind: FolderKind::Mail };
+                let folder = ServerFolder { id, change_key: None, parent: parent_id, name, kind: FolderKind::Mail };
                 let mut row = self.new_row(&folder, parent_row.as_ref());
                 self.remote.folders.insert(folder.id.clone(), folder);
                 row.dir_id = self.create_directory(&dir, &row).await?;
@@ -443,6 +449,35 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
             Err(error) => self.folder_refused(dir.as_str(), "created", &error),
         }
         Ok(())
+    }
+
+    /// Folders that vanished on the server are made again for what comes into them from here. Returns the id of the last one, or of the root;
+    /// `None` when the server refuses.
+    async fn restore_remote(&mut self, folder: Option<&FolderRow>) -> Result<Option<FolderId>, SyncError> {
+        let above = |row: &FolderRow| self.rows.get(&row.parent?).cloned();
+        let path: Vec<FolderRow> = std::iter::successors(folder.cloned(), above).collect();
+        let mut parent = self.remote.root.clone();
+        for row in path.into_iter().rev() {
+            if self.remote.folders.contains_key(&row.id) {
+                parent = row.id;
+                continue;
+            }
+            match self.run.remote().create_folder(&parent, &row.name, row.kind).await? {
+                Ok(id) => {
+                    self.run.step(Step::FolderPlacedRemotely)?;
+                    let (name, kind) = (row.name.clone(), row.kind);
+                    let folder = ServerFolder { id: id.clone(), change_key: None, parent, name, kind };
+                    self.remote.folders.insert(id.clone(), folder);
+                    self.reborn(row, id.clone()).await?;
+                    parent = id;
+                }
+                Err(error) => {
+                    self.folder_refused(row.dir.as_deref().unwrap_or(&row.name), "made again", &error);
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(Some(parent))
     }
 
     async fn rename_remote(&mut self, key: FolderKey, name: String) -> Result<(), SyncError> {
@@ -475,8 +510,8 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
             self.run.planned(dir.as_str(), Action::MoveFolderThere, row.name, String::new());
             return Ok(());
         }
-        let target = parent.as_ref().map_or(&self.remote.root, |parent| &parent.id);
-        match self.run.remote().move_folder(&row.id, target).await? {
+        let Some(target) = self.restore_remote(parent.as_ref()).await? else { return Ok(()) };
+        match self.run.remote().move_folder(&row.id, &target).await? {
             Ok(()) => {
                 self.run.step(Step::FolderPlacedRemotely)?;
                 row.parent = parent.map(|parent| parent.key);
