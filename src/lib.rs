@@ -44,16 +44,18 @@
 //!
 //! Arrows go down only.
 //!
-//! - [`cli`]: one file a subcommand.
-//! - [`sync`]: the engine.
-//! - [`state`]: `state.db`.
-//! - [`local`]: the directory.
-//! - [`remote`]: the server; `remote::ews` speaks Exchange Web Services.
-//! - [`mod@plan`]: the decisions. Pure.
-//! - [`mod@format`]: items as bytes.
-//! - [`pim`]: items as values. Pure.
-//! - [`identity`]: layout, settings, secrets, lock.
-//! - [`exchange`]: the embedded Exchange, for `setup --demo`, tests and benches.
+//! | Room | What is in it |
+//! |---|---|
+//! | [`cli`] | one file a subcommand |
+//! | [`sync`] | the engine |
+//! | [`state`] | `state.db` |
+//! | [`local`] | the directory |
+//! | [`remote`] | the server; `remote::ews` speaks Exchange Web Services |
+//! | [`mod@plan`] | the decisions; pure |
+//! | [`mod@format`] | items as bytes |
+//! | [`pim`] | items as values; pure |
+//! | [`identity`] | layout, settings, secrets, lock |
+//! | [`exchange`] | the embedded Exchange, for `setup --demo`, tests and benches |
 
 pub mod cli;
 pub mod exchange;

@@ -237,3 +237,23 @@ fn a_folder_that_we_made_there_and_that_was_deleted_before_the_next_run_is_gone(
         assert_eq!(world.find("a").unwrap().1, "Mine");
     }
 }
+
+/// The server refused each time to make the new one in one that is not there.
+#[test]
+fn a_folder_that_is_put_into_one_that_was_deleted_there_goes_up_with_it() {
+    for like in BOTH {
+        let world = World::new(like);
+        for name in ["One", "Two"] {
+            world.mailbox.create_folder("", name, "IPF.Note").unwrap();
+        }
+        world.arrive("Two", "b");
+        world.sync();
+        world.mailbox.delete_folder("One").unwrap();
+        world.mkdir("One/New");
+        world.put("One/New", "a", ":2,S");
+        fs::rename(world.account_dir().join("Two"), world.account_dir().join("One/Two")).unwrap();
+        let report = world.settle();
+        assert!(report.is_clean(), "{report:?}");
+        assert_eq!((world.find("a").unwrap().1.as_str(), world.find("b").unwrap().1.as_str()), ("One/New", "One/Two"));
+    }
+}
