@@ -1,5 +1,6 @@
 //! Local tools as users: what neomutt, aerc, notmuch, cp, rm and a person with an editor do to the tree reaches the server as it was meant,
 //! and nothing of it costs a message.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod world;
 
@@ -394,7 +395,7 @@ fn a_file_that_cannot_be_read_waits_and_stops_nobody() {
     for like in BOTH {
         let world = world_with(like, &["known", "other"]);
         let path = world.put("Inbox", "closed", ":2,S");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o0)).unwrap();
         if is_almighty(&path) {
             return;
         }
@@ -416,7 +417,7 @@ fn a_directory_that_cannot_be_read_proves_nothing() {
     for like in BOTH {
         let world = world_with(like, &["a"]);
         let cur = world.account_dir().join("Inbox");
-        fs::set_permissions(&cur, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&cur, fs::Permissions::from_mode(0o0)).unwrap();
         let readable = fs::read_dir(&cur).is_ok();
         let result = world.try_sync(&Request::default(), std::sync::Arc::new(world::CutAt::default()));
         fs::set_permissions(&cur, fs::Permissions::from_mode(0o700)).unwrap();

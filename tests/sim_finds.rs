@@ -257,3 +257,44 @@ fn a_folder_that_is_put_into_one_that_was_deleted_there_goes_up_with_it() {
         assert_eq!((world.find("a").unwrap().1.as_str(), world.find("b").unwrap().1.as_str()), ("One/New", "One/Two"));
     }
 }
+
+/// The directory went back to where it was, while the folder was moved there: each side had its own tree from then on.
+#[test]
+fn a_folder_that_is_moved_here_and_renamed_there_is_both() {
+    for like in BOTH {
+        let world = World::new(like);
+        for name in ["One", "Two", "Into"] {
+            world.mailbox.create_folder("", name, "IPF.Note").unwrap();
+        }
+        world.arrive("One", "a");
+        world.arrive("Two", "b");
+        world.sync();
+        let dir = |path: &str| world.account_dir().join(path);
+        fs::rename(dir("One"), dir("Into/One")).unwrap();
+        world.mailbox.rename_folder("One", "Uno").unwrap();
+        fs::rename(dir("Two"), dir("Due")).unwrap();
+        world.mailbox.move_folder("Two", "Into").unwrap();
+        world.settle();
+        assert_eq!(
+            (world.find("a").unwrap().1.as_str(), world.find("b").unwrap().1.as_str()),
+            ("Into/Uno", "Into/Due")
+        );
+    }
+}
+
+#[test]
+fn two_folders_that_are_moved_into_each_other_lie_as_the_server_has_them() {
+    for like in BOTH {
+        let world = World::new(like);
+        for name in ["One", "Two"] {
+            world.mailbox.create_folder("", name, "IPF.Note").unwrap();
+            world.arrive(name, &format!("in-{name}"));
+        }
+        world.sync();
+        fs::rename(world.account_dir().join("One"), world.account_dir().join("Two/One")).unwrap();
+        world.mailbox.move_folder("Two", "One").unwrap();
+        let report = world.settle();
+        assert!(report.is_clean(), "{report:?}");
+        assert_eq!(world.find("in-Two").unwrap().1, "One/Two");
+    }
+}
