@@ -150,7 +150,7 @@ fn recovers(like: Personality, rule: Rule, wanted: &(Side, Side)) -> Result<(), 
     let (remote, local) = ends(&world);
     let differences = [difference(&remote, &wanted.0), difference(&local, &wanted.1)].concat();
     let again = world.sync();
-    let busy = !again.folders.is_empty() || world.dry_run().planned != [];
+    let busy = !again.folders.is_empty() || !world.dry_run().planned.is_empty();
     if differences.is_empty() && report.is_clean() && world.troubles().is_empty() && !busy {
         return Ok(());
     }

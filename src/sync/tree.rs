@@ -83,6 +83,7 @@ where
 {
     let mut aligner = Aligner::observe(run).await?;
     aligner.recognise_reborn().await?;
+    aligner.restore_for_newcomers().await?;
     let ops = aligner.plan();
     let placed: Vec<FolderOp<FolderDir>> =
         ops.iter().filter(|op| matches!(op, FolderOp::PlaceLocal { .. })).cloned().collect();
@@ -239,6 +240,37 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
             self.note_new_listing(row).await?;
         }
         Ok(())
+    }
+
+    /// A folder that is gone on the server is made again there for folders that were made in it, or moved into it, here.
+    async fn restore_for_newcomers(&mut self) -> Result<(), SyncError> {
+        let mut needed = BTreeSet::new();
+        for folder in self.local.folders.iter().filter(|folder| folder.maildir) {
+            let above = folder.dir.parent().and_then(|above| self.known.get(&above).copied());
+            let Some(above) = above.filter(|above| !self.is_there(*above)) else { continue };
+            let is_newcomer = match self.known.get(&folder.dir) {
+                None => true,
+                Some(key) => self.is_there(*key) && self.rows.get(key).is_some_and(|row| row.parent != Some(above)),
+            };
+            if is_newcomer {
+                needed.insert(above);
+            }
+        }
+        for key in needed {
+            let Some(row) = self.rows.get(&key).cloned() else { continue };
+            if self.run.is_dry() {
+                let dir = row.dir.clone().unwrap_or_default();
+                self.run.planned(&dir, Action::CreateFolderThere, row.name, String::new());
+            } else {
+                self.id_there(Some(&row)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the server has a known folder.
+    fn is_there(&self, key: FolderKey) -> bool {
+        self.rows.get(&key).is_some_and(|row| self.remote.folders.contains_key(&row.id))
     }
 
     fn plan(&self) -> Vec<FolderOp<FolderDir>> {
