@@ -13,10 +13,13 @@ use world::{CutAt, World};
 
 const BOTH: [Personality; 2] = [Personality::Exchange, Personality::Gromox];
 
+/// What is done, once, when so many times are left.
+type Edit = (usize, Option<Box<dyn FnOnce() + Send>>);
+
 /// Does something at the `n`th time that a run comes to a step.
 struct During {
     step: Step,
-    left: Mutex<(usize, Option<Box<dyn FnOnce() + Send>>)>,
+    left: Mutex<Edit>,
 }
 
 impl During {
