@@ -71,7 +71,8 @@ fn wanted(like: Personality) -> (Side, Side) {
     ends(&world)
 }
 
-const OPERATIONS: [&str; 14] = [
+/// What a sync asks of a server: first to read, then to write.
+const OPERATIONS: [&str; 12] = [
     "SyncFolderHierarchy",
     "GetFolder",
     "SyncFolderItems",
@@ -84,8 +85,6 @@ const OPERATIONS: [&str; 14] = [
     "CreateFolder",
     "UpdateFolder",
     "DeleteFolder",
-    "MoveFolder",
-    "FindFolder",
 ];
 
 fn actions() -> Vec<Action> {
@@ -119,11 +118,23 @@ fn actions() -> Vec<Action> {
     actions
 }
 
+/// Whether an action makes a difference to the operation.
+fn shows(action: &Action, operation: &str) -> bool {
+    match action {
+        Action::InvalidSyncState | Action::SilentlyResetSyncState | Action::DuplicateChanges => {
+            operation.starts_with("Sync")
+        }
+        Action::OddBase64 => operation == "GetItem",
+        Action::ItemError { .. } => !operation.starts_with("Sync"),
+        _ => true,
+    }
+}
+
 fn befall(like: Personality, rules: impl Fn(Rule) -> Rule, operations: &[&str]) {
     let wanted = wanted(like);
     let mut failed = Vec::new();
     for operation in operations {
-        for action in actions() {
+        for action in actions().into_iter().filter(|action| shows(action, operation)) {
             let told = format!("{like:?}, {operation}, {action:?}");
             let rule = rules(Rule::on(operation, action));
             if let Err(how) = recovers(like, rule, &wanted) {

@@ -57,9 +57,11 @@ impl Three<'_> {
         })
     }
 
+    /// Marking a file for removal is no change that would keep its message.
     fn local_changed(&self) -> bool {
+        let kept = |marks: &Marks| Marks { flags: marks.flags.with(Flag::Trashed, false), ..marks.clone() };
         self.base.zip(self.local).is_none_or(|((folder, _, marks, body), file)| {
-            (file.folder, &file.marks, file.body) != (folder, marks, body)
+            (file.folder, kept(&file.marks), file.body) != (folder, kept(marks), body)
         })
     }
 
