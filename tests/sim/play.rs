@@ -77,7 +77,7 @@ impl Fault for Hook {
 /// Plays a script to its end or to its first failure; the trace in either case.
 pub fn play(script: &Script) -> (Vec<String>, Option<Failure>) {
     let scene = Arc::new(Scene {
-        world: World::new_in(script.like, home()),
+        world: World::new_in(script.like, World::home()),
         stage: Mutex::new(Stage {
             model: Model::default(),
             trace: Vec::new(),
@@ -104,11 +104,6 @@ pub fn play(script: &Script) -> (Vec<String>, Option<Failure>) {
         scene.world.server.requests().into_iter().map(|request| format!("{} {}", request.operation, request.status)),
     );
     (trace, failure)
-}
-
-/// In memory where there is such a place: each of many writes waits for the disk.
-fn home() -> tempfile::TempDir {
-    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
 struct Player {
