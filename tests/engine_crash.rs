@@ -191,7 +191,7 @@ fn folders(world: &World) {
 
 /// How a run ends that is never cut off, and how many steps it takes.
 fn whole_run(like: Personality, scenario: &Scenario) -> (Ends, usize) {
-    let world = prepared(like, scenario);
+    let world = prepared(World::new(like), scenario);
     let fault = Arc::new(CutAt::default());
     world.try_sync(&(scenario.request)(), fault.clone()).unwrap();
     let steps = fault.passed.lock().unwrap().len();
@@ -205,8 +205,7 @@ fn ends(world: &World) -> Ends {
     (world.remote(), world.local(), world.conflicts())
 }
 
-fn prepared(like: Personality, scenario: &Scenario) -> World {
-    let world = World::new(like);
+fn prepared(world: World, scenario: &Scenario) -> World {
     (scenario.before)(&world);
     world.sync();
     world.advance(60);
@@ -218,7 +217,7 @@ fn cut_everywhere(like: Personality, scenarios: &[Scenario]) {
     for scenario in scenarios {
         let (wanted, steps) = whole_run(like, scenario);
         for at in 1..=steps {
-            let world = prepared(like, scenario);
+            let world = prepared(World::unrecorded(like), scenario);
             let fault = Arc::new(CutAt { at: Some(at), ..CutAt::default() });
             let cut: Result<Report, SyncError> = world.try_sync(&(scenario.request)(), fault.clone());
             let step = fault.passed.lock().unwrap().last().copied();

@@ -64,7 +64,7 @@ fn ends(world: &World) -> (Side, Side) {
 
 /// How a day ends on which nothing goes wrong.
 fn wanted(like: Personality) -> (Side, Side) {
-    let world = World::new(like);
+    let world = World::unrecorded(like);
     before(&world);
     edits(&world);
     world.settle();
@@ -147,7 +147,7 @@ fn befall(like: Personality, rules: impl Fn(Rule) -> Rule, operations: &[&str]) 
 
 /// What is wrong after a run under a fault and one after it.
 fn recovers(like: Personality, rule: Rule, wanted: &(Side, Side)) -> Result<(), String> {
-    let world = World::new(like);
+    let world = World::unrecorded(like);
     before(&world);
     edits(&world);
     world.server.faults().add(rule);
@@ -207,7 +207,7 @@ fn gromox_fails_in_the_middle() {
 fn a_sync_state_that_is_lost_costs_no_message() {
     for like in BOTH {
         for action in [Action::InvalidSyncState, Action::SilentlyResetSyncState] {
-            let world = World::new(like);
+            let world = World::unrecorded(like);
             before(&world);
             world.server.clear_requests();
             world.arrive("Inbox", "new");
@@ -222,7 +222,7 @@ fn a_sync_state_that_is_lost_costs_no_message() {
 #[test]
 fn a_message_that_cannot_be_read_waits_and_stops_nobody() {
     for like in BOTH {
-        let world = World::new(like);
+        let world = World::unrecorded(like);
         world.sync();
         for name in ["a", "bad", "c"] {
             world.arrive("Inbox", name);
@@ -260,7 +260,7 @@ fn a_message_that_cannot_be_read_waits_and_stops_nobody() {
 #[test]
 fn a_message_that_is_listed_but_gone_is_passed_over() {
     for like in BOTH {
-        let world = World::new(like);
+        let world = World::unrecorded(like);
         world.sync();
         world.arrive("Inbox", "a");
         world.arrive("Inbox", "ghost");
@@ -280,7 +280,7 @@ fn a_message_that_is_listed_but_gone_is_passed_over() {
 fn a_full_mailbox_stops_uploads_only() {
     for like in BOTH {
         for action in [refuse("ErrorQuotaExceeded"), Action::Fault { code: "ErrorQuotaExceeded".to_owned() }] {
-            let world = World::new(like);
+            let world = World::unrecorded(like);
             before(&world);
             world.put("Inbox", "mine", ":2,S");
             world.put("Archive", "mine-too", ":2,S");
@@ -301,7 +301,7 @@ fn a_full_mailbox_stops_uploads_only() {
 #[test]
 fn a_folder_that_may_not_be_read_does_not_keep_the_others() {
     for like in BOTH {
-        let world = World::new(like);
+        let world = World::unrecorded(like);
         before(&world);
         world.arrive("Archive", "closed");
         world.arrive("Inbox", "open");
@@ -322,7 +322,7 @@ fn a_folder_that_may_not_be_read_does_not_keep_the_others() {
 fn an_upload_whose_answer_is_lost_is_there_once_even_if_the_run_dies() {
     for like in BOTH {
         for steps in 0..12 {
-            let world = World::new(like);
+            let world = World::unrecorded(like);
             world.mailbox.create_folder("", "Archive", "IPF.Note").unwrap();
             world.sync();
             for name in ["a", "b", "c"] {
@@ -351,7 +351,7 @@ fn an_upload_whose_answer_is_lost_is_there_once_even_if_the_run_dies() {
 #[test]
 fn a_refused_change_is_tried_again_and_the_trouble_ends() {
     for like in BOTH {
-        let world = World::new(like);
+        let world = World::unrecorded(like);
         before(&world);
         world.flag("kept", "F");
         world.shift("m-here", "Archive");

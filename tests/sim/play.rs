@@ -77,7 +77,7 @@ impl Fault for Hook {
 /// Plays a script to its end or to its first failure; the trace in either case.
 pub fn play(script: &Script) -> (Vec<String>, Option<Failure>) {
     let scene = Arc::new(Scene {
-        world: World::new_in(script.like, World::home()),
+        world: World::unrecorded(script.like),
         stage: Mutex::new(Stage {
             model: Model::default(),
             trace: Vec::new(),

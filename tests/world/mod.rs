@@ -107,8 +107,17 @@ impl World {
         Self::new_in(like, Self::home())
     }
 
+    /// A world whose traffic is not recorded for the schema's sake: its server answers nonsense on purpose.
+    pub fn unrecorded(like: Personality) -> Self {
+        Self::with(like, Self::home(), None)
+    }
+
     pub fn new_in(like: Personality, home: tempfile::TempDir) -> Self {
-        let server = Server::start(Options { like, record: trace_folder(), ..Options::default() }).unwrap();
+        Self::with(like, home, trace_folder())
+    }
+
+    fn with(like: Personality, home: tempfile::TempDir, record: Option<PathBuf>) -> Self {
+        let server = Server::start(Options { like, record, ..Options::default() }).unwrap();
         let mailbox = server.mailbox(USER).unwrap();
         let world = Self {
             home,
