@@ -1,0 +1,178 @@
+//! The directories, and which known folder each belongs to.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::Directory;
+use super::known::Known;
+use super::remote::RemoteTree;
+use crate::local::{DirId, FolderDir, LocalFolder, LocalTree, LocalWrite, MessageName, foldername};
+use crate::plan::folders;
+use crate::remote::RemoteWrite;
+use crate::state::{FolderRow, name_hash};
+use crate::sync::{NoticeKind, Run, SyncError, stops_run};
+
+/// The directories as they were met.
+pub(super) struct Directories {
+    pub(super) folders: BTreeMap<FolderDir, LocalFolder>,
+    /// Whether nothing moved while they were listed.
+    stable: bool,
+    unreadable: Vec<FolderDir>,
+    unnamed: Vec<DirId>,
+    pub(super) blocked: Vec<FolderDir>,
+}
+
+impl Directories {
+    /// The folders among the directories: those with mail, those that hold such, and those that the base knows.
+    pub(super) async fn observe<R, L>(run: &Run<'_, R, L>, known: &Known) -> Result<Self, SyncError>
+    where
+        R: RemoteWrite + 'static,
+        L: LocalWrite + 'static,
+    {
+        let LocalTree { folders, problems, unreadable, unnamed, blocked, stable } =
+            run.blocking(|local| local.folders()).await?;
+        for problem in problems {
+            let path = problem.path.display().to_string();
+            run.notice(problem.dir.as_str(), NoticeKind::Skipped, Some(path), problem.kind.advice().to_owned());
+        }
+        let with_mail: HashSet<FolderDir> = folders
+            .iter()
+            .filter(|folder| folder.maildir)
+            .flat_map(|folder| std::iter::successors(Some(folder.dir.clone()), FolderDir::parent))
+            .collect();
+        let in_base: HashSet<&str> = known.rows().filter_map(|row| row.dir.as_deref()).collect();
+        let folders = folders
+            .into_iter()
+            .filter(|folder| with_mail.contains(&folder.dir) || in_base.contains(folder.dir.as_str()))
+            .map(|folder| (folder.dir.clone(), folder))
+            .collect();
+        Ok(Self { folders, stable, unreadable, unnamed, blocked })
+    }
+
+    /// How the directory of a folder was met.
+    pub(super) fn directory(&self, row: &FolderRow, met: Option<&FolderDir>) -> Directory {
+        let Some(dir) = row.dir.as_deref() else { return Directory::None };
+        if met.is_some_and(|met| self.folders.contains_key(met)) {
+            return Directory::Here;
+        }
+        let Ok(dir) = FolderDir::new(dir) else { return Directory::Unknown };
+        let hidden = self.unreadable.iter().chain(&self.blocked).any(|other| dir.is_within(other));
+        let renamed = row.dir_id.is_some_and(|(dev, ino)| self.unnamed.contains(&DirId { dev, ino }));
+        if !self.stable || hidden || renamed { Directory::Unknown } else { Directory::Away }
+    }
+
+    /// A directory was moved: so was everything below it.
+    pub(super) fn rebase(&mut self, from: &FolderDir, to: &FolderDir) {
+        let folders = std::mem::take(&mut self.folders).into_values();
+        let moved = folders.map(|folder| {
+            let dir = folder.dir.rebased(from, to);
+            let name = if dir == *to { foldername::decode(to.name()) } else { folder.name };
+            (dir.clone(), LocalFolder { dir, name, ..folder })
+        });
+        self.folders = moved.collect();
+    }
+}
+
+/// Notes which directory each folder of the base was met in.
+///
+/// A directory in its old place is the old one, unless nothing in it is known while another one holds it all. One in a new place is known
+/// by its number on the file system or, after a copy or a restore, by the messages in it.
+pub(super) fn match_directories<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
+    run: &Run<'_, R, L>,
+    known: &mut Known,
+    local: &Directories,
+) -> Result<(), SyncError> {
+    let by_id: HashMap<(u64, u64), &LocalFolder> =
+        local.folders.values().map(|folder| ((folder.id.dev, folder.id.ino), folder)).collect();
+    let by_id = |row: &FolderRow| row.dir_id.and_then(|id| by_id.get(&id).copied());
+    let rows: Vec<FolderRow> = known.rows().cloned().collect();
+    let mut lost = Vec::new();
+    for row in &rows {
+        let Some(dir) = row.dir.as_deref() else { continue };
+        let found = match FolderDir::new(dir).ok().and_then(|dir| local.folders.get(&dir)) {
+            Some(folder) if is_id(row, folder) => Some(folder),
+            Some(folder) if by_id(row).is_none() || overlap(run, row, folder)? != Overlap::Nothing => Some(folder),
+            Some(_) | None => None,
+        };
+        match found {
+            Some(folder) => known.meet(row.key, folder.dir.clone()),
+            None => lost.push(row),
+        }
+    }
+    for row in lost {
+        let is_free = |folder: &LocalFolder| known.in_dir(&folder.dir).is_none();
+        let found = match by_id(row).filter(|folder| is_free(folder)) {
+            Some(folder) if overlap(run, row, folder)? != Overlap::Nothing => Some(folder),
+            _ => {
+                let mut found = None;
+                for folder in local.folders.values().filter(|folder| is_free(folder) && folder.maildir) {
+                    if overlap(run, row, folder)? == Overlap::Most {
+                        found = Some(folder);
+                        break;
+                    }
+                }
+                found
+            }
+        };
+        if let Some(folder) = found {
+            known.meet(row.key, folder.dir.clone());
+        }
+    }
+    Ok(())
+}
+
+fn is_id(row: &FolderRow, folder: &LocalFolder) -> bool {
+    row.dir_id == Some((folder.id.dev, folder.id.ino))
+}
+
+/// How many of a folder's known messages lie in a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Overlap {
+    /// The folder has no messages that could tell.
+    Untold,
+    /// None of them.
+    Nothing,
+    /// Some.
+    Some,
+    /// At least half.
+    Most,
+}
+
+fn overlap<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
+    run: &Run<'_, R, L>,
+    row: &FolderRow,
+    folder: &LocalFolder,
+) -> Result<Overlap, SyncError> {
+    let mut names = HashSet::new();
+    run.state().read(|state| {
+        state.briefs(row.key, |hash, _| {
+            names.insert(hash);
+        })
+    })?;
+    if names.is_empty() {
+        return Ok(Overlap::Untold);
+    }
+    let mut met = 0_usize;
+    let count = &mut |name: MessageName| met += usize::from(names.contains(&name_hash(name.key())));
+    match run.local().scan(&folder.dir, count) {
+        Ok(_) => {}
+        Err(error) if stops_run(&error) => return Err(error.into()),
+        Err(_) => return Ok(Overlap::Nothing),
+    }
+    Ok(match met {
+        0 => Overlap::Nothing,
+        met if met * 2 >= names.len() => Overlap::Most,
+        _ => Overlap::Some,
+    })
+}
+
+/// A folder that was on its way to another name, by way of a spare one, when the run was cut off: nobody on the server named it so.
+pub(super) fn recognise_spare_names(known: &mut Known, remote: &RemoteTree, local: &Directories) {
+    for folder in local.folders.values() {
+        let Some(row) = known.in_dir(&folder.dir).and_then(|key| known.row(key)) else { continue };
+        let spare = folders::spare_name(&folder.name, row.key);
+        if remote.folders.get(&row.id).is_some_and(|there| there.name == spare) {
+            let row = FolderRow { name: spare, ..row.clone() };
+            known.note(row);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The server's folders.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::known::Known;
+use crate::local::LocalWrite;
+use crate::pim::{FolderId, FolderKind, ServerFolder, SpecialFolder, SyncState};
+use crate::remote::{RemoteError, RemoteWrite};
+use crate::state::FolderRow;
+use crate::sync::{Run, SyncError};
+
+/// The server's tree as it was listed.
+pub(super) struct RemoteTree {
+    pub(super) folders: BTreeMap<FolderId, ServerFolder>,
+    pub(super) special: HashMap<FolderId, SpecialFolder>,
+    pub(super) root: FolderId,
+    pub(super) state: SyncState,
+}
+
+impl RemoteTree {
+    pub(super) fn parent(&self, folder: &ServerFolder) -> Option<FolderId> {
+        (folder.parent != self.root).then(|| folder.parent.clone())
+    }
+
+    /// The folders whose parents lead up to the root, and which no internal folder holds: what people see.
+    pub(super) fn visible(&self) -> BTreeSet<FolderId> {
+        let mut visible = BTreeSet::new();
+        for folder in self.folders.values() {
+            let mut path = vec![];
+            let mut at = Some(folder);
+            let reached = loop {
+                match at {
+                    Some(folder) if folder.kind == FolderKind::Internal || path.contains(&&folder.id) => break false,
+                    Some(folder) if folder.parent == self.root || visible.contains(&folder.parent) => {
+                        path.push(&folder.id);
+                        break true;
+                    }
+                    Some(folder) => {
+                        path.push(&folder.id);
+                        at = self.folders.get(&folder.parent);
+                    }
+                    None => break false,
+                }
+            };
+            if reached {
+                visible.extend(path.into_iter().cloned());
+            }
+        }
+        visible
+    }
+
+    /// The folders that get a directory: mail folders, and what they lie in.
+    pub(super) fn mirrored(&self, visible: &BTreeSet<FolderId>) -> BTreeSet<FolderId> {
+        let mut mirrored = BTreeSet::new();
+        for folder in self.folders.values().filter(|folder| folder.kind == FolderKind::Mail) {
+            let mut at = Some(folder).filter(|folder| visible.contains(&folder.id));
+            while let Some(folder) = at {
+                if !mirrored.insert(folder.id.clone()) {
+                    break;
+                }
+                at = self.folders.get(&folder.parent);
+            }
+        }
+        mirrored
+    }
+}
+
+/// The server's whole tree: what the base knows, with the changes since.
+pub(super) async fn observe<R, L>(run: &Run<'_, R, L>, known: &Known) -> Result<RemoteTree, SyncError>
+where
+    R: RemoteWrite + 'static,
+    L: LocalWrite + 'static,
+{
+    let account = run.state().read(|state| state.account(&run.engine.settings.account))?;
+    let listed = account.and_then(|account| Some((account.root?, account.hierarchy?)));
+    let changes = match &listed {
+        Some((_, state)) => match run.remote().folder_changes(Some(state)).await {
+            Err(RemoteError::StateInvalid) => None,
+            other => Some(other?),
+        },
+        None => None,
+    };
+    if let (Some((root, _)), Some(changes)) = (listed, changes) {
+        let mut folders: BTreeMap<_, _> = known
+            .rows()
+            .filter(|row| row.on_server)
+            .map(|row| (row.id.clone(), server_folder(row, known, &root)))
+            .collect();
+        changes.gone.iter().for_each(|id| drop(folders.remove(id)));
+        folders.extend(changes.changed.into_iter().map(|folder| (folder.id.clone(), folder)));
+        let special = known.rows().filter_map(|row| Some((row.id.clone(), row.special?))).collect();
+        return Ok(RemoteTree { folders, special, root, state: changes.state });
+    }
+    let special = run.remote().special_folders().await?;
+    let changes = run.remote().folder_changes(None).await?;
+    let folders = changes.changed.into_iter().map(|folder| (folder.id.clone(), folder)).collect();
+    let roles = special.special.into_iter().map(|(role, id)| (id, role)).collect();
+    Ok(RemoteTree { folders, special: roles, root: special.root, state: changes.state })
+}
+
+fn server_folder(row: &FolderRow, known: &Known, root: &FolderId) -> ServerFolder {
+    let parent = row.parent.and_then(|key| known.row(key));
+    ServerFolder {
+        id: row.id.clone(),
+        change_key: None,
+        parent: parent.map_or_else(|| root.clone(), |above| above.id.clone()),
+        name: row.name.clone(),
+        kind: row.kind,
+    }
+}

@@ -1,0 +1,203 @@
+//! What the folders' plan does to the server's folders.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::aligner::Aligner;
+use crate::local::{FolderDir, LocalWrite};
+use crate::pim::{FolderId, FolderKey, FolderKind, ServerFolder};
+use crate::remote::{ItemError, ItemErrorClass, RemoteWrite};
+use crate::state::{FolderRow, Listing};
+use crate::sync::{Action, NoticeKind, Step, SyncError};
+
+impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'_, '_, R, L> {
+    /// A folder that is gone on the server, and another one of the same name in the same place, are one folder that was made again: by us,
+    /// for what was new in it here, or by somebody there. It is listed from the beginning.
+    pub(super) async fn recognise_reborn(&mut self) -> Result<(), SyncError> {
+                let mut strangers: HashMap<(Option<FolderKey>, String), FolderId> = HashMap::new();
+        for folder in self.remote.folders.values().filter(|folder| self.known.row_of(&folder.id).is_none()) {
+            if let Some(parent) = self.parent_row(folder) {
+                strangers.insert((parent.map(|row| row.key), folder.name.to_lowercase()), folder.id.clone());
+            }
+        }
+        let gone: Vec<FolderRow> =
+            self.known.rows().filter(|row| !self.remote.folders.contains_key(&row.id)).cloned().collect();
+        for mut row in gone {
+            let Some(id) = strangers.remove(&(row.parent, row.name.to_lowercase())) else { continue };
+            (row.id, row.on_server, row.listing) = (id, true, Listing::default());
+            self.note_new_listing(row).await?;
+        }
+        Ok(())
+    }
+
+    /// A folder that is gone on the server is made again there for folders that were made in it, or moved into it, here.
+    pub(super) async fn restore_for_newcomers(&mut self) -> Result<(), SyncError> {
+        let mut needed = BTreeSet::new();
+        for folder in self.local.folders.values().filter(|folder| folder.maildir) {
+            let above = folder.dir.parent().and_then(|above| self.known.in_dir(&above));
+            let Some(above) = above.filter(|above| !self.is_there(*above)) else { continue };
+            let is_newcomer = match self.known.in_dir(&folder.dir) {
+                None => true,
+                Some(key) => self.is_there(key) && self.known.row(key).is_some_and(|row| row.parent != Some(above)),
+            };
+            if is_newcomer {
+                needed.insert(above);
+            }
+        }
+        for key in needed {
+            let Some(row) = self.known.row(key).cloned() else { continue };
+            if self.run.is_dry() {
+                let dir = row.dir.clone().unwrap_or_default();
+                self.run.planned(&dir, Action::CreateFolderThere, row.name, String::new());
+            } else {
+                self.id_there(Some(&row)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the server has a known folder.
+    fn is_there(&self, key: FolderKey) -> bool {
+        self.known.row(key).is_some_and(|row| self.remote.folders.contains_key(&row.id))
+    }
+
+    /// A new directory. The server is told first; when the answer is lost, the next listing has the folder, and it is adopted by its
+    /// name.
+    pub(super) async fn make_remote(&mut self, dir: FolderDir) -> Result<(), SyncError> {
+        let name = self.local_name(&dir);
+        let parent = dir.parent().filter(|parent| !parent.is_root());
+        let parent_row = match parent.map(|parent| self.known.in_dir(&parent).and_then(|key| self.known.row(key))) {
+            None => None,
+            Some(Some(row)) => Some(row.clone()),
+            // The parent could not be created; that was said already.
+            Some(None) => return Ok(()),
+        };
+        if self.run.is_dry() {
+            self.run.planned(dir.as_str(), Action::CreateFolderThere, name, String::new());
+            return Ok(());
+        }
+        let Some(parent_id) = self.id_there(parent_row.as_ref()).await? else { return Ok(()) };
+        match self.run.remote().create_folder(&parent_id, &name, FolderKind::Mail).await? {
+            Ok(id) => {
+                self.run.step(Step::FolderPlacedRemotely)?;
+                let folder =
+                    ServerFolder { id, change_key: None, parent: parent_id.clone(), name, kind: FolderKind::Mail };
+                let mut row = self.new_row(&folder, parent_row.as_ref());
+                self.remote.folders.insert(folder.id.clone(), folder);
+                row.dir_id = self.create_directory(&dir, &row).await?;
+                row.dir = Some(dir.as_str().to_owned());
+                self.add_row(row).await?;
+            }
+            Err(error) => self.folder_refused(&dir, "created", &error),
+        }
+        Ok(())
+    }
+
+    /// The id of the folder that something is to be made in. Where it is gone on the server, it is made again first, and what it lies in.
+    async fn id_there(&mut self, row: Option<&FolderRow>) -> Result<Option<FolderId>, SyncError> {
+        let mut missing = Vec::new();
+        let mut at = row.cloned();
+        let mut id = loop {
+            match at {
+                None => break self.remote.root.clone(),
+                Some(row) if self.remote.folders.contains_key(&row.id) => break row.id,
+                Some(row) => {
+                    at = row.parent.and_then(|parent| self.known.row(parent).cloned());
+                    missing.push(row);
+                }
+            }
+        };
+        while let Some(mut row) = missing.pop() {
+            match self.run.remote().create_folder(&id, &row.name, FolderKind::Mail).await? {
+                Ok(made) => {
+                    self.run.step(Step::FolderPlacedRemotely)?;
+                    let folder = ServerFolder {
+                        id: made.clone(),
+                        change_key: None,
+                        parent: std::mem::replace(&mut id, made.clone()),
+                        name: row.name.clone(),
+                        kind: row.kind,
+                    };
+                    self.remote.folders.insert(made.clone(), folder);
+                    (row.id, row.on_server, row.listing) = (made, true, Listing::default());
+                    self.note_new_listing(row).await?;
+                }
+                Err(error) => {
+                    let dir = FolderDir::new(row.dir.as_deref().unwrap_or_default())?;
+                    self.folder_refused(&dir, "made again", &error);
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(Some(id))
+    }
+
+    pub(super) async fn rename_remote(&mut self, key: FolderKey, name: String) -> Result<(), SyncError> {
+        let Some(mut row) = self.known.row(key).cloned() else { return Ok(()) };
+        let Some(dir) = self.known.dir_of(key).cloned() else { return Ok(()) };
+        if self.run.is_dry() {
+            self.run.planned(dir.as_str(), Action::MoveFolderThere, name, String::new());
+            return Ok(());
+        }
+        match self.run.remote().rename_folder(&row.id, &name).await? {
+            Ok(()) => {
+                self.run.step(Step::FolderPlacedRemotely)?;
+                row.name = name;
+                self.note_dir(&mut row, &dir).await?;
+            }
+            Err(error) => self.folder_refused(&dir, "renamed", &error),
+        }
+        Ok(())
+    }
+
+    pub(super) async fn move_remote(&mut self, key: FolderKey, into: Option<FolderDir>) -> Result<(), SyncError> {
+        let Some(mut row) = self.known.row(key).cloned() else { return Ok(()) };
+        let Some(dir) = self.known.dir_of(key).cloned() else { return Ok(()) };
+        let parent = match into.map(|into| self.known.in_dir(&into).and_then(|key| self.known.row(key).cloned())) {
+            None => None,
+            Some(Some(row)) => Some(row),
+            Some(None) => return Ok(()),
+        };
+        if self.run.is_dry() {
+            self.run.planned(dir.as_str(), Action::MoveFolderThere, row.name, String::new());
+            return Ok(());
+        }
+        let target = parent.as_ref().map_or(&self.remote.root, |parent| &parent.id);
+        match self.run.remote().move_folder(&row.id, target).await? {
+            Ok(()) => {
+                self.run.step(Step::FolderPlacedRemotely)?;
+                row.parent = parent.map(|parent| parent.key);
+                self.note_dir(&mut row, &dir).await?;
+            }
+            Err(error) => self.folder_refused(&dir, "moved", &error),
+        }
+        Ok(())
+    }
+
+    /// Notes where a folder's directory lies now, and with it those below.
+    async fn note_dir(&mut self, row: &mut FolderRow, dir: &FolderDir) -> Result<(), SyncError> {
+        let before = row.dir.take();
+        row.dir = Some(dir.as_str().to_owned());
+        self.set_row(row.clone()).await?;
+        if let Some(before) = before.and_then(|before| FolderDir::new(&before).ok())
+            && before != *dir
+        {
+            self.names = None;
+            let changed = self.known.rebase_rows(&before, dir);
+            self.note_rows(changed).await?;
+        }
+        Ok(())
+    }
+
+    fn folder_refused(&self, dir: &FolderDir, done: &str, error: &ItemError) {
+        let why = match error.class {
+            ItemErrorClass::Exists => "a folder of that name exists there; give it another name".to_owned(),
+            _ => format!("{error}; the next sync tries again"),
+        };
+        self.run.notice(
+            dir.as_str(),
+            NoticeKind::Held,
+            None,
+            format!("the folder was not {done} on the server: {why}"),
+        );
+    }
+}
