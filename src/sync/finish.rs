@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::atomic::Ordering;
 
-use super::pull::{describe, refreshed, rows_of};
+use super::pull::describe;
 use super::push;
+use super::rows::{refreshed, rows_of};
 use super::scan::{LocalFile, LocalView, base_marks};
 use super::tree::{Directory, Place, Tree};
 use super::{Action, Echo, NoticeKind, Run, Step, SyncError, stops_run};
@@ -333,7 +334,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
                 Ending::Restore(key, Side::Remote) if !held.contains(&key) && !doubtful => {
                     let Some(place) = self.tree.place(key) else { continue };
                     let (dir, name) = (place.dir()?, place.row.name.clone());
-                    self.run.blocking(move |local| super::pull::make_directories(local, &dir, &name)).await?;
+                    self.run.blocking(move |local| super::tree::make_directories(local, &dir, &name)).await?;
                     self.run.step(Step::FolderPlacedLocally)?;
                 }
                 // On the server a folder is made again by the upload of what is in it.

@@ -25,6 +25,7 @@ mod pull;
 mod push;
 mod recover;
 pub mod report;
+mod rows;
 mod scan;
 mod tree;
 

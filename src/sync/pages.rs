@@ -91,7 +91,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         let mut unmet: Vec<ItemKey> = self.sweep.iter_mut().flat_map(HashSet::drain).collect();
         unmet.sort();
         for keys in unmet.chunks(100) {
-            let rows = pull::rows_of(self.run, keys.iter().copied())?;
+            let rows = super::rows::rows_of(self.run, keys.iter().copied())?;
             let mut rows: Vec<&ItemRow> = rows.values().filter(|row| row.folder == self.place.key()).collect();
             rows.sort_by_key(|row| row.key);
             let ids: Vec<ItemId> = rows.iter().map(|row| row.id.clone()).collect();
@@ -346,7 +346,9 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                 }
                 None if unknown_here => {
                     let message = &remote.at;
-                    observed.notes.push(pull::Note::Retry { id: message.id.clone(), label: pull::label(message) });
+                    observed
+                        .notes
+                        .push(pull::Note::Retry { id: message.id.clone(), label: super::rows::label(message) });
                     Seen::Unknown
                 }
                 None => Seen::Away(Evidence::CompleteListing),
@@ -532,7 +534,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         let Ok(dir) = self.place.dir() else { return false };
         let stat = tokio::task::block_in_place(|| self.run.local().stat(&dir, &file.name));
         key_matches_id(file.name.key(), &message.id)
-            && matches!(stat, Ok(Some(stat)) if stat.mtime() != pull::received(message))
+            && matches!(stat, Ok(Some(stat)) if stat.mtime() != super::rows::received(message))
     }
 
     fn clues_of_file(&self, dir: &FolderDir, name: &MessageName) -> Vec<Clue> {

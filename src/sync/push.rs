@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::bodies::FileBody;
 use super::finish::FinalOp;
-use super::pull::{refreshed, rows_of};
+use super::rows::{refreshed, rows_of};
 use super::scan::{LocalFile, LocalView};
 use super::tree::{Place, Tree};
 use super::{NoticeKind, Progress, Run, Step, SyncError, letters, stops_run};

@@ -50,7 +50,11 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'_, '_, R, L> {
         self.set_row(row).await
     }
 
-    pub(super) async fn create_directory(&mut self, dir: &FolderDir, row: &FolderRow) -> Result<Option<(u64, u64)>, SyncError> {
+    pub(super) async fn create_directory(
+        &mut self,
+        dir: &FolderDir,
+        row: &FolderRow,
+    ) -> Result<Option<(u64, u64)>, SyncError> {
         if self.run.is_dry() {
             self.run.planned(dir.as_str(), Action::CreateFolderHere, row.name.clone(), String::new());
             return Ok(None);
@@ -70,8 +74,9 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'_, '_, R, L> {
     /// Directories that vanished here are made again for what comes into them from the server.
     pub(super) async fn restore(&mut self, folder: Option<&FolderRow>) -> Result<(), SyncError> {
         let above = |row: &FolderRow| self.known.row(row.parent?).cloned();
-        let missing: Vec<FolderRow> =
-            std::iter::successors(folder.cloned(), above).take_while(|row| self.known.dir_of(row.key).is_none()).collect();
+        let missing: Vec<FolderRow> = std::iter::successors(folder.cloned(), above)
+            .take_while(|row| self.known.dir_of(row.key).is_none())
+            .collect();
         for row in missing.into_iter().rev() {
             let Some(dir) = row.dir.as_deref().map(FolderDir::new).transpose()? else { continue };
             self.create_directory(&dir, &row).await?;

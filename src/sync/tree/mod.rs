@@ -11,8 +11,10 @@ mod names;
 mod remote;
 mod there;
 
+use std::collections::HashSet;
+
 use super::{Run, SyncError};
-use crate::local::{FolderDir, LocalError, LocalWrite};
+use crate::local::{FolderDir, FolderForm, LocalError, LocalWrite, foldername};
 use crate::pim::{FolderKey, FolderKind, SpecialFolder};
 use crate::plan::folders::FolderOp;
 use crate::remote::RemoteWrite;
@@ -109,4 +111,15 @@ where
         }
     }
     aligner.finish().await
+}
+
+/// Makes a directory that vanished, and those above it.
+pub(super) fn make_directories<L: LocalWrite>(local: &L, dir: &FolderDir, name: &str) -> Result<(), LocalError> {
+    let there: HashSet<FolderDir> = local.folders()?.folders.into_iter().map(|folder| folder.dir).collect();
+    let is_missing = |dir: &FolderDir| !dir.is_root() && !there.contains(dir);
+    let above: Vec<FolderDir> = std::iter::successors(dir.parent(), FolderDir::parent).take_while(is_missing).collect();
+    for dir in above.iter().rev() {
+        local.create_folder(dir, FolderForm::Maildir, &foldername::decode(dir.name()))?;
+    }
+    local.create_folder(dir, FolderForm::Maildir, name).map(drop)
 }

@@ -13,7 +13,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'_, '_, R, L> {
     /// A folder that is gone on the server, and another one of the same name in the same place, are one folder that was made again: by us,
     /// for what was new in it here, or by somebody there. It is listed from the beginning.
     pub(super) async fn recognise_reborn(&mut self) -> Result<(), SyncError> {
-                let mut strangers: HashMap<(Option<FolderKey>, String), FolderId> = HashMap::new();
+        let mut strangers: HashMap<(Option<FolderKey>, String), FolderId> = HashMap::new();
         for folder in self.remote.folders.values().filter(|folder| self.known.row_of(&folder.id).is_none()) {
             if let Some(parent) = self.parent_row(folder) {
                 strangers.insert((parent.map(|row| row.key), folder.name.to_lowercase()), folder.id.clone());

@@ -1,0 +1,59 @@
+//! What is noted with a page.
+
+use crate::local::LocalWrite;
+use crate::pim::{FolderKey, ItemId, ItemKey, UnixTime};
+use crate::remote::{ItemError, RemoteWrite};
+use crate::state::{ItemRow, StateError, Subject, Writer};
+use crate::sync::tree::Place;
+use crate::sync::{Run, SyncError};
+
+/// Something to be noted with the page.
+#[derive(Clone, Debug)]
+pub(in crate::sync) enum Note {
+    /// The server reported the item gone.
+    Gone(ItemKey, ItemId),
+    /// A message is to be asked for again by the next run.
+    Retry { id: ItemId, label: String },
+    /// Whatever trouble there was with a message is over.
+    EndTrouble(ItemId),
+    /// A message could not be taken in.
+    Trouble { id: ItemId, label: String, code: String, reason: String },
+    /// A row as it is now.
+    Row(ItemRow),
+    /// A row that is no more.
+    Forget(ItemKey),
+}
+
+impl Note {
+    pub(super) fn write(&self, tx: &Writer<'_>, folder: FolderKey, now: UnixTime) -> Result<(), StateError> {
+        match self {
+            Self::Gone(key, id) => tx.set_gone(*key, id),
+            Self::Retry { id, label } => {
+                let why = ("Held", "the local folder could not be read in full");
+                tx.add_trouble(folder, &Subject::Message(id.clone()), label, why, now)
+            }
+            Self::EndTrouble(id) => tx.end_trouble(folder, &Subject::Message(id.clone())),
+            Self::Trouble { id, label, code, reason } => {
+                tx.add_trouble(folder, &Subject::Message(id.clone()), label, (code, reason), now)
+            }
+            Self::Row(row) => tx.set_item(row),
+            Self::Forget(key) => tx.forget_item(*key),
+        }
+    }
+}
+
+/// Notes trouble with an item at once, and tells of it.
+pub(in crate::sync) async fn trouble<R, L>(
+    run: &Run<'_, R, L>,
+    place: &Place,
+    subject: Subject,
+    label: String,
+    error: &ItemError,
+) -> Result<(), SyncError>
+where
+    R: RemoteWrite + 'static,
+    L: LocalWrite + 'static,
+{
+    let (folder, now, code, reason) = (place.key(), run.now(), error.code.clone(), error.message.clone());
+    run.commit(move |tx| tx.add_trouble(folder, &subject, &label, (&code, &reason), now)).await
+}
