@@ -75,6 +75,32 @@ fn another_unique_part_is_the_same_message() {
     }
 }
 
+/// As neomutt does when it saves a message: a length that servers do not keep, and the empty line with its own kind of line end.
+fn with_traces(path: &std::path::Path) -> Vec<u8> {
+    let text = String::from_utf8(fs::read(path).unwrap()).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    format!("{head}\r\nContent-Length: {}\nLines: 3\n\n{body}", body.len()).into_bytes()
+}
+
+#[test]
+fn a_message_that_a_mail_reader_moves_and_writes_its_traces_into_is_the_same_message() {
+    for (like, target) in BOTH.into_iter().flat_map(|like| [(like, "Archive"), (like, "Inbox")]) {
+        let world = world_with(like, &["a", "b"]);
+        let path = world.file("a");
+        let saved = world.account_dir().join(target).join("cur/1700000000.neomutt.host:2,FS");
+        fs::write(&saved, with_traces(&path)).unwrap();
+        fs::remove_file(&path).unwrap();
+        let report = world.settle();
+        let total = report.total();
+        assert_eq!((total.uploaded, total.downloaded, total.deleted_there), (0, 0, 0), "{target}: {report:?}");
+        assert_eq!(one(&world, target, "a").flags, "FS");
+        let bytes = fs::read(world.file("a")).unwrap();
+        assert!(String::from_utf8(bytes).unwrap().contains("Content-Length"), "the file stays as it was written");
+        let full = world.sync_with(&Request { depth: pimsync::sync::Depth::Full, ..Request::default() });
+        assert!(full.total().is_empty(), "{full:?}");
+    }
+}
+
 #[test]
 fn moved_and_marked_at_once_is_one_move() {
     for like in BOTH {

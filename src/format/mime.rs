@@ -7,12 +7,14 @@ mod date;
 mod decode;
 mod digest;
 mod header;
+mod traces;
 mod walk;
 
 use std::io::{self, BufReader, Read};
 
 pub use date::parse_date;
 pub use digest::semantic_digest;
+pub use traces::digest_before_storing;
 
 use header::Header;
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use rustix::fs::{Dir, FileType};
 
 use super::platform::{self, Kind};
-use super::staged::digest_of;
+
 use super::stamp::PathStamp;
 use super::{
     DirStamp, FileStat, FolderDir, LocalError, MailTree, MessageName, Problem, ProblemKind, ScanEnd, Staged, Subdir,
@@ -228,7 +228,7 @@ fn digest_file(file: &mut File) -> io::Result<(Digest, u64)> {
     let mut len = 0;
     loop {
         let count = match file.read(&mut buffer) {
-            Ok(0) => return Ok((digest_of(&hasher), len)),
+            Ok(0) => return Ok((Digest::of(&hasher), len)),
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),

@@ -66,7 +66,7 @@ impl Staged {
             file.set_times(FileTimes::new().set_modified(time)).map_err(io)?;
         }
         let stat = platform::stat_file(&file).map_err(io)?.stat;
-        Ok(StagedFile { path, digest: digest_of(&hasher), stat })
+        Ok(StagedFile { path, digest: Digest::of(&hasher), stat })
     }
 }
 
@@ -120,12 +120,6 @@ impl StagedFile {
 }
 
 /// The first half of the hash.
-pub(super) fn digest_of(hasher: &blake3::Hasher) -> Digest {
-    let mut digest = [0; 16];
-    hasher.finalize_xof().fill(&mut digest);
-    Digest(digest)
-}
-
 fn system_time(time: UnixTime) -> Option<SystemTime> {
     let span = Duration::from_secs(time.0.unsigned_abs());
     if time.0 < 0 { UNIX_EPOCH.checked_sub(span) } else { UNIX_EPOCH.checked_add(span) }

@@ -177,7 +177,7 @@ fn what_a_crash_left_is_put_right() {
 fn blake(content: &str) -> Digest {
     let mut hasher = blake3::Hasher::new();
     hasher.update(content.as_bytes());
-    staged::digest_of(&hasher)
+    Digest::of(&hasher)
 }
 
 #[test]

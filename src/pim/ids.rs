@@ -110,6 +110,15 @@ impl fmt::Debug for FileKey {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 16]);
 
+impl Digest {
+    /// What a hasher was given so far.
+    pub fn of(hasher: &blake3::Hasher) -> Self {
+        let mut digest = [0; 16];
+        hasher.finalize_xof().fill(&mut digest);
+        Self(digest)
+    }
+}
+
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Digest(")?;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::bodies::FileBody;
 use super::finish::FinalOp;
-use super::rows::{refreshed, rows_of};
+use super::rows::{refreshed, rows_of, take_content};
 use super::scan::{LocalFile, LocalView};
 use super::tree::{Place, Tree};
 use super::{NoticeKind, Progress, Run, Step, SyncError, letters, stops_run};
@@ -307,7 +307,9 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
                         self.run.tally(place, |tally| tally.moved_there += 1);
                     }
                     let file = local.at.name.key().clone();
-                    fresh.push(ItemRow { id, change_key, folder: target, file, ..(*row).clone() });
+                    let mut row = ItemRow { id, change_key, folder: target, file, ..(*row).clone() };
+                    take_content(&mut row, &local.at);
+                    fresh.push(row);
                 }
                 Err(error) => self.refused(row.folder, &local.at, &error).await?,
             }

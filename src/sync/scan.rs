@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::tree::{Directory, Place};
 use super::{Depth, NoticeKind, Run, SyncError, letters, stops_run};
+use crate::format::mime;
 use crate::local::{DirStamp, FolderDir, Keywords, Letters, LocalError, LocalRead, LocalWrite, MessageName, ScanEnd};
 use crate::pim::{Digest, FileKey, FolderKey, ItemKey, Marks, UnixTime};
 use crate::plan::adopt::Clue;
@@ -413,9 +414,23 @@ fn find_moves<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
             }
         }
     }
-    for (key, mut file) in local_moves(&vanished, &appeared) {
+    let mut pairs = local_moves(&vanished, &appeared);
+    let paired: HashSet<ItemKey> = pairs.iter().map(|(key, _)| *key).collect();
+    vanished.retain(|item| !paired.contains(&item.key));
+    if !vanished.is_empty() {
+        let taken: HashSet<_> = pairs.iter().map(|(_, file)| (file.folder, file.name.key().clone())).collect();
+        let others: Vec<Appeared<LocalFile>> = stored_anew(run.local(), view, &rows)?
+            .into_iter()
+            .filter(|file| !taken.contains(&(file.at.folder, file.file.clone())))
+            .collect();
+        pairs.extend(local_moves(&vanished, &others));
+    }
+    for (key, mut file) in pairs {
         view.claim(&file);
         view.away.remove(&key);
+        if let (Some(content), Some(row)) = (&mut file.content, rows.get(&key)) {
+            content.rendering = row.rendering;
+        }
         if let Some((row, scanned)) = rows.get(&key).and_then(|row| Some((row, view.scanned.get(&row.folder)?))) {
             if file.folder != row.folder {
                 file.marks.categories = letters::taken_along(row, &file, &scanned.keywords);
@@ -427,6 +442,47 @@ fn find_moves<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
         view.changed.insert(key, file);
     }
     Ok(())
+}
+
+/// Loose files into whose headers a mail reader wrote, as they were before. Their own content is taken into the base with the move.
+fn stored_anew<L: LocalRead>(
+    local: &L,
+    view: &LocalView,
+    gone: &HashMap<ItemKey, ItemRow>,
+) -> Result<Vec<Appeared<LocalFile>>, SyncError> {
+    let (shortest, longest) =
+        gone.values().fold((u64::MAX, 0), |(low, high), row| (low.min(row.len), high.max(row.len)));
+    let mut found = Vec::new();
+    for (folder, files) in &view.loose {
+        let Some(scanned) = view.scanned.get(folder) else { continue };
+        for file in files.values() {
+            match stored(local, &scanned.dir, file, (shortest, longest)) {
+                Ok(appeared) => found.extend(appeared),
+                Err(error) if stops_run(&error) => return Err(error.into()),
+                Err(_) => {}
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn stored<L: LocalRead>(
+    local: &L,
+    dir: &FolderDir,
+    file: &LocalFile,
+    (shortest, longest): (u64, u64),
+) -> Result<Option<Appeared<LocalFile>>, LocalError> {
+    // What a reader adds is a few lines; it takes none away but the line end's half.
+    const MOST_ADDED: u64 = 1024;
+    let Some(stat) = local.stat(dir, &file.name)? else { return Ok(None) };
+    if stat.len < shortest || stat.len > longest.saturating_add(MOST_ADDED) {
+        return Ok(None);
+    }
+    let Some(bytes) = local.open(dir, &file.name)? else { return Ok(None) };
+    let Some(before) = mime::digest_before_storing(bytes).ok().flatten() else { return Ok(None) };
+    let Some((digest, len)) = local.digest(dir, &file.name)? else { return Ok(None) };
+    let at = LocalFile { content: Some(Content { digest, len, rendering: None }), ..file.clone() };
+    Ok(Some(Appeared { file: file.name.key().clone(), digest: before, at }))
 }
 
 /// The hash of a file whose size is one of these. A file that cannot be read was not moved, as far as we can tell.

@@ -114,9 +114,7 @@ impl Teller {
         self.attachments.sort_unstable();
         add(&mut self.told, b"attachments");
         self.attachments.iter().for_each(|attachment| add(&mut self.told, attachment));
-        let mut digest = [0; 16];
-        self.told.finalize_xof().fill(&mut digest);
-        Digest(digest)
+        Digest::of(&self.told)
     }
 }
 
