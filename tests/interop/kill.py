@@ -1,0 +1,256 @@
+"""Kills the program at random moments of a two-way synchronisation, restarts it each time, and looks whether everything ends whole.
+
+    tests/interop/kill.py PIMSYNC [KILLS] [SEED]
+
+Half of 5,000 messages come down and half go up; when a run ends before it is killed, both sides are changed again. In the end each message must be
+on both sides exactly once, in the same folder, with the same flags, and nothing may be left to do. Needs nothing but Python.
+"""
+
+import base64
+import collections
+import html
+import pathlib
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+ACCOUNT = "demo@example.org"
+EACH_WAY = 2500
+FOLDERS = ["Inbox", "Archive", "Archive/Letters"]
+
+
+class Server:
+    """The embedded Exchange, talked to with plain requests."""
+
+    def __init__(self, program, store):
+        command = [program, "demo-server", "--messages", "0", "--store", store]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.url = self.process.stdout.readline().strip()
+
+    def ask(self, request):
+        envelope = f"""<?xml version="1.0" encoding="utf-8"?><s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"
+            xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages"
+            xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types"><s:Header>
+            <t:RequestServerVersion Version="Exchange2013_SP1"/></s:Header><s:Body>{request}</s:Body></s:Envelope>"""
+        secret = base64.b64encode(f"{ACCOUNT}:demo".encode()).decode()
+        headers = {"Authorization": f"Basic {secret}", "Content-Type": "text/xml; charset=utf-8"}
+        with urllib.request.urlopen(urllib.request.Request(self.url, envelope.encode(), headers)) as answer:
+            text = answer.read().decode()
+        assert 'ResponseClass="Error"' not in text, text
+        return text
+
+    def folders(self):
+        """Paths and ids of the mail folders."""
+        answer = self.ask(
+            '<m:FindFolder Traversal="Deep"><m:FolderShape><t:BaseShape>Default</t:BaseShape><t:AdditionalProperties>'
+            '<t:FieldURI FieldURI="folder:ParentFolderId"/></t:AdditionalProperties></m:FolderShape>'
+            '<m:ParentFolderIds><t:DistinguishedFolderId Id="msgfolderroot"/></m:ParentFolderIds></m:FindFolder>'
+        )
+        found = {}
+        for folder in re.findall(r"<t:Folder>(.*?)</t:Folder>", answer, re.S):
+            own = re.search(r'<t:FolderId [^>]*?Id="([^"]+)"', folder)[1]
+            parent = re.search(r'<t:ParentFolderId [^>]*?Id="([^"]+)"', folder)[1]
+            found[own] = (parent, html.unescape(re.search(r"<t:DisplayName>(.*?)</t:DisplayName>", folder)[1]))
+
+        def path(own):
+            parent, name = found[own]
+            return f"{path(parent)}/{name}" if parent in found else name
+
+        return {path(own): own for own in found}
+
+    def create_folder(self, parent, name):
+        into = f'<t:FolderId Id="{parent}"/>' if parent else '<t:DistinguishedFolderId Id="msgfolderroot"/>'
+        self.ask(
+            f"<m:CreateFolder><m:ParentFolderId>{into}</m:ParentFolderId><m:Folders><t:Folder>"
+            f"<t:FolderClass>IPF.Note</t:FolderClass><t:DisplayName>{name}</t:DisplayName></t:Folder></m:Folders></m:CreateFolder>"
+        )
+
+    def add(self, folder, messages):
+        for at in range(0, len(messages), 100):
+            items = "".join(
+                f"<t:Message><t:MimeContent>{base64.b64encode(mime).decode()}</t:MimeContent><t:ExtendedProperty>"
+                '<t:ExtendedFieldURI PropertyTag="0x0E07" PropertyType="Integer"/><t:Value>1</t:Value></t:ExtendedProperty></t:Message>'
+                for mime in messages[at : at + 100]
+            )
+            self.ask(
+                '<m:CreateItem MessageDisposition="SaveOnly"><m:SavedItemFolderId>'
+                f'<t:FolderId Id="{folder}"/></m:SavedItemFolderId><m:Items>{items}</m:Items></m:CreateItem>'
+            )
+
+    def messages(self):
+        """(folder, Message-ID, read, flagged) of everything, and the ids."""
+        found, ids = [], {}
+        for path, folder in self.folders().items():
+            offset = 0
+            while True:
+                answer = self.ask(
+                    '<m:FindItem Traversal="Shallow"><m:ItemShape><t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>'
+                    '<t:FieldURI FieldURI="message:InternetMessageId"/><t:FieldURI FieldURI="message:IsRead"/>'
+                    '<t:FieldURI FieldURI="item:Flag"/></t:AdditionalProperties></m:ItemShape>'
+                    f'<m:IndexedPageItemView MaxEntriesReturned="500" Offset="{offset}" BasePoint="Beginning"/>'
+                    f'<m:ParentFolderIds><t:FolderId Id="{folder}"/></m:ParentFolderIds></m:FindItem>'
+                )
+                items = re.findall(r"<t:Message>(.*?)</t:Message>", answer, re.S)
+                for item in items:
+                    name = html.unescape(re.search(r"<t:InternetMessageId>(.*?)</t:InternetMessageId>", item)[1])
+                    read = "<t:IsRead>true<" in item
+                    found.append((path, name, read, "<t:FlagStatus>Flagged<" in item))
+                    ids[name] = re.search(r'<t:ItemId [^>]*?Id="([^"]+)"', item)[1]
+                offset += len(items)
+                if len(items) < 500:
+                    break
+        return found, ids
+
+    def mark_read(self, ids):
+        changes = "".join(
+            f'<t:ItemChange><t:ItemId Id="{own}"/><t:Updates><t:SetItemField><t:FieldURI FieldURI="message:IsRead"/>'
+            "<t:Message><t:IsRead>true</t:IsRead></t:Message></t:SetItemField></t:Updates></t:ItemChange>"
+            for own in ids
+        )
+        self.ask(
+            '<m:UpdateItem MessageDisposition="SaveOnly" ConflictResolution="AlwaysOverwrite" SuppressReadReceipts="true">'
+            f"<m:ItemChanges>{changes}</m:ItemChanges></m:UpdateItem>"
+        )
+
+    def delete(self, ids):
+        each = "".join(f'<t:ItemId Id="{own}"/>' for own in ids)
+        self.ask(f'<m:DeleteItem DeleteType="HardDelete"><m:ItemIds>{each}</m:ItemIds></m:DeleteItem>')
+
+
+def mime(number, lines):
+    text = "All of this has to be there in the end.\r\n" * lines
+    return (
+        f"From: ada@example.org\r\nTo: {ACCOUNT}\r\nSubject: Number {number}\r\nMessage-ID: <{number}@kill.example>\r\n"
+        f"Date: Sat, 03 Jan 2026 10:00:00 +0000\r\nContent-Type: text/plain\r\n\r\n{text}end-{number}\r\n"
+    ).encode()
+
+
+class Tree:
+    """The account's directory."""
+
+    def __init__(self, root):
+        self.root = root
+        for folder in FOLDERS:
+            for part in ("cur", "new", "tmp"):
+                (root / folder / part).mkdir(parents=True, exist_ok=True)
+
+    def files(self):
+        return [path for path in self.root.rglob("*") if path.is_file() and path.parent.name in ("cur", "new")]
+
+    def add(self, numbers, dice):
+        for number in numbers:
+            folder = self.root / dice.choice(FOLDERS)
+            (folder / "new" / f"{number}.kill").write_bytes(mime(number, dice.randrange(200)))
+
+    def messages(self):
+        found = []
+        for path in self.files():
+            text = path.read_bytes()
+            name = re.search(rb"(?im)^message-id: *(\S+)", text)[1].decode()
+            number = name.strip("<>").split("@")[0]
+            assert f"end-{number}".encode() in text, f"{path} is torn"
+            letters = path.name.partition(":2,")[2]
+            folder = path.parent.parent.relative_to(self.root).as_posix()
+            found.append((folder, name, "S" in letters, "F" in letters))
+        return found
+
+
+def change(dice, server, tree, expected, numbers):
+    """Everybody goes on working."""
+    new = [next(numbers) for _ in range(400)]
+    tree.add(new[:200], dice)
+    folders = server.folders()
+    server.add(folders[dice.choice([folder for folder in FOLDERS if folder in folders])], [mime(number, 20) for number in new[200:]])
+    expected.update(new)
+    files = [path for path in tree.files() if path.parent.name == "cur" and "Deleted Items" not in path.parts]
+    dice.shuffle(files)
+    for path in files[:300]:
+        key, _, letters = path.name.partition(":2,")
+        letters = letters.replace("F", "") if "F" in letters else "".join(sorted("F" + letters))
+        path.rename(path.with_name(f"{key}:2,{letters}"))
+    for path in files[300:330]:
+        # What is deleted goes to the server's Deleted Items, and comes from there: it stays one message.
+        path.unlink()
+    for path in files[330:400]:
+        path.rename(tree.root / dice.choice(FOLDERS) / "cur" / path.name)
+    _, ids = server.messages()
+    server.mark_read(dice.sample(sorted(ids.values()), min(200, len(ids))))
+
+
+def main():
+    program = sys.argv[1]
+    kills = int(sys.argv[2]) if len(sys.argv) > 2 else 50
+    seed = int(sys.argv[3]) if len(sys.argv) > 3 else random.randrange(1 << 32)
+    print(f"seed {seed}")
+    dice = random.Random(seed)
+    with tempfile.TemporaryDirectory() as home:
+        home = pathlib.Path(home)
+        server = Server(program, str(home / "server.db"))
+        try:
+            play(program, server, home, dice, kills)
+        finally:
+            server.process.kill()
+
+
+def play(program, server, home, dice, kills):
+    server.create_folder(None, "Archive")
+    server.create_folder(server.folders()["Archive"], "Letters")
+    numbers = iter(range(1, 1 << 30))
+    expected = set()
+    for at, folder in enumerate(FOLDERS):
+        new = [next(numbers) for _ in range(at, EACH_WAY, len(FOLDERS))]
+        server.add(server.folders()[folder], [mime(number, dice.randrange(200)) for number in new])
+        expected.update(new)
+    (home / "password").write_text("demo")
+    environment = {"PIMSYNC_ROOT": str(home / "root"), "PATH": "/usr/bin:/bin"}
+    setup = [program, "setup", ACCOUNT, "--server", server.url, "--password-file", str(home / "password")]
+    subprocess.run([*setup, "--non-interactive", "--no-sync"], env=environment, check=True, stdout=subprocess.DEVNULL)
+    database = next((home / "root").glob("Identities/*/Database"))
+    tree = Tree(database / "Exchange" / ACCOUNT)
+    new = [next(numbers) for _ in range(EACH_WAY)]
+    tree.add(new, dice)
+    expected.update(new)
+
+    killed, ended, began = 0, 0, time.monotonic()
+    # Runs get longer until some come to their end: so they are killed everywhere, on slow machines, too.
+    longest = 0.5
+    while killed < kills:
+        run = subprocess.Popen([program, "sync"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        try:
+            _, told = run.communicate(timeout=dice.uniform(0.01, longest))
+            assert run.returncode == 0, f"a run that was not killed failed with {run.returncode}: {told}"
+            ended += 1
+            longest /= 1.5
+            change(dice, server, tree, expected, numbers)
+        except subprocess.TimeoutExpired:
+            run.send_signal(signal.SIGKILL)
+            run.communicate()
+            killed += 1
+            longest *= 1.07
+    assert ended, "no run came to its end, so most of the work was never killed; try more kills"
+    print(f"{killed} kills, {ended} runs to the end; {len(tree.files())} messages here, {len(server.messages()[0])} there, of {len(expected)}")
+    last = subprocess.run([program, "sync", "--full"], env=environment, capture_output=True, text=True)
+    assert last.returncode == 0, f"the last run failed with {last.returncode}: {last.stderr}"
+    again = subprocess.run([program, "sync"], env=environment, capture_output=True, text=True)
+    assert "nothing to do" in again.stdout, f"something was left to do: {again.stdout}{again.stderr}"
+
+    here, there = tree.messages(), server.messages()[0]
+    for where, messages in (("here", here), ("there", there)):
+        counts = collections.Counter(name for _, name, _, _ in messages)
+        names = {f"<{number}@kill.example>" for number in expected}
+        assert not names - counts.keys(), f"lost {where}: {sorted(names - counts.keys())[:5]}"
+        assert not counts.keys() - names, f"came back {where}: {sorted(counts.keys() - names)[:5]}"
+        doubled = [name for name, count in counts.items() if count > 1]
+        assert not doubled, f"doubled {where}: {doubled[:5]}"
+    assert sorted(here) == sorted(there), f"the sides differ: {sorted(set(here) ^ set(there))[:6]}"
+    conflicts = list((database / "On My Computer").glob("Conflicts/*/*")) if (database / "On My Computer").is_dir() else []
+    assert not conflicts, f"there are conflicts: {conflicts[:3]}"
+    print(f"{len(here)} messages whole after {time.monotonic() - began:.0f} s")
+
+
+main()
