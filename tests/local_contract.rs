@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime};
 
 use pimsync::local::{
     Delivery, FolderDir, FolderForm, Letters, LocalError, LocalErrorClass, LocalRead, LocalWrite, MailTree,
-    MessageName, Moved, ProblemKind, ScanEnd, StagedFile, Subdir, foldername,
+    MessageName, Moved, ProblemKind, ScanEnd, StagedFile, Subdir, find_conflict_copy, foldername,
 };
 use pimsync::pim::{Categories, Category, FileKey, Flag, Flags, UnixTime};
 
@@ -420,19 +420,25 @@ fn dovecots_lock_is_respected_and_a_dead_ones_is_not() {
 #[test]
 fn a_conflict_copy_is_made_once_and_says_where_it_is_from() {
     let bench = bench();
+    let database = bench.root.path().to_owned();
     let (inbox, sub) = (bench.maildir("Inbox"), bench.maildir("Inbox/A: B"));
     bench.deliver(&sub, &fresh("1.x"), b"mine").unwrap();
-    let copy = bench.tree.keep_conflict_copy(&sub, &fresh("1.x")).unwrap().unwrap();
+    let noted = bench.tree.keep_conflict_copy(&sub, &fresh("1.x")).unwrap().unwrap();
+    assert_eq!(find_conflict_copy(&database, &noted), Some(noted.clone()));
+    let copy = database.join(&noted);
     assert!(copy.to_string_lossy().contains("On My Computer/Conflicts/new/"));
     assert!(copy.to_string_lossy().ends_with("a@x.org%2FInbox%2FA%3A B"), "{}", copy.display());
     assert_eq!(fs::read(&copy).unwrap(), b"mine");
     let read =
         copy.parent().unwrap().with_file_name("cur").join(format!("{}:2,S", copy.file_name().unwrap().display()));
     fs::rename(&copy, &read).unwrap();
-    assert_eq!(bench.tree.keep_conflict_copy(&sub, &fresh("1.x")).unwrap(), Some(read.clone()), "read, but the same");
-    assert_eq!(bench.tree.keep_staged_conflict_copy(bench.stage(&sub, b"mine"), &sub).unwrap(), read);
-    let other = bench.tree.keep_staged_conflict_copy(bench.stage(&inbox, b"mine"), &inbox).unwrap();
-    assert_ne!(other, read, "from elsewhere");
+    let now = Some(read.strip_prefix(&database).unwrap().to_owned());
+    assert_eq!(bench.tree.keep_conflict_copy(&sub, &fresh("1.x")).unwrap(), now, "read, but the same");
+    assert_eq!(find_conflict_copy(&database, &noted), now, "a copy that was read is still there");
+    bench.deliver(&inbox, &fresh("1.x"), b"mine").unwrap();
+    assert_ne!(bench.tree.keep_conflict_copy(&inbox, &fresh("1.x")).unwrap(), now, "from elsewhere");
+    fs::remove_file(&read).unwrap();
+    assert_eq!(find_conflict_copy(&database, &noted), None);
     assert_eq!(bench.tree.keep_conflict_copy(&sub, &fresh("2.x")).unwrap(), None);
     assert_eq!(bench.scan(&sub).0.len(), 1, "a copy, not a move");
 }

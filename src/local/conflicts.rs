@@ -32,10 +32,11 @@ impl MailTree {
         let mut staged = self.stage_conflict()?;
         io::copy(&mut source, &mut staged).map_err(|error| LocalError::io("copy", &path, error))?;
         let staged = staged.finish(Some(stat.mtime()))?;
-        self.place_conflict(staged, dir).map(Some)
+        let copy = self.place_conflict(staged, dir)?;
+        Ok(Some(copy.strip_prefix(&self.database).map(Path::to_owned).unwrap_or(copy)))
     }
 
-    pub(super) fn place_conflict(&self, staged: StagedFile, dir: &FolderDir) -> Result<PathBuf, LocalError> {
+    fn place_conflict(&self, staged: StagedFile, dir: &FolderDir) -> Result<PathBuf, LocalError> {
         self.make_conflicts()?;
         let conflicts = self.conflicts_path();
         let key = self.conflict_key(staged.stat().mtime(), staged.digest(), dir);
@@ -87,6 +88,17 @@ impl MailTree {
         origin.truncate(8);
         format!("{}.{}{origin}.pimsync-conflict.{short}", time.0.max(0), hex(digest))
     }
+}
+
+/// Where a conflict copy lies now, below the Database directory; `None` when its owner has done with it. `noted` is what
+/// [`keep_conflict_copy`](super::LocalWrite::keep_conflict_copy) returned: a copy that was read since has another name.
+pub fn find_conflict_copy(database: &Path, noted: &Path) -> Option<PathBuf> {
+    if database.join(noted).exists() {
+        return Some(noted.to_owned());
+    }
+    let (new, key) = (noted.parent()?, noted.file_name()?);
+    let copy = find_copy(&database.join(new).parent()?.to_owned(), &key.to_string_lossy()).ok().flatten()?;
+    copy.strip_prefix(database).map(Path::to_owned).ok()
 }
 
 /// A copy that was made before, whatever flags its owner gave it since.

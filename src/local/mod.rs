@@ -35,6 +35,7 @@ mod tree;
 use std::fs::File;
 use std::path::PathBuf;
 
+pub use conflicts::find_conflict_copy;
 pub use deliver::Delivery;
 pub use dir::FolderDir;
 pub use error::{LocalError, LocalErrorClass, Problem, ProblemKind};
@@ -299,11 +300,8 @@ pub trait LocalWrite: LocalRead {
     fn assign_keywords(&self, dir: &FolderDir, categories: &Categories) -> Result<Keywords, LocalError>;
 
     /// Copies a message durably to the local folder *Conflicts*, under a name that says where it is from; where the same copy is
-    /// there already, nothing happens. Returns the copy's path; `None` when the message vanished.
+    /// there already, nothing happens. Returns the copy's path below the Database directory; `None` when the message vanished.
     fn keep_conflict_copy(&self, dir: &FolderDir, name: &MessageName) -> Result<Option<PathBuf>, LocalError>;
-
-    /// The same for content that is staged but not delivered; `dir` says where it would have gone.
-    fn keep_staged_conflict_copy(&self, staged: StagedFile, dir: &FolderDir) -> Result<PathBuf, LocalError>;
 
     /// Makes all renames and removals in these folders durable. Folders that are gone are passed over.
     fn settle(&self, dirs: &[FolderDir]) -> Result<(), LocalError>;

@@ -119,7 +119,6 @@ impl StagedFile {
     }
 }
 
-/// The first half of the hash.
 fn system_time(time: UnixTime) -> Option<SystemTime> {
     let span = Duration::from_secs(time.0.unsigned_abs());
     if time.0 < 0 { UNIX_EPOCH.checked_sub(span) } else { UNIX_EPOCH.checked_add(span) }

@@ -182,10 +182,6 @@ impl LocalWrite for MailTree {
         self.copy_conflict(dir, name)
     }
 
-    fn keep_staged_conflict_copy(&self, staged: StagedFile, dir: &FolderDir) -> Result<PathBuf, LocalError> {
-        self.place_conflict(staged, dir)
-    }
-
     fn settle(&self, dirs: &[FolderDir]) -> Result<(), LocalError> {
         self.settle_folders(dirs)
     }

@@ -7,7 +7,7 @@ use super::{AccountStanding, ConflictCopy, FolderResult, FolderStanding, HeldBac
 use crate::cli::account::RunNote;
 use crate::cli::context::Context;
 use crate::identity::Account;
-use crate::local::MailTree;
+use crate::local::{MailTree, find_conflict_copy};
 use crate::pim::{FolderKey, FolderKind};
 use crate::state::{AccountKey, FolderRow, Reader, RunRow, State, StateError, Subject, Trouble};
 
@@ -105,8 +105,9 @@ impl Known {
     fn conflict_copies(&self, context: &Context) -> BTreeMap<FolderKey, Vec<ConflictCopy>> {
         let mut copies: BTreeMap<FolderKey, Vec<ConflictCopy>> = BTreeMap::new();
         for conflict in &self.conflicts {
-            if context.layout.database().join(&conflict.path).exists() {
-                let copy = ConflictCopy { path: conflict.path.clone(), at: conflict.at };
+            let noted = std::path::Path::new(&conflict.path);
+            if let Some(now) = find_conflict_copy(&context.layout.database(), noted) {
+                let copy = ConflictCopy { path: now.display().to_string(), at: conflict.at };
                 copies.entry(conflict.folder).or_default().push(copy);
             }
         }
