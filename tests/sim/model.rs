@@ -159,7 +159,8 @@ impl Model {
         families.into_iter().try_for_each(|family| self.check_family(family, there))
     }
 
-    fn check_copies(&self, there: &[There]) -> Result<(), Failure> {
+    /// No duplicates, where names wait for a person to settle them.
+    pub fn check_copies(&self, there: &[There]) -> Result<(), Failure> {
         let epoch = &self.epoch;
         let moved = epoch.folders_changed
             || epoch.writes.iter().any(|(_, _, write, _)| matches!(write, Write::Path(_) | Write::Gone));
@@ -194,6 +195,16 @@ impl Model {
         if writes.iter().any(|(_, _, write, _)| *write == Write::Draft) {
             return Ok(());
         }
+        // What was deleted lies in Deleted Items, and somebody took it out again.
+        let gone = writes.iter().position(|(_, _, write, _)| *write == Write::Gone).unwrap_or(writes.len());
+        if writes.iter().skip(gone).any(|(_, _, write, _)| matches!(write, Write::Path(_))) {
+            return Ok(());
+        }
+        // What was deleted can be the version that was written over.
+        let here = |at: usize| writes.get(at).is_some_and(|(_, side, ..)| *side == Side::Here);
+        if here(gone) && (0..gone).any(|at| here(at) && matches!(writes[at].2, Write::Token(_))) {
+            return Ok(());
+        }
         let by = |side: Side| writes.iter().filter(move |(_, by, ..)| *by == side);
         let deleted = |side: Side| by(side).any(|(_, _, write, _)| *write == Write::Gone);
         let kept: Vec<&&There> = now.iter().filter(|item| !item.path.starts_with("Deleted Items")).collect();
@@ -220,6 +231,10 @@ impl Model {
             return Ok(());
         }
         let rewritten = writes.iter().any(|(_, side, write, _)| matches!((side, write), (Side::Here, Write::Token(_))));
+        // What was moved and written over before the engine saw it has nothing left to be known by.
+        if rewritten && by(Side::Here).any(|(_, _, write, _)| matches!(write, Write::Path(_))) {
+            return Ok(());
+        }
         let [item] = (if rewritten { kept.into_iter().copied().collect() } else { now })[..] else {
             let count = there.iter().filter(|item| family_of(&item.token) == *family).count();
             return if rewritten || count > 0 {

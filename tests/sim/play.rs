@@ -11,7 +11,8 @@ use pimsync::plan::Brake;
 use pimsync::remote::RemoteWrite;
 use pimsync::state::State;
 use pimsync::sync::{
-    CutOff, Depth, Engine, Env, Fault, Mode, NoFault, Report, Request, Settings, Step, SyncError, Unobserved,
+    CutOff, Depth, Engine, Env, Fault, Mode, NoFault, Notice, NoticeKind, Report, Request, Settings, Step, SyncError,
+    Unobserved,
 };
 
 use super::eager::Eager;
@@ -29,6 +30,8 @@ struct Stage {
     cut: Option<usize>,
     steps: usize,
     failure: Option<Failure>,
+    /// Whether there is nothing more to be judged.
+    over: bool,
 }
 
 struct Scene {
@@ -85,6 +88,7 @@ pub fn play(script: &Script) -> (Vec<String>, Option<Failure>) {
             cut: None,
             steps: 0,
             failure: None,
+            over: false,
         }),
         alone: script.folders_at_once == 1,
         quiet: Arc::default(),
@@ -122,6 +126,9 @@ impl Player {
 
     fn play(&self, entries: &[Entry]) -> Result<(), Failure> {
         for entry in entries {
+            if self.scene.stage().over {
+                return Ok(());
+            }
             match *entry {
                 Entry::Edit { at: Some(at), edit, pick } => self.scene.stage().queue.push((at, edit, pick)),
                 Entry::Edit { at: None, edit, pick } => self.edit(edit, pick),
@@ -130,7 +137,7 @@ impl Player {
                 Entry::Settle => self.settle()?,
             }
         }
-        self.settle()
+        if self.scene.stage().over { Ok(()) } else { self.settle() }
     }
 
     fn edit(&self, edit: Edit, pick: u64) {
@@ -155,6 +162,7 @@ impl Player {
             let mut stage = self.scene.stage();
             stage.cut = cut;
             stage.steps = 0;
+            stage.model.epoch.runs += 1;
             stage.trace.push(format!("run {asked:?}"));
             self.scene.quiet.store(stage.queue.is_empty(), Ordering::SeqCst);
         }
@@ -173,7 +181,6 @@ impl Player {
             Err(SyncError::Remote(_)) if faulty => {}
             Err(error) => return fail("error", format!("a run failed: {error}")),
         }
-        stage.model.epoch.runs += 1;
         if let Some(failure) = stage.failure.take() {
             return Err(failure);
         }
@@ -254,6 +261,11 @@ impl Player {
         check_whole(world)?;
         let mut stage = self.scene.stage();
         stage.model.check_kept(&present(world))?;
+        if report.notices.iter().any(is_name_clash) {
+            // Two folders want the same name: a person has to choose. The rest of the script knows nothing of that.
+            stage.over = true;
+            return stage.model.check_copies(&remote);
+        }
         check_alike(&remote, &local).map_err(|failure| failure.with(&report))?;
         stage.model.check_agreement(&remote)?;
         stage.model.agree(&remote);
@@ -285,6 +297,10 @@ impl Player {
             fail("does more", "a second sync changed something".to_owned())
         }
     }
+}
+
+fn is_name_clash(notice: &Notice) -> bool {
+    notice.kind == NoticeKind::Held && notice.text.contains("a folder of that name exists there")
 }
 
 impl Failure {
