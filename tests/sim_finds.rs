@@ -7,7 +7,7 @@ mod world;
 use std::fs;
 use std::sync::{Arc, Mutex};
 
-use pimsync::exchange::{NewMessage, Personality};
+use pimsync::exchange::{Flag, NewMessage, Personality};
 use pimsync::sync::{CutOff, Fault, Report, Request, Step};
 use world::{CutAt, World};
 
@@ -40,6 +40,28 @@ impl Fault for During {
             edit();
         }
         Ok(())
+    }
+}
+
+/// Cuts a run off at the `n`th time that it comes to a step.
+struct CutAtNth {
+    step: Step,
+    left: Mutex<usize>,
+}
+
+impl CutAtNth {
+    fn new(nth: usize, step: Step) -> Arc<Self> {
+        Arc::new(Self { step, left: Mutex::new(nth) })
+    }
+}
+
+impl Fault for CutAtNth {
+    fn at(&self, step: Step) -> Result<(), CutOff> {
+        let mut left = self.left.lock().unwrap();
+        if step == self.step {
+            *left = left.saturating_sub(1);
+        }
+        if *left == 0 { Err(CutOff(step)) } else { Ok(()) }
     }
 }
 
@@ -299,5 +321,117 @@ fn two_folders_that_are_moved_into_each_other_lie_as_the_server_has_them() {
         let report = world.settle();
         assert!(report.is_clean(), "{report:?}");
         assert_eq!(world.find("in-Two").unwrap().1, "One/Two");
+    }
+}
+
+/// Its letter meant nothing in the folder that it came from, so that it was taken for nothing.
+#[test]
+fn a_category_that_is_given_right_after_a_move_goes_there() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.mailbox.create_folder("", "Archive", "IPF.Note").unwrap();
+        let plain = world.arrive("Inbox", "plain");
+        let red = world.arrive("Inbox", "red");
+        world.mailbox.set_categories(&red, &["Red"]).unwrap();
+        world.sync();
+        assert!(world.mailbox.item(&plain).unwrap().categories.is_empty());
+        fs::write(world.account_dir().join("Archive/dovecot-keywords"), "0 Blue\n1 Green\n").unwrap();
+        // The program does not know of letters, and takes `a` along.
+        for (name, letters) in [("plain", "b"), ("red", "ab")] {
+            world.shift(name, "Archive");
+            world.flag(name, letters);
+        }
+        world.settle();
+        let categories: Vec<_> = world.remote()["Archive"].iter().map(|seen| seen.categories.clone()).collect();
+        assert_eq!(categories, [vec!["Green".to_owned()], vec!["Green".to_owned(), "Red".to_owned()]]);
+    }
+}
+
+/// The old version was taken for what had been moved, since it held the same; so the new one was deleted, and a third one uploaded.
+#[test]
+fn a_finished_draft_that_is_moved_before_its_old_version_is_deleted_stays_one() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.arrive_as("Drafts", "a", draft());
+        world.sync();
+        world.flag("a", "");
+        drop(world.try_sync(&Request::default(), CutAtNth::new(1, Step::PushNoted)).unwrap_err());
+        world.shift("a", "Sent Items");
+        let report = world.settle();
+        assert_eq!((report.total().uploaded, report.total().moved_there, report.total().deleted_there), (0, 1, 1));
+        assert_eq!((world.remote()["Sent Items"].len(), copies(&world, "a")), (1, 2));
+    }
+}
+
+/// Its body was the server's, but was taken for an edit when something else about it was changed here: it was uploaded anew.
+#[test]
+fn a_message_that_was_replaced_right_before_a_crash_and_is_flagged_since_is_not_uploaded() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.arrive("Inbox", "a");
+        world.sync();
+        let body = "a longer text\r\n".repeat(200);
+        world.mailbox.replace_mime(&world.id("a"), &World::mime_with("a", &body)).unwrap();
+        drop(world.try_sync(&World::full(), CutAtNth::new(1, Step::FileChanged)).unwrap_err());
+        world.flag("a", "R");
+        let report = world.sync_with(&World::full());
+        assert_eq!((report.total().uploaded, report.total().deleted_there, report.total().changed_there), (0, 0, 1));
+        world.assert_settled();
+        assert_eq!((copies(&world, "a"), world.sync_with(&World::full()).total().uploaded), (1, 0));
+    }
+}
+
+/// What it held was noted as agreed on, so that the edit never went anywhere.
+#[test]
+fn a_draft_that_followed_right_before_a_crash_and_is_edited_since_goes_there() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.arrive_as("Drafts", "a", draft());
+        world.sync();
+        world.mailbox.move_item(&world.id("a"), "Junk Email").unwrap();
+        drop(world.try_sync(&Request::default(), CutAtNth::new(1, Step::FileChanged)).unwrap_err());
+        fs::write(world.file("a"), World::mime_with("a", "edited")).unwrap();
+        world.settle();
+        assert_eq!(world.remote()["Junk Email"][0].body, "edited");
+    }
+}
+
+/// The old version changed there, so that it came back; but the name that follows from its id belonged to the new one by then.
+#[test]
+fn both_versions_are_here_when_the_old_one_changed_there_in_the_last_instant() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.arrive("Inbox", "a");
+        world.sync();
+        fs::write(world.file("a"), World::mime_with("a", "rewritten")).unwrap();
+        let (mailbox, id) = (world.mailbox.clone(), world.id("a"));
+        let flagged = During::nth(1, Step::UploadsSent, move || mailbox.set_flag(&id, Flag::Flagged).unwrap());
+        let report = sync_in_order(&world, &World::full(), flagged);
+        assert!(report.is_clean(), "{report:?}");
+        world.assert_settled();
+        let bodies: Vec<_> = world.local()["Inbox"].iter().map(|seen| seen.body.clone()).collect();
+        assert_eq!(bodies, ["rewritten", "a"]);
+    }
+}
+
+/// The server's message could not be compared with what was not there, and was not asked for again before that was uploaded.
+#[test]
+fn a_folder_that_is_moved_while_it_is_adopted_keeps_its_messages_one() {
+    for like in BOTH {
+        let world = World::new(like);
+        for name in ["One", "Two"] {
+            world.mailbox.create_folder("", name, "IPF.Note").unwrap();
+        }
+        world.arrive("Inbox", "other");
+        world.arrive("Two", "a");
+        world.sync();
+        world.flag("other", "S");
+        lose_state(&world);
+        let (from, to) = (world.account_dir().join("Two"), world.account_dir().join("One/Two"));
+        let moved = During::nth(1, Step::FoldersNoted, move || fs::rename(from, to).unwrap());
+        let report = sync_in_order(&world, &Request::default(), moved);
+        assert_eq!(report.total().uploaded, 0);
+        world.settle();
+        assert_eq!((world.find("a").unwrap().1.as_str(), copies(&world, "a")), ("One/Two", 1));
     }
 }

@@ -183,6 +183,20 @@ impl Reader<'_> {
         Ok(self.0.prepare_cached(&format!("{ITEM} WHERE item.key = ?1"))?.query_row([key.0], item_row).optional()?)
     }
 
+    /// The item of a folder whose file has this name.
+    pub fn item_of_file(&self, folder: FolderKey, file: &FileKey) -> Result<Option<ItemRow>, StateError> {
+        let sql = format!("{ITEM} WHERE folder = ?1 AND file_hash = ?2");
+        let mut statement = self.0.prepare_cached(&sql)?;
+        let mut rows = statement.query(params![folder.0, name_hash(file)])?;
+        while let Some(row) = rows.next()? {
+            let item = item_row(row)?;
+            if item.file == *file {
+                return Ok(Some(item));
+            }
+        }
+        Ok(None)
+    }
+
     /// The item that has this id on the server of that account.
     pub fn item_by_id(&self, account: AccountKey, id: &ItemId) -> Result<Option<ItemRow>, StateError> {
         let sql =
@@ -326,13 +340,13 @@ impl Writer<'_> {
     }
 
     /// A new version of the message was uploaded as an item of its own. What the server still has of the old one is to be deleted: the row
-    /// stays, without a file, until that is done.
+    /// stays, without a file and without content that one could be known by, until that is done.
     pub fn supersede(&self, item: &ItemRow) -> Result<(), StateError> {
         if item.standing == Standing::Gone {
             return self.forget_item(item.key);
         }
         let file = FileKey::new(format!(".superseded.{}", item.key.0).into_bytes());
-        self.set_item(&ItemRow { file, ..item.clone() })
+        self.set_item(&ItemRow { file, len: 0, digest: Digest([0; 16]), ..item.clone() })
     }
 
     /// Forgets an item.

@@ -143,6 +143,9 @@ pub const LONGEST_PATIENCE: i64 = 86_400;
 /// The code of trouble with a file that somebody changed in the very instant: it is looked at again at once.
 pub const CHANGED: &str = "Changed";
 
+/// The code of trouble with a message that waits for its local folder to be readable: it may lie there already.
+pub const WAITS_FOR_FOLDER: &str = "Held";
+
 /// Waits before an item in trouble is tried again: a minute, doubled with each try, a day at most.
 fn patience(tries: u32) -> i64 {
     60_i64.checked_shl(tries.min(16)).unwrap_or(i64::MAX).min(LONGEST_PATIENCE)
@@ -168,7 +171,11 @@ impl Writer<'_> {
         let tries: u32 = self
             .prepare_cached("SELECT tries FROM trouble WHERE folder = ?1 AND side = ?2 AND subject = ?3")?
             .query_row(params![folder.0, side, bytes], |row| row.get(0))?;
-        let wait = if code == CHANGED && tries < 4 { 0 } else { patience(tries) };
+        let wait = match code {
+            WAITS_FOR_FOLDER => 0,
+            CHANGED if tries < 4 => 0,
+            _ => patience(tries),
+        };
         self.prepare_cached("UPDATE trouble SET retry_at = ?4 WHERE folder = ?1 AND side = ?2 AND subject = ?3")?
             .execute(params![folder.0, side, bytes, now.0.saturating_add(wait)])?;
         Ok(())

@@ -15,7 +15,7 @@ use crate::plan::folders::{Emptied, Ending, end_folders};
 use crate::plan::proof::{FolderRemoval, MessageRemoval};
 use crate::plan::{self, Base, Case, Evidence, FolderSize, HeldReason, Op, Plan, RemoteState, Seen, Side};
 use crate::remote::{Disposal, ItemErrorClass, RemoteWrite};
-use crate::state::{ItemRow, Standing, Subject};
+use crate::state::{ItemRow, Standing, Subject, WAITS_FOR_FOLDER};
 
 type FinalCase = Case<Box<ServerMessage>, LocalFile>;
 pub(super) type FinalOp = Op<Box<ServerMessage>, LocalFile>;
@@ -133,7 +133,8 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
         }
     }
 
-    /// Files that no item is known for. Those that the server refused wait until they are due.
+    /// Files that no item is known for. Those that the server refused wait until they are due; and all of a folder wait while messages of the
+    /// server are still to be compared with them, since each could be one of those.
     fn loose_cases(&self, view: &LocalView) -> Result<Vec<FinalCase>, SyncError> {
         let troubles = self.run.state().read(|state| state.troubles(self.run.account))?;
         let waiting: HashSet<(FolderKey, &[u8])> = troubles
@@ -144,10 +145,12 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
                 Subject::Message(_) => None,
             })
             .collect();
+        let uncompared: HashSet<FolderKey> =
+            troubles.iter().filter(|trouble| trouble.code == WAITS_FOR_FOLDER).map(|trouble| trouble.folder).collect();
         let mut cases = Vec::new();
         for (folder, files) in view.loose.iter().filter(|(folder, _)| self.chosen.contains(folder)) {
             for file in files.values().filter(|file| !waiting.contains(&(*folder, file.name.key().as_bytes()))) {
-                let remote = match view.remote_unknown.contains(folder) {
+                let remote = match view.remote_unknown.contains(folder) || uncompared.contains(folder) {
                     true => Seen::Unknown,
                     false => Seen::Away(Evidence::CompleteListing),
                 };

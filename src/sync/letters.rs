@@ -9,15 +9,23 @@ use crate::remote::RemoteWrite;
 use crate::state::ItemRow;
 use crate::sync::tree::Tree;
 
-/// The categories of a file that was moved with its letters as they were.
-pub(super) fn taken_along(row: &ItemRow, file: &LocalFile, from: &Keywords) -> Categories {
-    let (had, unspeakable) = from.letters_for(&row.server.categories);
+/// The categories of a file that was moved: with its letters as they were, or by a program that translates them; and perhaps somebody has
+/// given it others since.
+pub(super) fn taken_along(row: &ItemRow, file: &LocalFile, from: &Keywords, to: &Keywords) -> Categories {
+    let agreed = &row.server.categories;
+    let (had, unspeakable) = from.letters_for(agreed);
     let letters = file.name.letters();
-    if letters.without(from.unassigned(letters)) == had {
-        return row.server.categories.clone();
+    if letters == had {
+        return agreed.clone();
     }
-    // Somebody has given it others since. What its old folder had no letter for was not taken away by that.
-    file.marks.categories.iter().cloned().chain(unspeakable).collect()
+    // What its old folder had no letter for was not taken away.
+    let says = || file.marks.categories.iter().chain(&unspeakable).cloned().collect::<Categories>();
+    // Letters that meant nothing in the old folder were given in the new one.
+    let given = from.unassigned(letters);
+    if letters.without(given) == had && !says().is_superset(agreed) {
+        return agreed.iter().cloned().chain(to.categories(given)).collect();
+    }
+    says()
 }
 
 /// Gives a file that was moved the letters of the folder that it lies in now. Must be done before the base says that it lies there: from

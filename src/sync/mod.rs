@@ -42,7 +42,7 @@ use crate::local::{LocalError, LocalErrorClass, LocalWrite};
 use crate::pim::{FolderKey, ItemKey, UnixTime};
 use crate::plan::{Brake, ConflictPolicy, Side};
 use crate::remote::{RemoteError, RemoteWrite};
-use crate::state::{AccountKey, CHANGED, LONGEST_PATIENCE, Standing, State, StateError};
+use crate::state::{AccountKey, CHANGED, LONGEST_PATIENCE, Standing, State, StateError, WAITS_FOR_FOLDER};
 use scan::LocalView;
 use tree::Place;
 
@@ -382,9 +382,10 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
     ) -> Result<BTreeSet<FolderKey>, SyncError> {
         let now = self.now();
         let troubles = self.state().read(|state| state.troubles(self.account))?;
+        let each_round = |code: &str| code == CHANGED || code == WAITS_FOR_FOLDER;
         let retry: BTreeSet<FolderKey> = troubles
             .iter()
-            .filter(|trouble| (round == 0 || trouble.code == CHANGED) && self.is_due(trouble))
+            .filter(|trouble| (round == 0 || each_round(&trouble.code)) && self.is_due(trouble))
             .map(|trouble| trouble.folder)
             .collect();
         let is_due = |place: &&Place| {

@@ -296,10 +296,15 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             match here {
                 // Both sides were edited alike: an answer to a push was lost, or a pull was cut off.
                 Some(content) if file.edited && content.rendering == Some(now) => {
-                    case.local = Seen::Here(LocalFile { edited: false, content: Some(content), ..file }.state());
+                    let alike = LocalFile { edited: false, content: Some(content), ..file };
+                    case.local = Seen::Here(alike.state());
+                    lock(self.view).changed.insert(row.key, alike);
                 }
                 Some(content) if !file.edited => remote.edited = row.rendering.or(content.rendering) != Some(now),
-                _ => remote.edited = row.rendering != Some(now),
+                _ => {
+                    let by_size = perhaps_edited(&row, &remote.at);
+                    remote.edited = row.rendering.map_or(by_size, |before| before != now);
+                }
             }
         }
         Ok(())
@@ -327,7 +332,9 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         for message in messages {
             match moved.remove(&message.id) {
                 Some(row) => {
-                    let perhaps = perhaps_edited(&row, &message);
+                    // A file that was edited may have been edited alike there.
+                    let edited = lock(self.view).changed.get(&row.key).is_some_and(|file| file.edited);
+                    let perhaps = edited || perhaps_edited(&row, &message);
                     let state = self.remote_state(message);
                     self.case(row, state, perhaps, observed)?;
                 }
@@ -368,11 +375,11 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             .collect();
         for (id, file) in self.adopted(&without_file)? {
             let Some(row) = moved.get(&id) else { continue };
-            let content = self.content_of(&file);
+            let edited = self.content_of(&file).is_none_or(|content| content.digest != row.digest);
             let mut view = lock(self.view);
             view.claim(&file);
             view.away.remove(&row.key);
-            view.changed.insert(row.key, LocalFile { content, ..file });
+            view.changed.insert(row.key, LocalFile { edited, ..file });
         }
         Ok(())
     }

@@ -433,7 +433,9 @@ fn find_moves<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
         }
         if let Some((row, scanned)) = rows.get(&key).and_then(|row| Some((row, view.scanned.get(&row.folder)?))) {
             if file.folder != row.folder {
-                file.marks.categories = letters::taken_along(row, &file, &scanned.keywords);
+                let to = view.scanned.get(&file.folder).map(|scanned| &scanned.keywords);
+                file.marks.categories =
+                    letters::taken_along(row, &file, &scanned.keywords, to.unwrap_or(&scanned.keywords));
             } else {
                 let (_, unspeakable) = scanned.keywords.letters_for(&row.server.categories);
                 file.marks.categories.extend(unspeakable);

@@ -375,6 +375,9 @@ impl Hand<'_> {
         self.model.removed(&before);
         self.model.added(&token);
         self.model.wrote(&token, Side::Here, Write::Token(token.clone()));
+        if !draft {
+            self.model.remade(&family);
+        }
         Some(format!("{before} becomes {token} in {} here", file.path))
     }
 

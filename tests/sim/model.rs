@@ -81,6 +81,8 @@ pub struct Epoch {
     writes: Vec<(String, Side, Write, usize)>,
     agreed: BTreeMap<String, Vec<Agreed>>,
     copied: BTreeSet<String>,
+    /// Messages, not drafts, that were written over here.
+    remade: BTreeSet<String>,
     /// Runs that were begun.
     pub runs: usize,
     pub cuts: usize,
@@ -121,6 +123,10 @@ impl Model {
     pub fn copied(&mut self, token: &str) {
         self.added(token);
         self.epoch.copied.insert(family_of(token));
+    }
+
+    pub fn remade(&mut self, family: &str) {
+        self.epoch.remade.insert(family.to_owned());
     }
 
     pub fn removed(&mut self, token: &str) {
@@ -200,9 +206,8 @@ impl Model {
         if writes.iter().skip(gone).any(|(_, _, write, _)| matches!(write, Write::Path(_))) {
             return Ok(());
         }
-        // What was deleted can be the version that was written over.
-        let here = |at: usize| writes.get(at).is_some_and(|(_, side, ..)| *side == Side::Here);
-        if here(gone) && (0..gone).any(|at| here(at) && matches!(writes[at].2, Write::Token(_))) {
+        // What was done afterwards can have been done to the version that was written over.
+        if epoch.remade.contains(family) && writes.len() > 1 {
             return Ok(());
         }
         let by = |side: Side| writes.iter().filter(move |(_, by, ..)| *by == side);

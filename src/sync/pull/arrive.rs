@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
 
+use super::change::numbered;
 use super::{Note, Puller};
 use crate::local::{Delivery, FolderDir, LocalWrite, MessageName, StagedFile, delivered_key};
-use crate::pim::{FileKey, ItemId, ItemKey, Marks, ServerMessage};
+use crate::pim::{Digest, FileKey, ItemId, ItemKey, Marks, ServerMessage};
 use crate::remote::{Fetched, ItemError, RemoteWrite};
 use crate::state::{ItemRow, Standing, search_hash};
 use crate::sync::bodies::StagingSink;
@@ -37,7 +38,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             match staged {
                 Ok(staged) => {
                     let (letters, _) = keywords.letters_for(&marks.categories);
-                    let file = delivered_key(received(&remote.at), &remote.at.id);
+                    let file = self.free_key(&dir, &remote, instead_of, staged.digest()).await?;
                     let name = MessageName::for_delivery(file.clone(), marks.flags, letters);
                     let row = self.arriving_row(&remote, file, marks, &staged);
                     arrivals.push(Arrival { row, instead_of, staged, name, remote });
@@ -46,6 +47,37 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             }
         }
         self.deliver(&dir, arrivals).await
+    }
+
+    /// The key of an arriving message's file: what follows from its id, or that with a number where another message has it. That was uploaded
+    /// from the very file that this one was once delivered into.
+    async fn free_key(
+        &self,
+        dir: &FolderDir,
+        remote: &Remote,
+        instead_of: Option<ItemKey>,
+        digest: Digest,
+    ) -> Result<FileKey, SyncError> {
+        let (folder, wanted) = (self.place.key(), delivered_key(received(&remote.at), &remote.at.id));
+        for number in 0..20 {
+            let key = if number == 0 { wanted.clone() } else { numbered(&wanted, number) };
+            let other = self.run.state().read(|state| state.item_of_file(folder, &key))?;
+            if other.is_some_and(|row| Some(row.key) != instead_of) {
+                continue;
+            }
+            let loose =
+                lock(self.view).loose.get(&folder).and_then(|files| files.get(&key)).map(|file| file.name.clone());
+            let Some(name) = loose else { return Ok(key) };
+            let at = dir.clone();
+            // An interrupted delivery leaves the very message behind.
+            match self.run.blocking(move |local| local.digest(&at, &name)).await {
+                Ok(Some((there, _))) if there != digest => {}
+                Ok(_) => return Ok(key),
+                Err(SyncError::Local(error)) if !stops_run(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(wanted)
     }
 
     fn arriving_row(&self, remote: &Remote, file: FileKey, marks: &Marks, staged: &StagedFile) -> ItemRow {

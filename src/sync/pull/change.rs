@@ -232,6 +232,6 @@ enum Replaced {
 }
 
 /// A key for a name that is taken.
-fn numbered(key: &FileKey, number: u32) -> FileKey {
+pub(super) fn numbered(key: &FileKey, number: u32) -> FileKey {
     FileKey::new([key.as_bytes(), format!(".{number}").as_bytes()].concat())
 }

@@ -12,7 +12,7 @@ mod pretend;
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-use super::rows::{Remote, label, refreshed};
+use super::rows::{Remote, label, refreshed, take_content};
 use super::scan::{LocalFile, LocalView};
 use super::tree::{self, Directory, Place, Tree};
 use super::{NoticeKind, Run, Step, SyncError, lock, stops_run};
@@ -200,10 +200,15 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         local: Option<LocalState<LocalFile>>,
     ) -> Result<(), SyncError> {
         let Some(row) = self.row(key)? else { return Ok(()) };
-        self.notes.push(Note::Row(refreshed(row, remote.as_ref(), local.as_ref())));
-        if let Some(local) = local {
-            lock(self.view).settle(key, local.folder, local.at.name);
+        let mut row = refreshed(row, remote.as_ref(), local.as_ref());
+        let mut view = lock(self.view);
+        match (local, view.changed.get(&key)) {
+            (Some(local), _) => view.settle(key, local.folder, local.at.name),
+            // What the file says otherwise is left for the push; its body is agreed on.
+            (None, Some(file)) => take_content(&mut row, file),
+            (None, None) => {}
         }
+        self.notes.push(Note::Row(row));
         Ok(())
     }
 }

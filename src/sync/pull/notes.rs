@@ -3,7 +3,7 @@
 use crate::local::LocalWrite;
 use crate::pim::{FolderKey, ItemId, ItemKey, UnixTime};
 use crate::remote::{ItemError, RemoteWrite};
-use crate::state::{ItemRow, StateError, Subject, Writer};
+use crate::state::{ItemRow, StateError, Subject, WAITS_FOR_FOLDER, Writer};
 use crate::sync::tree::Place;
 use crate::sync::{Run, SyncError};
 
@@ -29,7 +29,7 @@ impl Note {
         match self {
             Self::Gone(key, id) => tx.set_gone(*key, id),
             Self::Retry { id, label } => {
-                let why = ("Held", "the local folder could not be read in full");
+                let why = (WAITS_FOR_FOLDER, "the local folder could not be read in full");
                 tx.add_trouble(folder, &Subject::Message(id.clone()), label, why, now)
             }
             Self::EndTrouble(id) => tx.end_trouble(folder, &Subject::Message(id.clone())),
