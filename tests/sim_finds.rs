@@ -435,3 +435,19 @@ fn a_folder_that_is_moved_while_it_is_adopted_keeps_its_messages_one() {
         assert_eq!((world.find("a").unwrap().1.as_str(), copies(&world, "a")), ("One/Two", 1));
     }
 }
+
+/// Neither its name nor what it held was known any more, so that it was fetched once more, and the file uploaded.
+#[test]
+fn a_draft_that_was_renamed_here_and_replaced_right_before_a_crash_stays_one() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.arrive_as("Drafts", "a", draft());
+        world.sync();
+        world.shift("a", "Drafts");
+        world.mailbox.replace_mime(&world.id("a"), &World::mime_with("a", "edited there")).unwrap();
+        drop(world.try_sync(&Request::default(), CutAtNth::new(1, Step::FileChanged)).unwrap_err());
+        let report = world.settle();
+        assert_eq!((report.total().downloaded, report.total().uploaded, copies(&world, "a")), (0, 0, 1));
+        assert_eq!(world.remote()["Drafts"][0].body, "edited there");
+    }
+}

@@ -191,6 +191,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
     async fn observe(&mut self, changes: Vec<ItemChange>) -> Result<Observed, SyncError> {
         let mut observed = Observed::default();
         let mut unknown: Vec<ServerMessage> = Vec::new();
+        let mut known: Vec<(ServerMessage, ItemRow)> = Vec::new();
         for change in latest(changes) {
             let id = change.id();
             let row = self.run.state().read(|state| state.item_by_id(self.run.account, id))?;
@@ -198,7 +199,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                 sweep.remove(&row.key);
             }
             match (change, row) {
-                (ItemChange::Present(message), Some(row)) => self.known(*message, row, &mut observed)?,
+                (ItemChange::Present(message), Some(row)) => known.push((*message, row)),
                 (ItemChange::Present(message), None) if message.class.is_mail() => unknown.push(*message),
                 (ItemChange::Present(message), None) => observed.notes.push(pull::Note::EndTrouble(message.id)),
                 (ItemChange::Read { read, .. }, Some(row)) => {
@@ -215,9 +216,44 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                 (ItemChange::Read { .. }, None) => {}
             }
         }
+        self.rejoin(&known).await?;
+        for (message, row) in known {
+            self.known(message, row, &mut observed)?;
+        }
         self.unknown(unknown, &mut observed).await?;
         self.settle_edited(&mut observed).await?;
         Ok(observed)
+    }
+
+    /// A file that was given another name here, and whose body was replaced by the server's right before a crash, has neither the name nor the
+    /// content that the base knows: what it holds tells that it is the message's.
+    async fn rejoin(&self, known: &[(ServerMessage, ItemRow)]) -> Result<(), SyncError> {
+        let mut without_file: HashMap<ItemId, &ItemRow> = HashMap::new();
+        let mut messages = Vec::new();
+        for (message, row) in known {
+            if row.folder == self.place.key() && message.change_key != row.change_key {
+                self.ensure_scanned(row)?;
+                if lock(self.view).away.contains(&row.key) {
+                    without_file.insert(message.id.clone(), row);
+                    messages.push(message.clone());
+                }
+            }
+        }
+        let adopted = self.adopted(&messages)?;
+        messages.retain(|message| adopted.contains_key(&message.id));
+        let asked: Vec<_> = messages.iter().map(|message| (message.id.clone(), message.size)).collect();
+        let there = renderings(self.run.remote(), &asked).await?;
+        for ((id, _), there) in asked.iter().zip(there) {
+            let (Some(row), Some(file)) = (without_file.get(id), adopted.get(id)) else { continue };
+            let Some(content) = self.content_of(file).filter(|content| content.rendering == there) else { continue };
+            if content.rendering.is_some() {
+                let mut view = lock(self.view);
+                view.claim(file);
+                view.away.remove(&row.key);
+                view.changed.insert(row.key, LocalFile { content: Some(content), ..file.clone() });
+            }
+        }
+        Ok(())
     }
 
     /// A known item, as a listing would show it.
