@@ -72,8 +72,9 @@ fn tell(seed: u64, script: &Script, failure: &Failure) -> String {
     let failure = again.unwrap_or_else(|| failure.clone());
     let trace: Vec<String> = trace.into_iter().filter(|line| !line.contains(" 200")).collect();
     format!(
-        "seed {seed}, {:?}, {} at once: {}: {}\nto repeat it: PIMSYNC_SIM_SEEDS=1 PIMSYNC_SIM_START={seed} cargo test --test sim\n{}\nscript: {:?}\n",
+        "seed {seed}, {:?}, {:?}, {} at once: {}: {}\nto repeat it: PIMSYNC_SIM_SEEDS=1 PIMSYNC_SIM_START={seed} cargo test --test sim\n{}\nscript: {:?}\n",
         script.like,
+        script.policy,
         script.folders_at_once,
         failure.kind,
         failure.text,

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::sides::{Here, There};
+use pimsync::plan::ConflictPolicy;
 
 /// What went wrong.
 #[derive(Clone, Debug)]
@@ -95,6 +96,7 @@ pub struct Epoch {
 
 #[derive(Debug, Default)]
 pub struct Model {
+    policy: ConflictPolicy,
     families: usize,
     versions: BTreeMap<String, usize>,
     pub epoch: Epoch,
@@ -105,6 +107,10 @@ pub fn family_of(token: &str) -> String {
 }
 
 impl Model {
+    pub fn new(policy: ConflictPolicy) -> Self {
+        Self { policy, ..Self::default() }
+    }
+
     pub fn new_family(&mut self) -> String {
         self.families += 1;
         format!("m{}", self.families)
@@ -150,11 +156,25 @@ impl Model {
         let epoch = &self.epoch;
         for token in epoch.had.keys().chain(epoch.added.keys()) {
             let given = Self::count(&epoch.had, token) + Self::count(&epoch.added, token);
-            if given > Self::count(&epoch.removed, token) && !present.contains(token) {
+            if given > Self::count(&epoch.removed, token) && !present.contains(token) && !self.may_lose(token) {
                 return fail("loss", format!("{token} is lost: nobody deleted it, and it is nowhere"));
             }
         }
         Ok(())
+    }
+
+    /// Whether that version lost against one of the other side, and is not to be kept. Without the state, nothing tells which is the older one.
+    fn may_lose(&self, token: &str) -> bool {
+        let loser = match self.policy {
+            ConflictPolicy::KeepBoth => return false,
+            ConflictPolicy::Server => Side::Here,
+            ConflictPolicy::Local => Side::There,
+        };
+        let family = family_of(token);
+        let rewrites =
+            || self.epoch.writes.iter().filter(|(of, _, write, _)| *of == family && matches!(write, Write::Token(_)));
+        let wins = self.epoch.state_lost || rewrites().any(|(_, side, ..)| *side != loser);
+        wins && rewrites().any(|(_, side, write, _)| *side == loser && *write == Write::Token(token.to_owned()))
     }
 
     /// No duplicates, no skipped change: after an agreement.

@@ -79,10 +79,12 @@ impl Fault for Hook {
 
 /// Plays a script to its end or to its first failure; the trace in either case.
 pub fn play(script: &Script) -> (Vec<String>, Option<Failure>) {
+    let mut world = World::unrecorded(script.like);
+    world.policy = script.policy;
     let scene = Arc::new(Scene {
-        world: World::unrecorded(script.like),
+        world,
         stage: Mutex::new(Stage {
-            model: Model::default(),
+            model: Model::new(script.policy),
             trace: Vec::new(),
             queue: Vec::new(),
             cut: None,
@@ -340,7 +342,15 @@ fn trouble(pick: &mut Pick) -> Rule {
         "ErrorTimeoutExpired",
     ];
     let code = codes[pick.below(codes.len())].to_owned();
-    let rule = match pick.below(24) {
+    let fault = [
+        "ErrorInternalServerTransientError",
+        "ErrorMailboxStoreUnavailable",
+        "ErrorConnectionFailed",
+        "ErrorTimeoutExpired",
+        "ErrorAccessDenied",
+        "ErrorInternalServerError",
+    ];
+    let rule = match pick.below(28) {
         0 => Rule::on(any, Action::ServerBusyFault { backoff_ms }),
         1 => Rule::on(any, Action::ServerBusyInMessage { backoff_ms }),
         2 => Rule::on(any, Action::InternalServerErrorWithInnerBusy),
@@ -360,14 +370,18 @@ fn trouble(pick: &mut Pick) -> Rule {
         19 => Rule::on("GetItem", Action::OddBase64),
         20 => Rule::on(any, Action::Garbage),
         21 => Rule::on("CreateItem", Action::ItemError { code: "ErrorQuotaExceeded".to_owned() }),
+        22 => Rule::on(any, Action::IllegalXml),
+        23 => Rule::on(any, Action::Slow { ms: 1 + pick.below(40) as u64 }),
+        24 | 25 => Rule::on(any, Action::Fault { code: fault[pick.below(fault.len())].to_owned() }),
         _ => Rule::on(
             ["GetItem", "CreateItem", "UpdateItem", "MoveItem", "DeleteItem"][pick.below(5)],
             Action::ItemError { code },
         ),
     };
-    match pick.below(3) {
+    match pick.below(4) {
         0 => rule.times(1),
         1 => rule.nth(1 + pick.below(4) as u64),
+        2 => rule.every(2 + pick.below(3) as u64).times(1 + pick.below(6) as u64),
         _ => rule.times(1 + pick.below(6) as u64),
     }
 }

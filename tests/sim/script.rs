@@ -1,11 +1,14 @@
 //! What happens in a simulation: a flat list of entries, so that any of them can be left out.
 
 use pimsync::exchange::Personality;
+use pimsync::plan::ConflictPolicy;
 
 /// One simulation.
 #[derive(Clone, Debug)]
 pub struct Script {
     pub like: Personality,
+    /// Who wins where both sides were written over.
+    pub policy: ConflictPolicy,
     /// One folder at a time is deterministic; four at a time are not.
     pub folders_at_once: usize,
     pub entries: Vec<Entry>,
@@ -176,7 +179,12 @@ pub fn script(seed: u64) -> Script {
         }
         entries.push(Entry::Settle);
     }
-    Script { like, folders_at_once, entries }
+    let policy = match dice.0.u32(0..10) {
+        0 => ConflictPolicy::Server,
+        1 => ConflictPolicy::Local,
+        _ => ConflictPolicy::KeepBoth,
+    };
+    Script { like, policy, folders_at_once, entries }
 }
 
 fn run(dice: &mut Dice, entries: &mut Vec<Entry>) {
