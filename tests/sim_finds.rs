@@ -8,6 +8,7 @@ use std::fs;
 use std::sync::{Arc, Mutex};
 
 use pimsync::exchange::{Flag, NewMessage, Personality};
+use pimsync::plan::ConflictPolicy;
 use pimsync::sync::{CutOff, Fault, Report, Request, Step};
 use world::{CutAt, World};
 
@@ -449,5 +450,91 @@ fn a_draft_that_was_renamed_here_and_replaced_right_before_a_crash_stays_one() {
         let report = world.settle();
         assert_eq!((report.total().downloaded, report.total().uploaded, copies(&world, "a")), (0, 0, 1));
         assert_eq!(world.remote()["Drafts"][0].body, "edited there");
+    }
+}
+
+/// Nothing told which side had edited it; where the server was to win, the edit was lost.
+#[test]
+fn a_draft_from_here_that_is_edited_here_and_marked_there_is_no_conflict() {
+    for like in BOTH {
+        let world = World { policy: ConflictPolicy::Server, ..World::new(like) };
+        world.sync();
+        world.put("Drafts", "a", ":2,DS");
+        world.settle();
+        world.mailbox.set_categories(&world.id("a"), &["Blue"]).unwrap();
+        fs::write(world.file("a"), World::mime_with("a", "edited")).unwrap();
+        world.settle();
+        let drafts = &world.remote()["Drafts"];
+        assert_eq!((drafts[0].body.as_str(), drafts[0].categories.as_slice()), ("edited", &["Blue".to_owned()][..]));
+    }
+}
+
+/// Its search key was not known yet, so that it was taken for deleted there, and for another one where it lay; and was uploaded anew.
+#[test]
+fn an_upload_that_is_moved_there_before_it_is_listed_stays_one() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.sync();
+        world.put("Inbox", "a", ":2,S");
+        drop(world.try_sync(&Request::default(), CutAtNth::new(1, Step::PushNoted)).unwrap_err());
+        world.mailbox.move_item(&world.id("a"), "Junk Email").unwrap();
+        world.flag("a", "FS");
+        let report = world.settle();
+        assert_eq!((report.total().uploaded, report.total().downloaded, copies(&world, "a")), (0, 0, 1));
+        assert_eq!(world.remote()["Junk Email"][0].flags, "FS");
+    }
+}
+
+#[test]
+fn an_upload_that_is_copied_there_before_it_is_listed_is_not_moved() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.sync();
+        world.put("Inbox", "a", ":2,S");
+        drop(world.try_sync(&Request::default(), CutAtNth::new(1, Step::PushNoted)).unwrap_err());
+        world.mailbox.copy_item(&world.id("a"), "Junk Email").unwrap();
+        world.settle();
+        assert_eq!((world.remote()["Inbox"].len(), world.remote()["Junk Email"].len()), (1, 1));
+    }
+}
+
+/// Its directory was made again where the folder had been, and stayed there.
+#[test]
+fn a_folder_that_is_removed_here_and_moved_there_comes_back_where_it_is_now() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.mailbox.create_folder("Inbox", "One", "IPF.Note").unwrap();
+        world.mailbox.create_folder("Inbox/One", "Deep", "IPF.Note").unwrap();
+        world.sync();
+        fs::remove_dir_all(world.account_dir().join("Inbox/One")).unwrap();
+        world.mailbox.move_folder("Inbox/One", "").unwrap();
+        world.mailbox.rename_folder("One", "Uno").unwrap();
+        world.arrive("Uno/Deep", "a");
+        world.settle();
+        assert!(world.file("a").starts_with(world.account_dir().join("Uno/Deep")));
+    }
+}
+
+/// The folder that it had come from was looked at too late to see where its file was.
+#[test]
+fn a_message_that_moved_there_into_the_only_folder_asked_for_is_not_fetched_anew() {
+    for like in BOTH {
+        let world = World::new(like);
+        for name in ["One", "Two"] {
+            world.mailbox.create_folder("", name, "IPF.Note").unwrap();
+        }
+        for name in ["renamed", "moved"] {
+            world.arrive("One", name);
+        }
+        world.sync();
+        world.shift("renamed", "One");
+        world.shift("moved", "Two");
+        for name in ["renamed", "moved"] {
+            world.mailbox.move_item(&world.id(name), "Junk Email").unwrap();
+        }
+        let report = world.sync_with(&only("Junk Email"));
+        assert_eq!(report.total().downloaded, 0);
+        world.settle();
+        assert_eq!((copies(&world, "renamed"), copies(&world, "moved")), (1, 1));
     }
 }

@@ -222,6 +222,17 @@ impl Reader<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// The items of an account whose search keys no listing has told: they were uploaded lately.
+    pub fn items_without_search(&self, account: AccountKey) -> Result<Vec<ItemRow>, StateError> {
+        let sql = format!(
+            "{ITEM} JOIN folder ON folder.key = item.folder
+             WHERE search_hash IS NULL AND folder.account = ?1 ORDER BY item.key DESC LIMIT 1000"
+        );
+        let mut statement = self.0.prepare_cached(&sql)?;
+        let rows = statement.query_map([account.0], item_row)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// The items of an account that stand so.
     pub fn items_standing(&self, account: AccountKey, standing: Standing) -> Result<Vec<ItemRow>, StateError> {
         let sql = format!(

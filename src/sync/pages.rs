@@ -5,8 +5,9 @@ use std::sync::Mutex;
 
 use super::bodies::{rendering_of_file, renderings};
 use super::pull;
+use super::push::tag_of_version;
 use super::recover;
-use super::scan::{Content, LocalFile, LocalView, scan_into};
+use super::scan::{Content, LocalFile, LocalView, scan_late};
 use super::tree::{Place, Tree};
 use super::{Activity, Progress, Run, SyncError, lock};
 use crate::format::mime;
@@ -308,7 +309,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             return Ok(());
         }
         match self.tree.place(row.folder) {
-            Some(place) => tokio::task::block_in_place(|| scan_into(self.run, place, &mut view)),
+            Some(place) => tokio::task::block_in_place(|| scan_late(self.run, &self.tree.places, place, &mut view)),
             None => Ok(()),
         }
     }
@@ -429,6 +430,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         let mut arrived = Vec::new();
         let mut candidates: BTreeMap<ItemKey, ItemRow> = BTreeMap::new();
         let mut moved = self.uploaded(messages).await?;
+        moved.extend(self.moved_uploads(messages, &moved).await?);
         for message in messages.iter().filter(|message| !moved.contains_key(&message.id)) {
             let Some(search) = &message.search_key else { continue };
             let rows = self.run.state().read(|state| state.items_by_search(self.run.account, search_hash(search)))?;
@@ -463,6 +465,43 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             }
         }
         Ok(uploaded)
+    }
+
+    /// Which of the messages were uploaded by us, and moved here before a listing told their search keys: their tags tell.
+    async fn moved_uploads(
+        &self,
+        messages: &[ServerMessage],
+        known: &HashMap<ItemId, ItemRow>,
+    ) -> Result<HashMap<ItemId, ItemRow>, SyncError> {
+        let tagged: HashMap<&str, &ItemId> = messages
+            .iter()
+            .filter(|message| !known.contains_key(&message.id))
+            .filter_map(|message| Some((message.tag.as_ref()?.as_str(), &message.id)))
+            .collect();
+        if tagged.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let mut uploads: Vec<(&ItemId, ItemRow)> = Vec::new();
+        for row in self.run.state().read(|state| state.items_without_search(self.run.account))? {
+            let Some(place) = self.tree.place(row.folder) else { continue };
+            let tag = self.run.tag(place, &row.file);
+            let version = tag_of_version(&tag, row.digest, row.flags);
+            if let Some(id) = [tag, version].iter().find_map(|tag| tagged.get(tag.as_str())) {
+                uploads.push((*id, row));
+            }
+        }
+        let mut moved = HashMap::new();
+        for uploads in uploads.chunks(100) {
+            let ids: Vec<ItemId> = uploads.iter().map(|(_, row)| row.id.clone()).collect();
+            let answers = self.run.remote().messages(&ids).await?;
+            for ((id, row), answer) in uploads.iter().zip(answers) {
+                // One that is still there was copied.
+                if matches!(answer, Err(error) if error.class == ItemErrorClass::Gone) {
+                    moved.insert((*id).clone(), row.clone());
+                }
+            }
+        }
+        Ok(moved)
     }
 
     /// The file of an upload is no stranger any more.

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::bodies::FileBody;
+use super::bodies::{FileBody, rendering_of_file};
 use super::finish::FinalOp;
 use super::rows::{refreshed, rows_of, take_content};
 use super::scan::{LocalFile, LocalView};
@@ -14,7 +14,7 @@ use super::{NoticeKind, Progress, Run, Step, SyncError, letters, stops_run};
 use crate::format::mime;
 use crate::local::LocalWrite;
 use crate::pim::{
-    ChangeKey, Digest, Flag, FolderId, FolderKey, FolderKind, ItemKey, ServerMarks, SpecialFolder, Tag, UnixTime,
+    ChangeKey, Digest, Flag, Flags, FolderId, FolderKey, FolderKind, ItemKey, ServerMarks, SpecialFolder, Tag, UnixTime,
 };
 use crate::plan::proof::MessageRemoval;
 use crate::plan::{LocalState, Op, PushContent};
@@ -401,13 +401,14 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
     /// Reads a file once through, for what is noted of it. `None` when it vanished or cannot be read.
     async fn read_file(&mut self, file: &LocalFile) -> Result<Option<FileFacts>, SyncError> {
         let Some(place) = self.place(file.folder).cloned() else { return Ok(None) };
-        let (dir, name) = (place.dir()?, file.name.clone());
+        let (dir, name, draft) = (place.dir()?, file.name.clone(), file.marks.flags.has(Flag::Draft));
         let read = self.run.blocking(move |local| {
             let Some((digest, len)) = local.digest(&dir, &name)? else { return Ok(None) };
             let Some(stat) = local.stat(&dir, &name)? else { return Ok(None) };
             let facts = local.open(&dir, &name)?.and_then(|file| mime::facts(std::io::BufReader::new(file)).ok());
             let received = facts.and_then(|facts| facts.received.or(facts.date)).unwrap_or_else(|| stat.mtime());
-            Ok(Some(FileFacts { digest, len, received }))
+            let rendering = if draft { rendering_of_file(local, &dir, &name) } else { None };
+            Ok(Some(FileFacts { digest, len, received, rendering }))
         });
         match read.await {
             Ok(facts) => Ok(facts),
@@ -483,11 +484,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
         if upload.replaces.is_none() && upload.instead_of.is_none() {
             return tag;
         }
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(tag.as_str().as_bytes());
-        hasher.update(&file.digest.0);
-        hasher.update(&[upload.local.marks.flags.to_bits()]);
-        Tag::new(hasher.finalize().to_hex().get(..32).unwrap_or_default())
+        tag_of_version(&tag, file.digest, upload.local.marks.flags)
     }
 
     async fn note_intents(&self, batch: &[(NewMessage, FileFacts)], tags: &[Tag]) -> Result<(), SyncError> {
@@ -525,7 +522,10 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
         let mut rows = Vec::new();
         let mut outdated = Vec::new();
         for (upload, file, tag, placed) in done {
-            let row = new_row(folder, &upload.local, &file, placed);
+            let mut row = new_row(folder, &upload.local, &file, placed);
+            if row.server.draft {
+                row.rendering = self.rendering_there(&row, &row.change_key).await?.or(file.rendering);
+            }
             let before = upload.instead_of.and_then(|key| old.get(&key)).cloned();
             if let (Some(before), Some(removal)) = (&before, upload.replaces) {
                 outdated.push((before.clone(), removal));
@@ -628,11 +628,22 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
     }
 }
 
+/// The tag of a new version of a message.
+pub(super) fn tag_of_version(tag: &Tag, digest: Digest, flags: Flags) -> Tag {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(tag.as_str().as_bytes());
+    hasher.update(&digest.0);
+    hasher.update(&[flags.to_bits()]);
+    Tag::new(hasher.finalize().to_hex().get(..32).unwrap_or_default())
+}
+
 /// What is noted of a file that is uploaded.
 struct FileFacts {
     digest: Digest,
     len: u64,
     received: UnixTime,
+    /// Of a draft: by it, an edit there is told from one here.
+    rendering: Option<Digest>,
 }
 
 fn new_row(folder: FolderKey, local: &LocalState<LocalFile>, file: &FileFacts, placed: Placed) -> ItemRow {
@@ -649,7 +660,7 @@ fn new_row(folder: FolderKey, local: &LocalState<LocalFile>, file: &FileFacts, p
         flags: local.marks.flags,
         len: file.len,
         digest: file.digest,
-        rendering: None,
+        rendering: file.rendering,
         standing: Standing::Agreed,
     }
 }

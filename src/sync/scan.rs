@@ -150,17 +150,51 @@ where
             }
         }
         if !view.away.is_empty() || !view.loose.is_empty() {
-            // What a chosen folder lacks, or has anew, may have been moved to or from one that was not chosen.
-            for place in all.iter().filter(|place| place.is_mirrored()) {
-                let is_chosen = places.iter().any(|chosen| chosen.key() == place.key());
-                if !is_chosen && may_have_changed(run, place)? {
-                    scan_into(run, place, &mut view)?;
-                }
-            }
+            let chosen: BTreeSet<FolderKey> = places.iter().map(Place::key).collect();
+            scan_others(run, all, &chosen, &mut view)?;
         }
         find_moves(run, &mut view)
     })?;
     Ok(view)
+}
+
+/// What a folder lacks, or has anew, may have been moved to or from one that had no reason to be looked at.
+fn scan_others<R, L>(
+    run: &Run<'_, R, L>,
+    all: &[Place],
+    looked_at: &BTreeSet<FolderKey>,
+    view: &mut LocalView,
+) -> Result<(), SyncError>
+where
+    R: RemoteWrite + 'static,
+    L: LocalWrite + 'static,
+{
+    for place in all.iter().filter(|place| place.is_mirrored() && !looked_at.contains(&place.key())) {
+        if may_have_changed(run, place)? {
+            scan_into(run, place, view)?;
+        }
+    }
+    Ok(())
+}
+
+/// Scans a directory that turns out to be needed, and finds what was moved out of it.
+pub(super) fn scan_late<R, L>(
+    run: &Run<'_, R, L>,
+    all: &[Place],
+    place: &Place,
+    view: &mut LocalView,
+) -> Result<(), SyncError>
+where
+    R: RemoteWrite + 'static,
+    L: LocalWrite + 'static,
+{
+    scan_into(run, place, view)?;
+    if view.away.is_empty() {
+        return Ok(());
+    }
+    let looked_at = view.scanned.keys().chain(&view.unknown).copied().collect();
+    scan_others(run, all, &looked_at, view)?;
+    find_moves(run, view)
 }
 
 /// Whether a directory has to be listed. Drafts are edited in place, which no directory tells.

@@ -9,8 +9,8 @@ use super::remote::{self, RemoteTree};
 use super::{Directory, Place, Tree};
 use crate::local::{FolderDir, LocalWrite};
 use crate::pim::{FolderId, FolderKey, ServerFolder};
-use crate::plan::Brake;
 use crate::plan::folders::{self, FolderOp, Trees};
+use crate::plan::{Brake, Side};
 use crate::remote::RemoteWrite;
 use crate::state::{FolderRow, Listing};
 use crate::sync::{NoticeKind, Run, Step, SyncError};
@@ -104,7 +104,8 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
             FolderOp::RenameRemote { key, name } => self.rename_remote(key, name).await,
             FolderOp::MoveRemote { key, into } => self.move_remote(key, into).await,
             // Judged at the end of the round, after the items.
-            FolderOp::Vanished { .. } | FolderOp::Forget(_) => Ok(()),
+            FolderOp::Vanished { key, on: Side::Local } => self.follow_without_directory(key).await,
+            FolderOp::Vanished { on: Side::Remote, .. } | FolderOp::Forget(_) => Ok(()),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What the folders' plan does to directories.
 
+use super::Directory;
 use super::aligner::Aligner;
 use super::names::Names;
 use crate::local::{FolderDir, FolderForm, LocalFolder, LocalWrite, Moved, foldername};
@@ -125,6 +126,25 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'_, '_, R, L> {
         row.parent = parent.map(|parent| parent.key);
         row.dir = Some(to.as_str().to_owned());
         self.set_row(row).await
+    }
+
+    /// A folder whose directory is gone takes the server's name and place all the same: what comes into it makes the directory there again.
+    pub(super) async fn follow_without_directory(&mut self, key: FolderKey) -> Result<(), SyncError> {
+        let Some(mut row) = self.known.row(key).cloned() else { return Ok(()) };
+        let Some(folder) = self.remote.folders.get(&row.id).cloned() else { return Ok(()) };
+        let Some(parent) = self.parent_row(&folder) else { return Ok(()) };
+        let into = parent.as_ref().map(|parent| parent.key);
+        if row.name == folder.name && row.parent == into {
+            return Ok(());
+        }
+        if self.local.directory(&row, None) != Directory::Away {
+            self.all_taken_in = false;
+            return Ok(());
+        }
+        let Some(above) = self.dir_above(parent.as_ref())? else { return Ok(()) };
+        let dir = self.free_dir(&above, &folder.name, Some(key))?;
+        (row.name, row.parent) = (folder.name, into);
+        self.note_dir(&mut row, &dir).await
     }
 
     pub(super) fn local_name(&self, dir: &FolderDir) -> String {

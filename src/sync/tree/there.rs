@@ -174,7 +174,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'_, '_, R, L> {
     }
 
     /// Notes where a folder's directory lies now, and with it those below.
-    async fn note_dir(&mut self, row: &mut FolderRow, dir: &FolderDir) -> Result<(), SyncError> {
+    pub(super) async fn note_dir(&mut self, row: &mut FolderRow, dir: &FolderDir) -> Result<(), SyncError> {
         let before = row.dir.take();
         row.dir = Some(dir.as_str().to_owned());
         self.set_row(row.clone()).await?;
