@@ -378,7 +378,10 @@ fn trouble(pick: &mut Pick) -> Rule {
             Action::ItemError { code },
         ),
     };
-    match pick.below(4) {
+    // A message that is refused again and again is put together from its headers alone, and stays without its text: that is meant, and nothing
+    // that could be judged here.
+    let reads_item = rule.operation.as_deref() == Some("GetItem") && matches!(rule.action, Action::ItemError { .. });
+    match if reads_item { 1 } else { pick.below(4) } {
         0 => rule.times(1),
         1 => rule.nth(1 + pick.below(4) as u64),
         2 => rule.every(2 + pick.below(3) as u64).times(1 + pick.below(6) as u64),
