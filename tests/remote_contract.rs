@@ -43,6 +43,7 @@ contract!(
     an_unrenderable_message_is_rebuilt,
     illegal_characters_cost_nothing,
     cut_bodies_are_fetched_again,
+    a_body_that_is_always_cut_is_for_a_later_run,
     reads_survive_every_shape_of_throttling,
     long_throttling_ends_the_run,
     created_messages_are_what_was_sent,
@@ -283,6 +284,31 @@ async fn cut_bodies_are_fetched_again(house: House) {
         let page = house.client.item_changes(&house.folder("Inbox"), None, 100).await.unwrap();
         assert_eq!(page.changes.len(), 10);
     }
+}
+
+/// It is not put together from its properties: what is rebuilt has no attachments, and is never fetched again.
+async fn a_body_that_is_always_cut_is_for_a_later_run(house: House) {
+    let long = [mime("long"), b"and so on\r\n".repeat(2000)].concat();
+    let id = house.mailbox.add_message("Inbox", NewMessage { mime: &long, ..NewMessage::default() }).unwrap();
+    let ids = house.fill("Inbox", &["short"]);
+    let items = [(ItemId::new(id.clone()), 20_000), (ids[0].clone(), 500)];
+    for rules in [&["GetItem"][..], &[]] {
+        house.server.faults().clear();
+        for operation in rules {
+            house.server.faults().add(Rule::on(operation, Action::CutBody { at: 6000 }).containing(&id));
+        }
+        let mut sink = Bodies::default();
+        let results = house.client.bodies(&items, &mut sink).await.unwrap();
+        assert_eq!(results[1], Ok(Fetched::Rendered));
+        match rules {
+            [] => assert!(results[0] == Ok(Fetched::Rendered) && sink.slots[&0].len() >= long.len(), "{results:?}"),
+            _ => assert_eq!(results[0].as_ref().unwrap_err().class, ItemErrorClass::Transient, "{results:?}"),
+        }
+    }
+    // Where nothing is answered at all, it is the server that is gone.
+    house.server.faults().add(Rule::always(Action::ResetBeforeCommit));
+    let error = house.client.bodies(&items[..1], &mut Bodies::default()).await.unwrap_err();
+    assert!(matches!(error, RemoteError::Unreachable { .. }), "{error}");
 }
 
 fn throttling() -> Vec<Action> {

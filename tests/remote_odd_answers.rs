@@ -13,7 +13,7 @@ use pimsync::pim::{FolderId, ItemId, ServerMarks, UnixTime};
 use pimsync::remote::auth::Basic;
 use pimsync::remote::ews::{EwsClient, Settings, TimeLimits};
 use pimsync::remote::{ChangePage, Fetched, ItemErrorClass, RemoteError, RemoteRead, RemoteWrite};
-use remote::canned::{Canned, http, ok};
+use remote::canned::{Canned, endless, http, ok, whole};
 use remote::{Bodies, House, InMemory, Patient, mime, present, upload};
 
 fn client(canned: &Canned) -> EwsClient {
@@ -217,4 +217,64 @@ async fn one_bad_id_costs_only_itself() {
     let items: Vec<(ItemId, u64)> = ids.into_iter().map(|id| (id, 500)).collect();
     let bodies = house.client.bodies(&items, &mut Bodies::default()).await.unwrap();
     assert!(bodies[0].is_ok() && bodies[2].is_ok() && bodies[1].is_err());
+}
+
+/// Nothing of an answer may grow without bounds, and none may be read for ever.
+#[tokio::test]
+async fn answers_without_end_are_given_up() {
+    let inside = "<Envelope><Body><R><ResponseMessages><M ResponseClass='Success'>";
+    let long = "c".repeat(1 << 20);
+    let cases = [
+        (inside, "<Unknown>text</Unknown>".to_owned()),
+        (inside, format!("<a b='{long}'/>")),
+        (inside, format!("{long} ")),
+        (inside, format!("<!-- {long} -->")),
+    ];
+    for (start, piece) in cases {
+        let (start, again) = (start.to_owned(), piece.clone());
+        let canned = Canned::with(move |_| endless(&start, &again));
+        let error = client(&canned).item_changes(&FolderId::new("f"), None, 10).await.unwrap_err();
+        assert!(matches!(error, RemoteError::Protocol { .. }), "{}: {error}", &piece[..20]);
+    }
+    // What follows the answer means nothing, and is not waited for either.
+    let whole = page("");
+    let canned = Canned::with(move |_| endless(&whole, &format!("<?pi {long}?>")));
+    assert!(client(&canned).item_changes(&FolderId::new("f"), None, 10).await.unwrap().last);
+}
+
+#[tokio::test]
+async fn a_listing_of_folders_without_end_is_given_up() {
+    let mut number = 0;
+    let canned = Canned::with(move |_| {
+        number += 1;
+        let answer = format!(
+            "<Envelope><Body><R><ResponseMessages><M ResponseClass='Success'><SyncState>s{number}</SyncState>\
+             <IncludesLastFolderInRange>false</IncludesLastFolderInRange><Changes/></M></ResponseMessages></R></Body></Envelope>"
+        );
+        whole(ok(answer.as_bytes()))
+    });
+    let error = client(&canned).folder_changes(None).await.unwrap_err();
+    assert!(error.to_string().contains("does not end"), "{error}");
+}
+
+/// Asked for together with others, a body that does not end costs only itself.
+#[tokio::test]
+async fn a_body_without_end_is_given_up() {
+    let answer = |id: &str| body_answer("<MimeContent>SGVsbG8=</MimeContent>", id);
+    for piece in ["QUJD", "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo=\r\n", "\r\n \t", "&#xD;"] {
+        let open = body_answer("<MimeContent>", "bad").split("<ItemId").next().unwrap().to_owned();
+        let answer = answer("good");
+        let canned =
+            Canned::with(
+                move |request| {
+                    if request.contains("bad") { endless(&open, piece) } else { whole(ok(answer.as_bytes())) }
+                },
+            );
+        let items = [(ItemId::new("bad"), 10), (ItemId::new("good"), 10)];
+        let mut sink = Bodies::default();
+        let results = client(&canned).bodies(&items, &mut sink).await.unwrap();
+        let error = results[0].as_ref().unwrap_err();
+        assert_eq!((error.class, sink.text(1).as_str()), (ItemErrorClass::Permanent, "Hello"), "{piece}: {error}");
+        assert!(error.to_string().contains("10 bytes"), "{error}");
+    }
 }

@@ -1,14 +1,20 @@
 //! A server that answers whatever it is told to.
 
-use std::io::{BufRead, BufReader, Write};
+#![allow(dead_code)]
+
+use std::io::{BufRead, BufReader, Cursor, Read};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// A server with a list of answers; the last one is given for ever.
+/// A whole HTTP answer, which may be without end.
+pub(crate) type Reply = Box<dyn Read + Send>;
+type Answerer = Arc<Mutex<Box<dyn FnMut(&str) -> Reply + Send>>>;
+
+/// A server with a list of answers, of which the last one is given for ever, or with somebody who makes them up.
 pub(crate) struct Canned {
     port: u16,
-    answers: Arc<Mutex<Vec<Vec<u8>>>>,
+    answerer: Answerer,
     pub(crate) connections: Arc<AtomicUsize>,
     pub(crate) requests: Arc<Mutex<Vec<String>>>,
 }
@@ -26,22 +32,30 @@ pub(crate) fn ok(body: &[u8]) -> Vec<u8> {
 }
 
 impl Canned {
-    pub(crate) fn new(answers: Vec<Vec<u8>>) -> Self {
+    pub(crate) fn new(mut answers: Vec<Vec<u8>>) -> Self {
+        Self::with(move |_| match answers.len() {
+            0 | 1 => whole(answers[0].clone()),
+            _ => whole(answers.remove(0)),
+        })
+    }
+
+    /// Asks `answerer` what to say to each request: its headers in lower case and its body.
+    pub(crate) fn with(answerer: impl FnMut(&str) -> Reply + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let canned = Self {
             port,
-            answers: Arc::new(Mutex::new(answers)),
+            answerer: Arc::new(Mutex::new(Box::new(answerer))),
             connections: Arc::default(),
             requests: Arc::default(),
         };
-        let (answers, connections, requests) =
-            (canned.answers.clone(), canned.connections.clone(), canned.requests.clone());
+        let (answerer, connections, requests) =
+            (canned.answerer.clone(), canned.connections.clone(), canned.requests.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 connections.fetch_add(1, Ordering::SeqCst);
-                let (answers, requests) = (answers.clone(), requests.clone());
-                std::thread::spawn(move || serve(stream, &answers, &requests));
+                let (answerer, requests) = (answerer.clone(), requests.clone());
+                std::thread::spawn(move || serve(stream, &answerer, &requests));
             }
         });
         canned
@@ -53,20 +67,48 @@ impl Canned {
 
     /// From now on it answers this.
     pub(crate) fn answer(&self, answer: Vec<u8>) {
-        *self.answers.lock().unwrap() = vec![answer];
+        *self.answerer.lock().unwrap() = Box::new(move |_| whole(answer.clone()));
     }
 }
 
-fn serve(stream: TcpStream, answers: &Mutex<Vec<Vec<u8>>>, requests: &Mutex<Vec<String>>) {
+/// An answer that is all there.
+pub(crate) fn whole(answer: Vec<u8>) -> Reply {
+    Box::new(Cursor::new(answer))
+}
+
+/// The same bytes again and again.
+struct Again {
+    piece: Vec<u8>,
+    at: usize,
+}
+
+impl Read for Again {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        if self.at == self.piece.len() {
+            self.at = 0;
+        }
+        let count = into.len().min(self.piece.len() - self.at);
+        into[..count].copy_from_slice(&self.piece[self.at..self.at + count]);
+        self.at += count;
+        Ok(count)
+    }
+}
+
+/// An answer that begins with `start` and then says `piece` for ever.
+pub(crate) fn endless(start: &str, piece: &str) -> Reply {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nConnection: close\r\n\r\n";
+    // Handed on in large pieces.
+    let piece = piece.repeat(1 + (64 << 10) / piece.len());
+    Box::new(Cursor::new(format!("{head}{start}")).chain(Again { piece: piece.into_bytes(), at: 0 }))
+}
+
+fn serve(stream: TcpStream, answerer: &Answerer, requests: &Mutex<Vec<String>>) {
     let mut writer = stream.try_clone().unwrap();
     let mut reader = BufReader::new(stream);
     while let Some(request) = read_request(&mut reader) {
+        let mut reply = (answerer.lock().unwrap())(&request);
         requests.lock().unwrap().push(request);
-        let answer = {
-            let mut answers = answers.lock().unwrap();
-            if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() }
-        };
-        if writer.write_all(&answer).is_err() {
+        if std::io::copy(&mut reply, &mut writer).is_err() {
             return;
         }
     }

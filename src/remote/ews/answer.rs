@@ -133,6 +133,8 @@ impl Response {
 pub(super) trait Receiver: Send {
     /// The MIME of the response with that number begins.
     fn begin(&mut self, response: usize) -> io::Result<()>;
+    /// So much raw text of it comes next. An error where that is too much.
+    fn expect(&mut self, length: usize) -> io::Result<()>;
     /// The next bytes of it.
     fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
     /// It ended; whether it was sound base64.
@@ -147,6 +149,9 @@ pub(super) struct Gather(pub(super) Vec<Response>);
 
 impl Receiver for Gather {
     fn begin(&mut self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+    fn expect(&mut self, _: usize) -> io::Result<()> {
         Ok(())
     }
     fn write(&mut self, _: &[u8]) -> io::Result<()> {
@@ -179,6 +184,9 @@ impl Diversion for MimeOf<'_> {
     }
     fn begin(&mut self) -> io::Result<()> {
         self.receiver.begin(self.response)
+    }
+    fn expect(&mut self, length: usize) -> io::Result<()> {
+        self.receiver.expect(length)
     }
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.receiver.write(bytes)

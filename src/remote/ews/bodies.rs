@@ -1,4 +1,5 @@
-//! Fetching bodies: in batches by size, straight into the sink; what the server cannot render is singled out and rebuilt.
+//! Fetching bodies: in batches by size, straight into the sink; what the server cannot render is singled out and rebuilt. What does not come
+//! through is no such thing: it is for a later run.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,7 +14,7 @@ use super::request::{self, Rendering};
 use super::shape;
 use super::transport::{Failure, Loss, account_error};
 use crate::pim::ItemId;
-use crate::remote::{BodySink, Fetched, ItemErrorClass, PerItem, RemoteError};
+use crate::remote::{BodySink, Fetched, ItemError, ItemErrorClass, PerItem, RemoteError};
 
 const OPERATION: &str = "GetItem";
 
@@ -39,6 +40,16 @@ pub(super) fn cut(slots: impl IntoIterator<Item = (usize, u64)>) -> Vec<Vec<usiz
     batches
 }
 
+/// So much text an answer may have for a message whose size is told: a rendering can be larger than what it is made of, but not by any amount.
+fn most_text(size: u64) -> u64 {
+    match size {
+        // The largest message that any server takes, in base64.
+        0 => 3 << 30,
+        // What Exchange packs (compressed RTF) is packed to an eighth at best; base64 adds a third.
+        size => size.saturating_mul(16).saturating_add(16 << 20),
+    }
+}
+
 /// How fetching one body went.
 enum Outcome {
     Rendered,
@@ -58,6 +69,10 @@ struct Incoming<'a> {
     bytes: u64,
     sound: bool,
     listening: bool,
+    /// How much text may still come for this body.
+    room: u64,
+    /// The slot whose body did not end.
+    endless: Option<usize>,
 }
 
 impl Receiver for Incoming<'_> {
@@ -65,7 +80,17 @@ impl Receiver for Incoming<'_> {
         let slot = self.batch.get(response).filter(|_| response == self.outcomes.len());
         self.listening = slot.is_some();
         (self.bytes, self.sound) = (0, false);
+        self.room = most_text(slot.and_then(|slot| self.items.get(*slot)).map_or(0, |(_, size)| *size));
         slot.map_or(Ok(()), |slot| self.sink.begin(*slot))
+    }
+
+    fn expect(&mut self, length: usize) -> io::Result<()> {
+        let left = self.room.checked_sub(length as u64);
+        self.room = left.unwrap_or(0);
+        if left.is_none() {
+            self.endless = self.batch.get(self.outcomes.len()).copied();
+        }
+        left.map(drop).ok_or_else(|| io::Error::other("a body without end"))
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -103,6 +128,8 @@ struct Fetching<'a> {
     put_off: Vec<Vec<usize>>,
     /// Items to be rebuilt.
     broken: Vec<usize>,
+    /// Items whose download never came to its end, and what happened to it.
+    lost: Vec<(usize, Failure)>,
     /// Requests in a row that brought nothing.
     fruitless: u32,
 }
@@ -121,6 +148,7 @@ impl EwsClient {
             strikes: vec![0; items.len()],
             put_off: Vec::new(),
             broken: Vec::new(),
+            lost: Vec::new(),
             fruitless: 0,
         };
         let ended = self.work_off(&mut work, sink).await;
@@ -141,6 +169,19 @@ impl EwsClient {
             let result = self.rebuild_one(id, slot, sink).await?;
             work.settle(slot, result);
         }
+        for (slot, failure) in std::mem::take(&mut work.lost) {
+            let Some((id, _)) = work.items.get(slot) else { continue };
+            // Where the server answers for the message, it is the message that does not come through; else the server is gone.
+            let answer = self.messages_with(std::slice::from_ref(id), &[]).await?.pop();
+            let result = match answer {
+                Some(Err(refused)) if refused.class == ItemErrorClass::Gone => Err(refused),
+                _ => {
+                    let reason = self.final_error(OPERATION, failure).to_string();
+                    Err(own_error(ItemErrorClass::Transient, "NotFetched", reason))
+                }
+            };
+            work.settle(slot, result);
+        }
         Ok(())
     }
 
@@ -152,15 +193,30 @@ impl EwsClient {
     ) -> Result<(), RemoteError> {
         let ids = batch.iter().filter_map(|slot| work.items.get(*slot)).map(|(id, _)| id);
         let payload = Payload::text(request::render_items(self.transport.version(), ids, Rendering::Mime));
-        let mut incoming =
-            Incoming { sink, items: work.items, batch, outcomes: Vec::new(), bytes: 0, sound: false, listening: false };
+        let mut incoming = Incoming {
+            sink,
+            items: work.items,
+            batch,
+            outcomes: Vec::new(),
+            bytes: 0,
+            sound: false,
+            listening: false,
+            room: 0,
+            endless: None,
+        };
         let failure = self.transport.post(OPERATION, &payload, &mut incoming).await.err();
-        let outcomes = incoming.outcomes;
-        let missing: Vec<usize> = batch.iter().copied().skip(outcomes.len()).collect();
+        let (outcomes, endless) = (incoming.outcomes, incoming.endless);
+        let mut missing: Vec<usize> = batch.iter().copied().skip(outcomes.len()).collect();
         let fruitless = !outcomes.iter().any(|(_, outcome)| matches!(outcome, Outcome::Rendered));
         work.fruitless = if fruitless { work.fruitless + 1 } else { 0 };
         for (slot, outcome) in outcomes {
             work.take(slot, outcome)?;
+        }
+        if let Some(slot) = endless {
+            work.settle(slot, Err(without_end(work.items.get(slot).map_or(0, |(_, size)| *size))));
+            missing.retain(|other| *other != slot);
+            work.queue.extend(Some(missing).filter(|missing| !missing.is_empty()));
+            return Ok(());
         }
         match failure {
             None if missing.is_empty() => Ok(()),
@@ -276,9 +332,10 @@ impl Fetching<'_> {
     }
 
     /// A request failed for these slots together: half of them next time, so that a culprit ends up alone. When it is alone, it is
-    /// rebuilt if its answer was the trouble; if nothing comes at all, the server is gone.
+    /// rebuilt if the server had trouble with it; what only does not come through is left for a later run, since what is rebuilt has no
+    /// attachments. If nothing comes at all, the server is gone.
     fn split(&mut self, slots: Vec<usize>, failure: Failure) -> Result<(), Failure> {
-        let lost = matches!(failure, Failure::Lost { how: Loss::Broken | Loss::Silence, .. });
+        let lost = matches!(failure, Failure::Lost { how: Loss::Broken | Loss::Silence | Loss::Accident, .. });
         match slots.as_slice() {
             [] => Ok(()),
             _ if lost && self.fruitless < TRIES / 2 => {
@@ -286,19 +343,16 @@ impl Fetching<'_> {
                 Ok(())
             }
             _ if lost && self.fruitless >= 2 * TRIES => Err(failure),
-            // An answer that makes no sense can be a proxy's, and passes: what is rebuilt has no attachments, so that comes last.
             [slot] if may_pass(&failure) && self.strike(*slot) < TRIES => {
                 self.queue.push_front(slots);
                 Ok(())
             }
             [slot] => {
                 match failure {
-                    Failure::Fault(verdict)
-                        if !matches!(verdict.class(), CodeClass::Suspect | CodeClass::Unrenderable) =>
-                    {
-                        self.settle(*slot, Err(verdict.error()));
-                    }
-                    _ => self.broken.push(*slot),
+                    Failure::Lost { how: Loss::Accident, .. } => self.broken.push(*slot),
+                    Failure::Fault(verdict) if verdict.class() == CodeClass::Unrenderable => self.broken.push(*slot),
+                    Failure::Fault(verdict) => self.settle(*slot, Err(verdict.error())),
+                    other => self.lost.push((*slot, other)),
                 }
                 Ok(())
             }
@@ -318,12 +372,19 @@ impl Fetching<'_> {
     }
 }
 
+fn without_end(size: u64) -> ItemError {
+    let message = format!(
+        "its download is given up after {} MB, since the server says that the message has {size} bytes",
+        most_text(size) >> 20
+    );
+    own_error(ItemErrorClass::Permanent, "EndlessBody", message)
+}
+
 /// Whether the same request may well succeed when it is sent again.
 fn may_pass(failure: &Failure) -> bool {
     match failure {
         Failure::Lost { .. } => true,
-        Failure::Fault(verdict) => verdict.class() == CodeClass::Suspect,
-        Failure::Again | Failure::TooLarge(_) | Failure::Unreadable(_) | Failure::Final(_) => false,
+        Failure::Fault(_) | Failure::Again | Failure::TooLarge(_) | Failure::Unreadable(_) | Failure::Final(_) => false,
     }
 }
 

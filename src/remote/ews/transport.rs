@@ -51,8 +51,10 @@ pub(super) enum Failure {
 /// How an answer was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Loss {
-    /// The connection broke, or the server had an accident.
+    /// The connection broke, or something on the way to the server.
     Broken,
+    /// The server had an accident, and says so.
+    Accident,
     /// Something came that is no answer.
     Nonsense,
     /// Nothing came in time: the server may still be at it.
@@ -195,7 +197,7 @@ impl Transport {
                 Failure::Again
             }
             CodeClass::Suspect => {
-                Failure::Lost { reason: format!("{}: {}", fault.code, fault.message), how: Loss::Broken }
+                Failure::Lost { reason: format!("{}: {}", fault.code, fault.message), how: Loss::Accident }
             }
             CodeClass::Version => self.older_version(operation, fault),
             _ if fault.code == "ErrorInvalidRequest" && self.build().is_none() => self.older_version(operation, fault),
@@ -403,6 +405,9 @@ struct Listening<'a> {
 impl Receiver for Listening<'_> {
     fn begin(&mut self, response: usize) -> io::Result<()> {
         self.receiver.begin(response)
+    }
+    fn expect(&mut self, length: usize) -> io::Result<()> {
+        self.receiver.expect(length)
     }
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.receiver.write(bytes)

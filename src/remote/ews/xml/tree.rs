@@ -16,9 +16,11 @@ const DEEPEST: usize = 64;
 /// The longest single token: sync states have no bound of their own, bodies of rebuilt messages can be long.
 const LONGEST_TOKEN: usize = 16 << 20;
 /// How many elements one answer may have: a tree of 100,000 folders has less.
-const MOST_ELEMENTS: usize = 4_000_000;
-/// How much text one answer may hold outside of MIME.
+const MOST_ELEMENTS: usize = 2_000_000;
+/// How much text, names and attributes one answer may hold outside of MIME.
 const MOST_TEXT: usize = 128 << 20;
+/// How many bytes one answer may have outside of MIME, with comments and all else that is passed over: so that reading it ends.
+const MOST_BYTES: u64 = 256 << 20;
 
 /// Why an answer could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +73,12 @@ impl Element {
         Self { name: start.local_name().as_ref().into(), attributes: attributes.collect(), ..Self::default() }
     }
 
+    /// How much text its own name and attributes are.
+    fn length(&self) -> usize {
+        let attributes = self.attributes.iter().map(|(key, value)| key.len() + value.len());
+        self.name.len() + attributes.sum::<usize>()
+    }
+
     /// The value of an attribute.
     pub(crate) fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find(|(key, _)| &**key == name).map(|(_, value)| value.as_str())
@@ -103,6 +111,8 @@ pub(crate) trait Diversion: Send {
     fn diverts(&self, path: &[Element], name: &str) -> bool;
     /// Its content begins.
     fn begin(&mut self) -> io::Result<()>;
+    /// So much raw text of it comes next. An error where that is too much.
+    fn expect(&mut self, length: usize) -> io::Result<()>;
     /// The next decoded bytes.
     fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
     /// Its content ended; whether it was base64.
@@ -127,13 +137,15 @@ pub(crate) struct XmlReader<S> {
     empty: bool,
     elements: usize,
     text: usize,
+    /// How many bytes were MIME.
+    diverted: u64,
 }
 
 impl<S: Stream<Item = io::Result<Bytes>> + Unpin + Send> XmlReader<S> {
     pub(crate) fn new(source: Source<S>) -> Self {
         let mut reader = Reader::from_reader(source);
         reader.config_mut().allow_dangling_amp = true;
-        Self { reader, buffer: Vec::new(), depth: 0, empty: false, elements: 0, text: 0 }
+        Self { reader, buffer: Vec::new(), depth: 0, empty: false, elements: 0, text: 0, diverted: 0 }
     }
 
     /// The next token; comments and processing instructions are passed over, a DTD is an error.
@@ -144,9 +156,10 @@ impl<S: Stream<Item = io::Result<Bytes>> + Unpin + Send> XmlReader<S> {
         }
         let token = self.next_event().await?;
         match &token {
-            Token::Start(_) => {
+            Token::Start(element) => {
                 self.depth += 1;
                 self.elements += 1;
+                self.text += element.length();
             }
             Token::End => self.depth = self.depth.saturating_sub(1),
             Token::Text(text) => self.text += text.len(),
@@ -155,7 +168,7 @@ impl<S: Stream<Item = io::Result<Bytes>> + Unpin + Send> XmlReader<S> {
         match (self.depth > DEEPEST, self.elements > MOST_ELEMENTS, self.text > MOST_TEXT) {
             (false, false, false) => Ok(token),
             (true, ..) => Err(XmlError::Nonsense(format!("elements lie more than {DEEPEST} deep"))),
-            (false, ..) => Err(XmlError::Nonsense("the answer is too large".to_owned())),
+            (false, ..) => Err(too_large()),
         }
     }
 
@@ -163,7 +176,12 @@ impl<S: Stream<Item = io::Result<Bytes>> + Unpin + Send> XmlReader<S> {
         loop {
             self.buffer.clear();
             self.reader.get_mut().allow(LONGEST_TOKEN);
-            return Ok(match self.reader.read_event_into_async(&mut self.buffer).await? {
+            let event = self.reader.read_event_into_async(&mut self.buffer).await?;
+            let read = self.reader.buffer_position();
+            if read.saturating_sub(self.diverted) > MOST_BYTES {
+                return Err(too_large());
+            }
+            return Ok(match event {
                 Event::Start(start) => Token::Start(Element::open(&start)),
                 Event::Empty(start) => {
                     self.empty = true;
@@ -242,6 +260,7 @@ impl<S: Stream<Item = io::Result<Bytes>> + Unpin + Send> XmlReader<S> {
             match self.next().await? {
                 Token::End => break,
                 Token::Text(text) => {
+                    diversion.expect(text.len()).map_err(XmlError::Sink)?;
                     decoder.push(text.as_bytes(), &mut |bytes| diversion.write(bytes)).map_err(XmlError::Sink)?;
                 }
                 Token::Start(_) => self.skip().await?,
@@ -265,6 +284,8 @@ impl<S: Stream<Item = io::Result<Bytes>> + Unpin + Send> XmlReader<S> {
             let end = memchr::memchr(b'<', available);
             let length = end.unwrap_or(available.len());
             let text = available.get(..length).unwrap_or_default();
+            self.diverted += length as u64;
+            diversion.expect(length).map_err(XmlError::Sink)?;
             decoder.push(text, &mut |bytes| diversion.write(bytes)).map_err(XmlError::Sink)?;
             stream.consume(length);
             if end.is_some() {
@@ -287,6 +308,10 @@ fn close(path: &mut Vec<Element>) -> Option<Element> {
         }
         None => Some(element),
     }
+}
+
+fn too_large() -> XmlError {
+    XmlError::Nonsense("the answer is too large".to_owned())
 }
 
 fn resolve(reference: &BytesRef<'_>) -> String {
