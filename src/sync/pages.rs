@@ -1,6 +1,7 @@
 //! The server's side of a folder: its changes, page by page, observed and turned into cases for the plan.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Mutex;
 
 use super::bodies::{rendering_of_file, renderings};
@@ -23,6 +24,8 @@ use crate::state::{ItemRow, Listing, Standing, Subject, search_hash};
 const PAGE: u16 = 512;
 /// A folder that seems to hold too few items is listed from the beginning at most so often, in seconds.
 const MISSED_EVERY: i64 = 86_400;
+/// So many pages in a row that repeat earlier ones, or are empty, and claim that more follows, are a listing that does not end.
+const FRUITLESS_PAGES: usize = 50;
 /// A body was probably changed when the size differs by more than flags and categories explain.
 const SIZE_OF_MARKS: u64 = 1024;
 
@@ -54,6 +57,28 @@ where
     Ok(())
 }
 
+/// Watches that a listing gets on.
+#[derive(Default)]
+struct Advance {
+    met: HashSet<u64>,
+    fruitless: usize,
+}
+
+impl Advance {
+    /// Whether a page told of anything that no earlier one did.
+    fn check(&mut self, page: &ChangePage) -> Result<bool, RemoteError> {
+        let mut hasher = DefaultHasher::new();
+        page.changes.iter().for_each(|change| change.id().hash(&mut hasher));
+        let is_new = self.met.insert(hasher.finish()) && !page.changes.is_empty();
+        self.fruitless = if is_new { 0 } else { self.fruitless + 1 };
+        if self.fruitless < FRUITLESS_PAGES {
+            return Ok(is_new);
+        }
+        let reason = format!("the listing does not end: {FRUITLESS_PAGES} pages in a row brought nothing new");
+        Err(RemoteError::Protocol { operation: "SyncFolderItems", reason })
+    }
+}
+
 struct Puller<'p, 'e, R, L> {
     run: &'p Run<'e, R, L>,
     tree: &'p Tree,
@@ -71,10 +96,12 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             self.sweep = Some(run.state().read(|state| state.item_keys(self.place.key()))?);
         }
         let mut page = run.remote().item_changes(folder, since.as_ref(), PAGE).await?;
+        let mut advance = Advance::default();
         loop {
+            let is_new = advance.check(&page)?;
             // Some servers say "last" too early, so only an empty page ends the listing (EWS.md §15.1). One that repeats itself does not go on.
             let state = page.state.clone();
-            if page.changes.is_empty() && page.last {
+            if page.last && !is_new {
                 self.take_in(page).await?;
                 break self.end_sweep(state).await;
             }

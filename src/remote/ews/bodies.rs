@@ -213,9 +213,12 @@ impl EwsClient {
             work.take(slot, outcome)?;
         }
         if let Some(slot) = endless {
-            work.settle(slot, Err(without_end(work.items.get(slot).map_or(0, |(_, size)| *size))));
             missing.retain(|other| *other != slot);
-            work.queue.extend(Some(missing).filter(|missing| !missing.is_empty()));
+            match batch.len() {
+                // Perhaps it is another one's: asked for alone, it is to blame.
+                2.. => work.queue.extend([missing, vec![slot]].into_iter().filter(|batch| !batch.is_empty())),
+                _ => work.settle(slot, Err(without_end(work.items.get(slot).map_or(0, |(_, size)| *size)))),
+            }
             return Ok(());
         }
         match failure {
