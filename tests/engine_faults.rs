@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use pimsync::exchange::{Action, Flag, NewMessage, Personality, Rule};
 use pimsync::sync::{NoticeKind, Report, Request, SyncError};
+use world::day::{before, difference, edits, ends, wanted};
 use world::{CutAt, Side, World};
 
 const BOTH: [Personality; 2] = [Personality::Exchange, Personality::Gromox];
@@ -19,56 +20,6 @@ fn try_sync(world: &World) -> Result<Report, SyncError> {
 
 fn refuse(code: &str) -> Action {
     Action::ItemError { code: code.to_owned() }
-}
-
-/// What both sides agreed on, before a day on which every kind of change is made on either side.
-fn before(world: &World) {
-    for name in ["Archive", "Renamed there", "Renamed here", "Gone there", "Gone here"] {
-        world.mailbox.create_folder("", name, "IPF.Note").unwrap();
-    }
-    for name in ["m-there", "m-here", "f-there", "f-here", "d-there", "d-here", "kept"] {
-        world.arrive("Inbox", name);
-    }
-    world.arrive_as("Drafts", "letter", NewMessage { draft: true, ..NewMessage::default() });
-    world.arrive_as("Drafts", "finished", NewMessage { draft: true, ..NewMessage::default() });
-    world.sync();
-    world.advance(60);
-}
-
-fn edits(world: &World) {
-    let mailbox = &world.mailbox;
-    mailbox.rename_folder("Renamed there", "New there").unwrap();
-    fs::rename(world.account_dir().join("Renamed here"), world.account_dir().join("New here")).unwrap();
-    mailbox.delete_folder("Gone there").unwrap();
-    mailbox.create_folder("Archive", "Made there", "IPF.Note").unwrap();
-    world.mkdir("Archive/Made here");
-    // After that, since an empty directory whose number is used again counts as one that was moved.
-    fs::remove_dir_all(world.account_dir().join("Gone here")).unwrap();
-    mailbox.move_item(&world.id("m-there"), "Archive").unwrap();
-    world.shift("m-here", "Archive");
-    mailbox.set_flag(&world.id("f-there"), Flag::Flagged).unwrap();
-    world.flag("f-here", "F");
-    mailbox.delete_item(&world.id("d-there")).unwrap();
-    world.remove("d-here");
-    world.arrive("Archive/Made there", "n-there");
-    world.arrive("Inbox", "n-there-too");
-    world.put("Archive/Made here", "n-here", ":2,S");
-    world.put("Inbox", "n-here-too", ":2,S");
-    fs::write(world.file("letter"), World::mime_with("letter", "rewritten")).unwrap();
-    world.flag("finished", "S");
-}
-
-fn ends(world: &World) -> (Side, Side) {
-    (world.remote(), world.local())
-}
-
-/// How a day ends on which nothing goes wrong.
-fn wanted(like: Personality) -> (Side, Side) {
-    let world = World::unrecorded(like);
-    before(&world);
-    edits(&world);
-    world.settle();
-    ends(&world)
 }
 
 /// What a sync asks of a server: first to read, then to write.
@@ -166,16 +117,6 @@ fn recovers(like: Personality, rule: Rule, wanted: &(Side, Side)) -> Result<(), 
         return Ok(());
     }
     Err(format!("{differences:?}, {:?}, {:?}, again {again:?}", report.notices, world.troubles()))
-}
-
-/// Folders that are not as they should be, with what is in them and what should be.
-fn difference(is: &Side, should: &Side) -> Vec<String> {
-    let names: std::collections::BTreeSet<&String> = is.keys().chain(should.keys()).collect();
-    let brief = |side: &Side, name: &String| -> Option<Vec<String>> {
-        Some(side.get(name)?.iter().map(|seen| format!("{} {} {}", seen.id, seen.flags, seen.body)).collect())
-    };
-    let differs = names.into_iter().filter(|name| is.get(*name) != should.get(*name));
-    differs.map(|name| format!("{name}: {:?} for {:?}", brief(is, name), brief(should, name))).collect()
 }
 
 #[test]

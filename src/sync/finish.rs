@@ -77,7 +77,8 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
         let mut rows: Vec<&ItemRow> = rows.values().collect();
         rows.sort_by_key(|row| row.key);
         let mut cases = Vec::new();
-        for row in &rows {
+        // One that was arriving, and whose delivery failed, never was here: that it is not is no deletion.
+        for row in rows.iter().filter(|row| row.standing != Standing::Arriving) {
             let lies_in = view.changed.get(&row.key).map_or(row.folder, |file| file.folder);
             if !self.chosen.contains(&row.folder) && !self.chosen.contains(&lies_in) {
                 continue;

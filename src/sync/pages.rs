@@ -227,6 +227,11 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                 sweep.remove(&row.key);
             }
             match (change, row) {
+                // Its delivery failed in this very run: it never was here, so that its absence is no deletion.
+                (ItemChange::Present(message), Some(row)) if self.never_came(&row)? => {
+                    observed.notes.push(pull::Note::Forget(row.key));
+                    unknown.push(*message);
+                }
                 (ItemChange::Present(message), Some(row)) => known.push((*message, row)),
                 (ItemChange::Present(message), None) if message.class.is_mail() => unknown.push(*message),
                 (ItemChange::Present(message), None) => observed.notes.push(pull::Note::EndTrouble(message.id)),
@@ -284,6 +289,14 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         Ok(())
     }
 
+    fn never_came(&self, row: &ItemRow) -> Result<bool, SyncError> {
+        if row.standing != Standing::Arriving {
+            return Ok(false);
+        }
+        self.ensure_scanned(row)?;
+        Ok(lock(self.view).away.remove(&row.key))
+    }
+
     /// A known item, as a listing would show it.
     fn as_known(&self, row: &ItemRow, marks: ServerMarks) -> ServerMessage {
         ServerMessage {
@@ -320,6 +333,11 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
     ) -> Result<(), SyncError> {
         self.ensure_scanned(&row)?;
         let local = lock(self.view).seen(&row);
+        if matches!(local, Seen::Unknown) {
+            // The plan holds it back, and no listing tells of it again.
+            let message = &remote.at;
+            observed.notes.push(pull::Note::Retry { id: message.id.clone(), label: super::rows::label(message) });
+        }
         if perhaps {
             observed.perhaps.push((observed.cases.len(), row.clone()));
         }

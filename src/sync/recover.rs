@@ -11,7 +11,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::scan::digest_of_size;
+use super::scan::{Looked, digest_of_size};
 use super::{Run, SyncError, stops_run};
 use crate::local::{FolderDir, LocalWrite, MessageName};
 use crate::pim::{FileKey, FolderKey, ItemId, ItemKey, ServerMessage};
@@ -99,7 +99,7 @@ where
             Ok(_) | Err(_) => {}
         }
         for name in strangers {
-            if let Some(digest) = digest_of_size(run.local(), &folder.dir, &name, &sizes)? {
+            if let Looked::At(digest, _) = digest_of_size(run.local(), &folder.dir, &name, &sizes)? {
                 appeared.push(Appeared { at: (), file: name.key().clone(), digest });
             }
         }

@@ -116,6 +116,13 @@ impl LocalView {
         }
     }
 
+    /// Not everything in a folder was dealt with, so that it has to be listed again next time.
+    fn look_again_at(&mut self, folder: FolderKey) {
+        if let Some(scanned) = self.scanned.get_mut(&folder) {
+            scanned.stamp = None;
+        }
+    }
+
     /// Takes a loose file away: it belongs to an item now.
     pub(super) fn claim(&mut self, file: &LocalFile) {
         if let Some(loose) = self.loose.get_mut(&file.folder) {
@@ -422,29 +429,44 @@ fn is_edited<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
     Ok(run.local().digest(dir, name)?.map(|(digest, _)| digest != row.digest))
 }
 
-/// Pairs what vanished with what appeared. Only files of the right size are read.
+/// Pairs what vanished with what appeared. Only files of the right size are read. What may be one half of a move whose other half cannot be
+/// seen now waits: it would be uploaded, and deleted where it was.
 fn find_moves<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
     run: &Run<'_, R, L>,
     view: &mut LocalView,
 ) -> Result<(), SyncError> {
-    if view.away.is_empty() || view.loose.is_empty() {
+    if view.loose.is_empty() || view.away.is_empty() && view.unknown.is_empty() {
         return Ok(());
     }
     let mut vanished = Vec::new();
-    let mut sizes: HashSet<u64> = HashSet::new();
     let mut rows: HashMap<ItemKey, ItemRow> = HashMap::new();
     for key in &view.away {
         let Some(row) = run.state().read(|state| state.item(*key))? else { continue };
-        sizes.insert(row.len);
         vanished.push(Vanished { key: row.key, file: row.file.clone(), digest: row.digest });
         rows.insert(row.key, row);
     }
+    let out_of_sight = out_of_sight(run, view)?;
+    let sizes: HashSet<u64> =
+        rows.values().map(|row| row.len).chain(out_of_sight.iter().map(|(len, _)| *len)).collect();
     let mut appeared = Vec::new();
+    let mut waiting = Vec::new();
+    // The sizes of files that cannot be read; none where not even that can be told.
+    let mut unread: Vec<Option<u64>> = Vec::new();
     for (folder, files) in &view.loose {
         let Some(scanned) = view.scanned.get(folder) else { continue };
         for file in files.values() {
-            if let Some(digest) = digest_of_size(run.local(), &scanned.dir, &file.name, &sizes)? {
-                appeared.push(Appeared { at: file.clone(), file: file.name.key().clone(), digest });
+            match digest_of_size(run.local(), &scanned.dir, &file.name, &sizes)? {
+                Looked::At(digest, len) if out_of_sight.contains(&(len, digest)) => {
+                    waiting.push((file.clone(), "it may have been moved out of a folder that cannot be read"));
+                }
+                Looked::At(digest, _) => {
+                    appeared.push(Appeared { at: file.clone(), file: file.name.key().clone(), digest })
+                }
+                Looked::Passed => {}
+                Looked::Failed(len) => {
+                    unread.push(len);
+                    waiting.push((file.clone(), "it cannot be read, and may be a message that was moved"));
+                }
             }
         }
     }
@@ -477,6 +499,19 @@ fn find_moves<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
         }
         view.changed.insert(key, file);
     }
+    for (file, why) in waiting {
+        view.claim(&file);
+        view.look_again_at(file.folder);
+        let text = format!("{why}; it waits until that can be told");
+        let folder = view.scanned.get(&file.folder).map_or("", |scanned| scanned.dir.as_str());
+        run.notice(folder, NoticeKind::Held, Some(file.name.key().to_string()), text);
+    }
+    let doubtful = |row: &ItemRow| unread.iter().any(|len| len.is_none_or(|len| len == row.len));
+    for row in rows.values().filter(|row| view.away.contains(&row.key) && doubtful(row)).collect::<Vec<_>>() {
+        view.away.remove(&row.key);
+        view.unknown.insert(row.folder);
+        view.look_again_at(row.folder);
+    }
     Ok(())
 }
 
@@ -502,6 +537,22 @@ fn stored_anew<L: LocalRead>(
     Ok(found)
 }
 
+/// The items of folders that could not be looked at, by size and content: any of them may have been moved out of there.
+fn out_of_sight<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
+    run: &Run<'_, R, L>,
+    view: &LocalView,
+) -> Result<HashSet<(u64, Digest)>, SyncError> {
+    let mut keys = Vec::new();
+    for folder in &view.unknown {
+        run.state().read(|state| state.briefs(*folder, |_, brief| keys.push(brief.key)))?;
+    }
+    let mut found = HashSet::new();
+    for key in keys {
+        found.extend(run.state().read(|state| state.item(key))?.map(|row| (row.len, row.digest)));
+    }
+    Ok(found)
+}
+
 fn stored<L: LocalRead>(
     local: &L,
     dir: &FolderDir,
@@ -521,20 +572,33 @@ fn stored<L: LocalRead>(
     Ok(Some(Appeared { file: file.name.key().clone(), digest: before, at }))
 }
 
-/// The hash of a file whose size is one of these. A file that cannot be read was not moved, as far as we can tell.
+/// What a look at a file's content came to.
+pub(super) enum Looked {
+    /// Its hash and size.
+    At(Digest, u64),
+    /// It has another size, or is gone.
+    Passed,
+    /// It cannot be read; its size, where that can be told.
+    Failed(Option<u64>),
+}
+
+/// The hash of a file whose size is one of these.
 pub(super) fn digest_of_size<L: LocalRead>(
     local: &L,
     dir: &FolderDir,
     name: &MessageName,
     sizes: &HashSet<u64>,
-) -> Result<Option<Digest>, SyncError> {
-    let digest = local.stat(dir, name).and_then(|stat| match stat {
-        Some(stat) if sizes.contains(&stat.len) => local.digest(dir, name),
-        _ => Ok(None),
-    });
-    match digest {
-        Ok(digest) => Ok(digest.map(|(digest, _)| digest)),
+) -> Result<Looked, SyncError> {
+    let len = match local.stat(dir, name) {
+        Ok(stat) => stat.map(|stat| stat.len).filter(|len| sizes.contains(len)),
+        Err(error) if stops_run(&error) => return Err(error.into()),
+        Err(_) => return Ok(Looked::Failed(None)),
+    };
+    let Some(len) = len else { return Ok(Looked::Passed) };
+    match local.digest(dir, name) {
+        Ok(Some((digest, len))) => Ok(Looked::At(digest, len)),
+        Ok(None) => Ok(Looked::Passed),
         Err(error) if stops_run(&error) => Err(error.into()),
-        Err(_) => Ok(None),
+        Err(_) => Ok(Looked::Failed(Some(len))),
     }
 }

@@ -9,6 +9,8 @@
     clippy::panic
 )]
 
+pub mod day;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
