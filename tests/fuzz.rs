@@ -1,0 +1,337 @@
+//! Whatever comes in from outside, bent out of shape: nothing panics, nothing grows beyond what came, everything ends, and what is written
+//! can be read back. `PROPTEST_CASES` raises the number of cases; answers in the folder that `EWS_SAMPLES` names become seeds, too.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod remote;
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{BufReader, Read};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pimsync::format::mime;
+use pimsync::identity::Config;
+use pimsync::local::{Keywords, Letters, MessageName, Subdir, foldername};
+use pimsync::pim::{FolderId, ItemId};
+use pimsync::remote::auth::Basic;
+use pimsync::remote::ews::{EwsClient, Settings};
+use pimsync::remote::{ItemChange, RemoteRead};
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest::test_runner::{Config as Cases, TestRunner};
+use remote::canned::{Canned, http, ok};
+use remote::{Bodies, Patient, tag};
+
+/// One change to a seed.
+#[derive(Clone, Debug)]
+enum Bend {
+    Set(Index, u8),
+    Put(Index, &'static str),
+    Cut(Index, usize),
+    Repeat(Index, usize, usize),
+    End(Index),
+    Splice(Index, Index, Index),
+}
+
+const WORDS: [&str; 44] = [
+    "<",
+    ">",
+    "</",
+    "/>",
+    "&",
+    "&#0;",
+    "&#x1F;",
+    "&#xFFFFFFFF;",
+    "&lt;",
+    "&x;",
+    "<![CDATA[",
+    "]]>",
+    "<!--",
+    "-->",
+    "<?x ",
+    "?>",
+    "<!DOCTYPE a [<!ENTITY b \"c\">]>",
+    "<MimeContent>",
+    "</MimeContent>",
+    "<Items>",
+    "Id=\"",
+    "'",
+    "\"",
+    "\u{FEFF}",
+    "\0",
+    "=",
+    "==",
+    "*",
+    "\r\n",
+    "\r\n\r\n",
+    "\n--inner\n",
+    "--",
+    "boundary=",
+    ";",
+    "=?utf-8?b?",
+    "?=",
+    "\t",
+    "9999999999999999999",
+    "-1",
+    "[[account]]\n",
+    "\u{202E}",
+    ":2,",
+    "/",
+    "..",
+];
+
+fn bend() -> impl Strategy<Value = Bend> {
+    let at = any::<Index>;
+    prop_oneof![
+        (at(), any::<u8>()).prop_map(|(at, byte)| Bend::Set(at, byte)),
+        (at(), prop::sample::select(&WORDS[..])).prop_map(|(at, word)| Bend::Put(at, word)),
+        (at(), 1..60usize).prop_map(|(at, length)| Bend::Cut(at, length)),
+        (at(), 1..60usize, 1..200usize).prop_map(|(at, length, times)| Bend::Repeat(at, length, times)),
+        at().prop_map(Bend::End),
+        (at(), at(), at()).prop_map(|(seed, from, to)| Bend::Splice(seed, from, to)),
+    ]
+}
+
+/// A seed, bent a few times.
+fn bent(seeds: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
+    (any::<Index>(), prop::collection::vec(bend(), 0..6)).prop_map(move |(seed, bends)| {
+        let mut bytes = seed.get(&seeds).clone();
+        for bend in bends {
+            let place = |at: Index, bytes: &[u8]| at.index(bytes.len() + 1);
+            match bend {
+                Bend::Set(at, byte) if !bytes.is_empty() => {
+                    let at = at.index(bytes.len());
+                    bytes[at] = byte;
+                }
+                Bend::Put(at, word) => {
+                    let at = place(at, &bytes);
+                    bytes.splice(at..at, word.bytes());
+                }
+                Bend::Cut(at, length) => {
+                    let at = place(at, &bytes);
+                    bytes.drain(at..(at + length).min(bytes.len()));
+                }
+                Bend::Repeat(at, length, times) => {
+                    let at = place(at, &bytes);
+                    let piece = bytes[at..(at + length).min(bytes.len())].repeat(times);
+                    bytes.splice(at..at, piece);
+                }
+                Bend::End(at) => bytes.truncate(at.index(bytes.len() + 1)),
+                Bend::Splice(other, from, to) => {
+                    let other = other.get(&seeds);
+                    let (from, to) = (place(from, other), place(to, &bytes));
+                    bytes.truncate(to);
+                    bytes.extend_from_slice(&other[from..]);
+                }
+                Bend::Set(..) => {}
+            }
+        }
+        bytes
+    })
+}
+
+fn seeds(folder: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus").join(folder);
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files.iter().map(|file| fs::read(file).unwrap()).collect()
+}
+
+/// The answers of the corpus, and those that real servers gave.
+fn answers() -> Vec<Vec<u8>> {
+    let mut seeds = seeds("soap");
+    if let Some(folder) = std::env::var_os("EWS_SAMPLES") {
+        let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.retain(|file| file.extension() == Some(OsStr::new("xml")));
+        files.sort();
+        seeds.extend(files.iter().map(|file| fs::read(file).unwrap()));
+    }
+    seeds
+}
+
+/// Tries a property on so many cases, unless the environment says how many.
+fn cases<S: Strategy>(usual: u32, strategy: S, property: impl Fn(S::Value)) {
+    let asked = std::env::var_os("PROPTEST_CASES").is_some();
+    let cases = if asked { Cases::default().cases } else { usual };
+    let mut runner = TestRunner::new(Cases { cases, failure_persistence: None, ..Cases::default() });
+    let result = runner.run(&strategy, |value| {
+        property(value);
+        Ok(())
+    });
+    if let Err(failure) = result {
+        panic!("{failure}");
+    }
+}
+
+#[test]
+fn answers_of_servers() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let canned = Canned::new(vec![ok(b"")]);
+    cases(48, (bent(answers()), any::<bool>()), |(answer, fault)| {
+        canned.answer(if fault { http("500 Internal Server Error", &answer) } else { ok(&answer) });
+        canned.requests.lock().unwrap().clear();
+        let settings = Settings {
+            pause: Arc::new(Patient::default()),
+            ..Settings::new(canned.url(), Box::new(Basic::new("a", "b".into())))
+        };
+        let client = EwsClient::new(settings).unwrap();
+        let all = async {
+            let (folder, item) = (FolderId::new("folder"), ItemId::new("item"));
+            if let Ok(page) = client.item_changes(&folder, None, 512).await {
+                assert!(page.changes.len() <= answer.len() && !page.state.as_str().is_empty());
+                let is_sound = |change: &ItemChange| !matches!(change, ItemChange::Present(message) if message.size > u64::MAX / 2);
+                assert!(page.changes.iter().all(is_sound));
+            }
+            if let Ok(tree) = client.folder_changes(None).await {
+                let ids: BTreeSet<_> = tree.changed.iter().map(|folder| &folder.id).collect();
+                assert_eq!(ids.len(), tree.changed.len(), "a folder is told once");
+            }
+            let _ = client.special_folders().await;
+            let _ = client.activity(std::slice::from_ref(&folder)).await;
+            let _ = client.find_tagged(&folder, &[tag(1)]).await;
+            if let Ok(messages) = client.messages(&[item.clone(), ItemId::new("other")]).await {
+                assert_eq!(messages.len(), 2, "an answer for each");
+                assert!(messages[0].as_ref().is_ok_and(|message| message.id == item) || messages[0].is_err());
+            }
+            let mut sink = Bodies::default();
+            if let Ok(bodies) = client.bodies(&[(item, 20), (ItemId::new("other"), 20)], &mut sink).await {
+                assert_eq!(bodies.len(), 2);
+                let held: usize = sink.slots.values().map(Vec::len).sum();
+                assert!(held <= 4096 + 16 * answer.len(), "{held} bytes of bodies from {}", answer.len());
+            }
+        };
+        runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), all).await }).expect("it does not end");
+    });
+}
+
+/// Gives its bytes out in small pieces.
+struct Drip<'a>(&'a [u8], usize);
+
+impl Read for Drip<'_> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.1.min(into.len()).min(self.0.len());
+        into[..count].copy_from_slice(&self.0[..count]);
+        self.0 = &self.0[count..];
+        Ok(count)
+    }
+}
+
+#[test]
+fn messages() {
+    cases(400, (bent(seeds("mail")), 1..9usize), |(mail, piece)| {
+        let digest = mime::semantic_digest(&mail[..]).unwrap();
+        let facts = mime::facts(&mail[..]).unwrap();
+        // However it is cut.
+        assert_eq!(mime::semantic_digest(Drip(&mail, piece)).unwrap(), digest);
+        assert_eq!(mime::facts(BufReader::with_capacity(piece, &mail[..])).unwrap(), facts);
+        let told = [facts.subject, facts.from, facts.to, facts.cc, facts.message_id];
+        assert!(told.iter().flatten().all(|text| text.len() <= 16 * (mail.len() + 16)));
+    });
+}
+
+#[test]
+fn parts_within_parts_without_end() {
+    let deep: String =
+        (0..200_000).map(|n| format!("Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n")).collect();
+    let attached = "Content-Type: message/rfc822\n\n".repeat(200_000);
+    for mail in [deep, attached, "--b\n".repeat(1_000_000), format!("Content-Type: {}\n\n", "x;".repeat(400_000))] {
+        mime::semantic_digest(mail.as_bytes()).unwrap();
+        mime::facts(mail.as_bytes()).unwrap();
+    }
+}
+
+#[test]
+fn settings_files() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("identity.toml");
+    cases(200, bent(seeds("identity")), |text| {
+        fs::write(&path, &text).unwrap();
+        match Config::read(&path) {
+            Ok(config) => {
+                let names: BTreeSet<_> =
+                    config.accounts.iter().map(|account| account.name.to_string().to_lowercase()).collect();
+                assert_eq!(names.len(), config.accounts.len());
+                for account in &config.accounts {
+                    assert!((1..=4).contains(&account.folders_at_a_time));
+                    let name = account.name.to_string();
+                    assert!(!name.is_empty() && !name.contains(['/', '\0']) && !name.starts_with('.'), "{name:?}");
+                }
+            }
+            Err(error) => assert!(error.to_string().contains("identity.toml"), "{error}"),
+        }
+    });
+}
+
+#[test]
+fn keyword_files() {
+    cases(400, bent(seeds("keywords")), |text| {
+        let keywords = Keywords::parse(&text);
+        let again = Keywords::parse(&keywords.to_bytes());
+        assert_eq!(again, keywords);
+        let categories = keywords.categories(Letters::from_bits(u32::MAX));
+        assert!(categories.len() <= 26);
+        let (letters, left) = keywords.letters_for(&categories);
+        assert!(left.is_empty());
+        assert_eq!(keywords.categories(letters), categories);
+    });
+}
+
+#[test]
+fn names_of_messages() {
+    let seeds: Vec<Vec<u8>> =
+        ["1800000000.M1P2.host,S=12:2,FSab", "1800000000.0123456789abcdef.pimsync", "a:b:2,S", "x:1,y", ":2,"]
+            .map(|name| name.as_bytes().to_vec())
+            .to_vec();
+    cases(400, bent(seeds), |mut name| {
+        name.retain(|byte| !matches!(byte, 0 | b'/'));
+        for subdir in [Subdir::Cur, Subdir::New] {
+            let parsed = MessageName::parse(subdir, OsStr::from_bytes(&name));
+            assert_eq!(parsed.file_name().into_vec(), name);
+            let marked = parsed.with_marks(parsed.flags(), Letters::from_bytes(b"z"));
+            assert_eq!(MessageName::parse(marked.subdir(), &marked.file_name()), marked);
+        }
+    });
+}
+
+/// As directories in one place: whatever a server calls its folders, each has one of its own, and its name comes back.
+#[test]
+fn names_of_folders() {
+    let seeds: Vec<Vec<u8>> = [
+        "..",
+        "cur",
+        "Straße",
+        "a/b",
+        "%2E",
+        "x%~2",
+        &"n".repeat(255),
+        &"\u{4e00}".repeat(90),
+        "\u{202E}x ",
+        "dovecot-x",
+        "",
+    ]
+    .map(|name| name.as_bytes().to_vec())
+    .to_vec();
+    let home = tempfile::tempdir().unwrap();
+    cases(100, prop::collection::vec(bent(seeds), 1..12), |names| {
+        let folder = tempfile::tempdir_in(home.path()).unwrap();
+        let mut keys = BTreeSet::new();
+        for name in names {
+            let name: String = String::from_utf8_lossy(&name).chars().take(255).collect();
+            let made = foldername::encode(&name, &|key| keys.contains(key));
+            assert!(!["", ".", "..", "cur", "new", "tmp"].contains(&made.name.as_str()) && made.name.len() <= 255);
+            assert!(!made.name.contains(['/', '\0']) && !made.name.chars().any(char::is_control), "{:?}", made.name);
+            assert!(keys.insert(foldername::twin_key(&made.name)), "{:?} is there already", made.name);
+            fs::create_dir(folder.path().join(&made.name)).unwrap();
+            match made.reversible {
+                true => assert_eq!(foldername::decode(&made.name), name),
+                false => assert!(foldername::is_shortened_from(&made.name, &name)),
+            }
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), keys.len());
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1, "nothing lies beside it");
+    });
+}
