@@ -46,6 +46,11 @@ impl Staged {
         Ok(Self { file, path: TmpPath(path), hasher: Box::new(blake3::Hasher::new()), len: 0 })
     }
 
+    /// Where it is written, for people.
+    pub fn path(&self) -> &Path {
+        &self.path.0
+    }
+
     /// Bytes written so far.
     pub fn written(&self) -> u64 {
         self.len

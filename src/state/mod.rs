@@ -52,6 +52,7 @@ pub enum StateError {
 /// The open `state.db` of one identity.
 pub struct State {
     connection: Mutex<Connection>,
+    path: PathBuf,
 }
 
 /// Reads within one transaction.
@@ -94,7 +95,7 @@ impl State {
         connection.busy_timeout(Duration::from_secs(10))?;
         schema::check_version(&connection, path)?;
         connection.pragma_update(None, "query_only", true)?;
-        Ok(Self { connection: Mutex::new(connection) })
+        Ok(Self { connection: Mutex::new(connection), path: path.to_owned() })
     }
 
     /// A state that lives in memory, for `sync --dry-run` of a new account and for tests.
@@ -112,18 +113,16 @@ impl State {
     pub fn copy_in_memory(path: &Path) -> Result<Self, StateError> {
         let source = Self::open_to_read(path)?;
         let mut connection = Connection::open_in_memory()?;
-        rusqlite::backup::Backup::new(&source.lock(), &mut connection)?.run_to_completion(
-            1000,
-            Duration::ZERO,
-            None,
-        )?;
-        Ok(Self { connection: Mutex::new(connection) })
+        rusqlite::backup::Backup::new(&source.lock(), &mut connection)?
+            .run_to_completion(1000, Duration::ZERO, None)
+            .map_err(|error| damaged(path, error))?;
+        Ok(Self { connection: Mutex::new(connection), path: path.to_owned() })
     }
 
     fn prepare(connection: Connection, path: &Path) -> Result<Self, StateError> {
         connection.busy_timeout(Duration::from_secs(10))?;
         schema::prepare(&connection, path)?;
-        Ok(Self { connection: Mutex::new(connection) })
+        Ok(Self { connection: Mutex::new(connection), path: path.to_owned() })
     }
 
     /// A panic while the lock was held cannot have left half a change: the transaction was rolled back.
@@ -138,7 +137,7 @@ impl State {
     pub fn read<T>(&self, read: impl FnOnce(&Reader<'_>) -> Result<T, StateError>) -> Result<T, StateError> {
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
-        read(&Reader(&transaction))
+        read(&Reader(&transaction)).map_err(|error| self.judged(error))
     }
 
     /// Writes all or nothing. When this returns, it is durable.
@@ -148,9 +147,17 @@ impl State {
     pub fn write<T>(&self, write: impl FnOnce(&Writer<'_>) -> Result<T, StateError>) -> Result<T, StateError> {
         let mut connection = self.lock();
         let writer = Writer(connection.transaction_with_behavior(TransactionBehavior::Immediate)?);
-        let value = write(&writer)?;
-        writer.0.commit()?;
+        let value = write(&writer).map_err(|error| self.judged(error))?;
+        writer.0.commit().map_err(|error| self.judged(error.into()))?;
         Ok(value)
+    }
+
+    /// Damage can show long after the file was opened.
+    fn judged(&self, error: StateError) -> StateError {
+        match error {
+            StateError::Sqlite(error) => damaged(&self.path, error),
+            other => other,
+        }
     }
 }
 

@@ -55,7 +55,11 @@ impl<L: LocalWrite> BodySink for StagingSink<L> {
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let slot = self.slots.get_mut(self.current).and_then(Option::as_mut);
-        slot.ok_or_else(|| io::Error::other("a body without a beginning"))?.write_all(bytes)?;
+        let staged = slot.ok_or_else(|| io::Error::other("a body without a beginning"))?;
+        if let Err(error) = staged.write_all(bytes) {
+            let error = LocalError::io("write", staged.path(), error);
+            return Err(self.fail(error));
+        }
         self.observer.progress(&Progress::Bytes(bytes.len() as u64));
         Ok(())
     }
