@@ -282,10 +282,16 @@ fn keyword_files() {
 
 #[test]
 fn names_of_messages() {
-    let seeds: Vec<Vec<u8>> =
-        ["1800000000.M1P2.host,S=12:2,FSab", "1800000000.0123456789abcdef.pimsync", "a:b:2,S", "x:1,y", ":2,"]
-            .map(|name| name.as_bytes().to_vec())
-            .to_vec();
+    let seeds: Vec<Vec<u8>> = [
+        "1800000000.M1P2.host,S=12:2,FSab",
+        "1800000000.0123456789abcdef.pimsync",
+        "a:b:2,S",
+        "x:1,y",
+        ":2,",
+        "1:2,:S2,",
+    ]
+    .map(|name| name.as_bytes().to_vec())
+    .to_vec();
     cases(400, bent(seeds), |mut name| {
         name.retain(|byte| !matches!(byte, 0 | b'/'));
         for subdir in [Subdir::Cur, Subdir::New] {

@@ -164,7 +164,11 @@ impl MessageName {
             return self.clone();
         }
         let other = match &self.info {
-            Info::Flags { other, .. } => other.clone(),
+            // Colons last: without the letters between them, the others could look like another `:2,`.
+            Info::Flags { other, .. } => {
+                let (colons, rest): (Vec<u8>, Vec<u8>) = other.iter().partition(|byte| **byte == b':');
+                [rest, colons].concat().into()
+            }
             Info::None | Info::Other(_) => Box::default(),
         };
         Self { key: self.key.clone(), subdir: Subdir::Cur, info: Info::new(flags, letters, other) }
@@ -312,6 +316,13 @@ mod tests {
     fn other_programs_letters_outlive_a_change_of_flags() {
         let changed = name(Subdir::Cur, "1:2,QSX").with_marks(Flags::NONE.with(Flag::Flagged, true), Letters::NONE);
         assert_eq!(changed.file_name(), OsStr::new("1:2,FQX"));
+    }
+
+    #[test]
+    fn other_programs_letters_never_become_a_part_of_the_key() {
+        let changed = name(Subdir::Cur, "1:2,:S2,").with_marks(Flags::NONE, Letters::NONE);
+        assert_eq!(changed.file_name(), OsStr::new("1:2,2,:"));
+        assert_eq!(name(Subdir::Cur, "1:2,2,:").key(), &key("1"));
     }
 
     #[test]
