@@ -4,10 +4,9 @@
 
 mod world;
 
-use std::fs;
 use std::sync::Arc;
 
-use pimsync::exchange::{Action, Flag, NewMessage, Personality, Rule};
+use pimsync::exchange::{Action, Flag, Personality, Rule};
 use pimsync::sync::{NoticeKind, Report, Request, SyncError};
 use world::day::{before, difference, edits, ends, wanted};
 use world::{CutAt, Side, World};
