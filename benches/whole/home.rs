@@ -1,5 +1,6 @@
 //! An identity for the program.
 
+use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,6 +20,16 @@ pub fn directory() -> tempfile::TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
 
+/// What is removed when a comparison is over: file systems take their time over making files where many were deleted just before.
+#[derive(Default)]
+pub struct Rubbish(RefCell<Vec<tempfile::TempDir>>);
+
+impl Rubbish {
+    pub fn put(&self, directory: tempfile::TempDir) {
+        self.0.borrow_mut().push(directory);
+    }
+}
+
 impl Home {
     pub fn set_up(server: &Server) -> Self {
         let home = Self { root: directory() };
@@ -31,6 +42,11 @@ impl Home {
             .unwrap();
         assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stderr));
         home
+    }
+
+    /// Gives the directory away.
+    pub fn into_directory(self) -> tempfile::TempDir {
+        self.root
     }
 
     fn command(&self, arguments: &[&str]) -> Command {

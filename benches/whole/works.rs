@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pimsync::exchange::{Mailbox, Server};
 
-use super::home::{Home, bare, directory, files};
+use super::home::{Home, Rubbish, bare, directory, files};
 use super::mailbox::{Sizes, USER, fill, folders, message, server};
 use super::{compare, megabytes, scaled, seconds};
 
@@ -22,18 +22,21 @@ pub fn first_sync_far() {
 /// 20,000 messages, median 8 KB with a tail to 20 MB, in 60 folders.
 fn first(latency: Duration) {
     let (server, _) = filled(latency, 60, scaled(20_000), Sizes::Mail);
+    let rubbish = Rubbish::default();
     compare(
         "bare client",
         || {
             let dir = directory();
             let cost = bare("download", &server.url(), dir.path());
             assert_eq!(fs::read_dir(dir.path()).unwrap().count(), scaled(20_000));
+            rubbish.put(dir);
             cost
         },
         || {
             let home = Home::set_up(&server);
             let cost = home.sync();
             assert_eq!(home.messages(), scaled(20_000));
+            rubbish.put(home.into_directory());
             cost
         },
     );
@@ -50,6 +53,7 @@ fn filled(latency: Duration, folder_count: usize, messages: usize, sizes: Sizes)
 /// 5,000 new local messages.
 pub fn upload() {
     let count = scaled(5000);
+    let rubbish = Rubbish::default();
     compare(
         "bare client",
         || {
@@ -58,7 +62,9 @@ pub fn upload() {
             (0..count).for_each(|number| {
                 fs::write(dir.path().join(format!("{number}.eml")), message(number, Sizes::Mail)).unwrap()
             });
-            bare("upload", &server.url(), dir.path())
+            let cost = bare("upload", &server.url(), dir.path());
+            rubbish.put(dir);
+            cost
         },
         || {
             let server = server(Duration::ZERO);
@@ -70,6 +76,7 @@ pub fn upload() {
             });
             let cost = home.sync();
             assert_eq!(server.mailbox(USER).unwrap().items("Inbox").unwrap().len(), count);
+            rubbish.put(home.into_directory());
             cost
         },
     );

@@ -433,9 +433,14 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
 
     async fn remove_local(&self, place: &Place, proof: FolderRemoval) -> Result<bool, SyncError> {
         let dir = place.dir()?;
-        match self.run.blocking(move |local| local.remove_folder(&dir, proof)).await? {
-            FolderRemoved::Done | FolderRemoved::Vanished => self.forget(place).await?,
-            FolderRemoved::NotEmpty(paths) => {
+        let removed = self.run.blocking(move |local| local.remove_folder(&dir, proof)).await;
+        match removed {
+            Ok(FolderRemoved::Done | FolderRemoved::Vanished) => self.forget(place).await?,
+            Err(SyncError::Local(error)) if !stops_run(&error) => {
+                self.run.notice(place.path(), NoticeKind::FolderFailed, None, error.to_string());
+            }
+            Err(error) => return Err(error),
+            Ok(FolderRemoved::NotEmpty(paths)) => {
                 let some: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
                 let text = format!(
                     "the folder is gone on the server, but its directory holds more than messages: {}; remove or move that",

@@ -13,7 +13,7 @@ use crate::plan::folders::{self, FolderOp, Trees};
 use crate::plan::{Brake, Side};
 use crate::remote::RemoteWrite;
 use crate::state::{FolderRow, Listing};
-use crate::sync::{NoticeKind, Run, Step, SyncError};
+use crate::sync::{NoticeKind, Run, Step, SyncError, stops_run};
 
 pub(super) struct Aligner<'r, 'e, R, L> {
     pub(super) run: &'r Run<'e, R, L>,
@@ -94,7 +94,19 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         }
     }
 
+    /// What may not be done to a directory is told, and tried again by the next run; the other folders go on.
     pub(super) async fn apply(&mut self, op: FolderOp<FolderDir>) -> Result<(), SyncError> {
+        match self.carry_out(op).await {
+            Err(SyncError::Local(error)) if !stops_run(&error) => {
+                self.all_taken_in = false;
+                self.run.notice("", NoticeKind::FolderFailed, None, error.to_string());
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    async fn carry_out(&mut self, op: FolderOp<FolderDir>) -> Result<(), SyncError> {
         match op {
             FolderOp::MakeLocal(id) => self.make_local(&id).await,
             FolderOp::Adopt { id, dir } => self.adopt(&id, dir).await,
