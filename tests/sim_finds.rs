@@ -7,7 +7,7 @@ mod world;
 use std::fs;
 use std::sync::{Arc, Mutex};
 
-use pimsync::exchange::{Flag, NewMessage, Personality};
+use pimsync::exchange::{Action, Flag, NewMessage, Personality, Rule};
 use pimsync::plan::ConflictPolicy;
 use pimsync::sync::{CutOff, Fault, Report, Request, Step};
 use world::{CutAt, World};
@@ -536,5 +536,22 @@ fn a_message_that_moved_there_into_the_only_folder_asked_for_is_not_fetched_anew
         assert_eq!(report.total().downloaded, 0);
         world.settle();
         assert_eq!((copies(&world, "renamed"), copies(&world, "moved")), (1, 1));
+    }
+}
+
+/// The folder that it had been moved out of was not looked at again, so that it was taken for a new one where it lay.
+#[test]
+fn a_message_whose_move_was_refused_is_not_uploaded() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.arrive("Inbox", "a");
+        world.sync();
+        world.shift("a", "Junk Email");
+        let code = "ErrorAccessDenied".to_owned();
+        world.server.faults().add(Rule::on("MoveItem", Action::Fault { code }).times(1));
+        assert_eq!(world.sync().total().moved_there, 0);
+        let report = world.sync();
+        assert_eq!((report.total().moved_there, report.total().uploaded, copies(&world, "a")), (1, 0, 1));
+        world.assert_settled();
     }
 }

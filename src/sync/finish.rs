@@ -42,7 +42,7 @@ where
         return Ok(Echo::None);
     }
     let held: BTreeSet<FolderKey> = plan.held.iter().map(|held| held.folder).collect();
-    let left: HashSet<FolderKey> = finisher.folders_with_changes(&plan, &view);
+    let left: HashSet<FolderKey> = finisher.folders_with_changes(&plan, &view)?;
     finisher.pull(plan.pulls, &mut view).await?;
     let pushed = push::push_all(run, tree, &view, plan.pushes).await?;
     let removed = finisher.end_folders(&view, &held).await?;
@@ -235,14 +235,20 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
     }
 
     /// Folders in which something differs from the base: their stamps are not to be believed next time.
-    fn folders_with_changes(&self, plan: &Plan<Box<ServerMessage>, LocalFile>, view: &LocalView) -> HashSet<FolderKey> {
+    fn folders_with_changes(
+        &self,
+        plan: &Plan<Box<ServerMessage>, LocalFile>,
+        view: &LocalView,
+    ) -> Result<HashSet<FolderKey>, SyncError> {
         let mut folders: HashSet<FolderKey> = view.changed.values().map(|file| file.folder).collect();
+        // A file that was moved is missing where it was: should the server refuse the move, that has to be seen again.
+        folders.extend(rows_of(self.run, view.changed.keys().copied())?.values().map(|row| row.folder));
         folders.extend(view.loose.iter().filter(|(_, files)| !files.is_empty()).map(|(folder, _)| *folder));
         folders.extend(plan.held.iter().map(|held| held.folder));
         if !view.away.is_empty() {
             folders.extend(view.scanned.keys());
         }
-        folders
+        Ok(folders)
     }
 
     /// Deletions of files, and what both sides agree on.
