@@ -134,7 +134,8 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'_, '_, R, L> {
         let Some(folder) = self.remote.folders.get(&row.id).cloned() else { return Ok(()) };
         let Some(parent) = self.parent_row(&folder) else { return Ok(()) };
         let into = parent.as_ref().map(|parent| parent.key);
-        if row.name == folder.name && row.parent == into {
+        // One that went to Deleted Items was deleted on both sides: perhaps by us, right before a crash.
+        if row.name == folder.name && row.parent == into || self.remote.is_deleted(&folder) {
             return Ok(());
         }
         if self.local.directory(&row, None) != Directory::Away {

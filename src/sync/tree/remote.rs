@@ -22,6 +22,13 @@ impl RemoteTree {
         (folder.parent != self.root).then(|| folder.parent.clone())
     }
 
+    /// Whether a folder lies in Deleted Items.
+    pub(super) fn is_deleted(&self, folder: &ServerFolder) -> bool {
+        std::iter::successors(Some(folder), |folder| self.folders.get(&folder.parent))
+            .take(self.folders.len() + 1)
+            .any(|folder| self.special.get(&folder.parent) == Some(&SpecialFolder::DeletedItems))
+    }
+
     /// The folders whose parents lead up to the root, and which no internal folder holds: what people see.
     pub(super) fn visible(&self) -> BTreeSet<FolderId> {
         let mut visible = BTreeSet::new();
