@@ -97,7 +97,7 @@ pub fn find_conflict_copy(database: &Path, noted: &Path) -> Option<PathBuf> {
         return Some(noted.to_owned());
     }
     let (new, key) = (noted.parent()?, noted.file_name()?);
-    let copy = find_copy(&database.join(new).parent()?.to_owned(), &key.to_string_lossy()).ok().flatten()?;
+    let copy = find_copy(database.join(new).parent()?, &key.to_string_lossy()).ok().flatten()?;
     copy.strip_prefix(database).map(Path::to_owned).ok()
 }
 
