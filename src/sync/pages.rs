@@ -374,12 +374,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             let file = lock(self.view).file(&row);
             let here = self.content_of(&file);
             let Some(case) = observed.cases.get_mut(at) else { continue };
-            let Seen::Here(remote) = &mut case.remote else { continue };
-            let Some(now) = now else {
-                // What it says now could not be read: it is fetched once more, and if that fails, too, the base keeps the old version.
-                remote.edited = true;
-                continue;
-            };
+            let (Seen::Here(remote), Some(now)) = (&mut case.remote, now) else { continue };
             match here {
                 // Both sides were edited alike: an answer to a push was lost, or a pull was cut off.
                 Some(content) if file.edited && content.rendering == Some(now) => {
