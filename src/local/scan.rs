@@ -9,7 +9,6 @@ use std::path::Path;
 use rustix::fs::{Dir, FileType};
 
 use super::platform::{self, Kind};
-
 use super::stamp::PathStamp;
 use super::{
     DirStamp, FileStat, FolderDir, LocalError, MailTree, MessageName, Problem, ProblemKind, ScanEnd, Staged, Subdir,
