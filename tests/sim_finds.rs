@@ -555,3 +555,22 @@ fn a_message_whose_move_was_refused_is_not_uploaded() {
         world.assert_settled();
     }
 }
+
+/// The comparison of the bodies was refused, and the new version was noted all the same: nobody looked at it again.
+#[test]
+fn a_draft_edited_there_that_could_not_be_compared_is_fetched_later() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.arrive_as("Drafts", "a", NewMessage { draft: true, ..NewMessage::default() });
+        world.sync();
+        world.mailbox.replace_mime(&world.id("a"), &World::mime_with("a", "theirs")).unwrap();
+        let code = "ErrorAccessDenied".to_owned();
+        world.server.faults().add(Rule::on("GetItem", Action::Fault { code }));
+        let _ = world.try_sync(&Request::default(), Arc::new(CutAt::default()));
+        world.server.faults().clear();
+        world.advance(2 * 86_400);
+        world.sync();
+        assert_eq!(world.local()["Drafts"][0].body, "theirs");
+        world.assert_settled();
+    }
+}

@@ -1,6 +1,6 @@
 //! Messages as the server lists them: everything but the body.
 
-use super::{ChangeKey, ItemId, SearchKey, ServerMarks, Tag, UnixTime};
+use super::{ChangeKey, FolderId, ItemId, SearchKey, ServerMarks, Tag, UnixTime};
 
 /// PidTagMessageClass, such as `IPM.Note`: what an item is, whatever folder it lies in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,4 +47,6 @@ pub struct ServerMessage {
     pub message_id: Option<String>,
     /// What pimsync left on it when it uploaded it.
     pub tag: Option<Tag>,
+    /// Where it lies; told of messages that were asked for by their ids.
+    pub folder: Option<FolderId>,
 }

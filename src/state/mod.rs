@@ -75,6 +75,9 @@ impl Writer<'_> {
     }
 }
 
+/// Prepared statements that are kept: more than there are, since each that is dropped is parsed again for the next message.
+const STATEMENTS: usize = 64;
+
 impl State {
     /// Opens `path`, creating it where it is missing.
     ///
@@ -121,6 +124,7 @@ impl State {
 
     fn prepare(connection: Connection, path: &Path) -> Result<Self, StateError> {
         connection.busy_timeout(Duration::from_secs(10))?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
         schema::prepare(&connection, path)?;
         Ok(Self { connection: Mutex::new(connection), path: path.to_owned() })
     }

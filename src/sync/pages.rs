@@ -125,6 +125,8 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             let ids: Vec<ItemId> = rows.iter().map(|row| row.id.clone()).collect();
             let answers = self.run.remote().messages(&ids).await?;
             let changes = ids.into_iter().zip(answers).filter_map(|(id, answer)| match answer {
+                // Its move has not come here yet, and is for the folder where it lies to tell.
+                Ok(message) if self.lies_elsewhere(&message) => None,
                 Ok(message) => Some(ItemChange::Present(Box::new(message))),
                 Err(error) if error.class == ItemErrorClass::Gone => Some(ItemChange::Gone(id)),
                 Err(_) => None,
@@ -182,6 +184,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             let mut changes = Vec::new();
             for ((id, label), answer) in due.iter().zip(answers) {
                 match answer {
+                    Ok(message) if self.lies_elsewhere(&message) => {}
                     Ok(message) => changes.push(ItemChange::Present(Box::new(message))),
                     Err(error) if error.class == ItemErrorClass::Gone => changes.push(ItemChange::Gone(id.clone())),
                     Err(error) => {
@@ -193,6 +196,13 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             self.take_in_changes(changes, None).await?;
         }
         Ok(())
+    }
+
+    /// Whether a message that was asked for by its id lies in another folder than this.
+    fn lies_elsewhere(&self, message: &ServerMessage) -> bool {
+        let is_other =
+            |place: &Place| Some(&place.row.id) == message.folder.as_ref() && place.key() != self.place.key();
+        message.folder.as_ref() != Some(&self.place.row.id) && self.tree.places.iter().any(is_other)
     }
 
     async fn take_in(&mut self, page: ChangePage) -> Result<(), SyncError> {
@@ -220,9 +230,12 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         let mut observed = Observed::default();
         let mut unknown: Vec<ServerMessage> = Vec::new();
         let mut known: Vec<(ServerMessage, ItemRow)> = Vec::new();
-        for change in latest(changes) {
-            let id = change.id();
-            let row = self.run.state().read(|state| state.item_by_id(self.run.account, id))?;
+        let changes = latest(changes);
+        let rows: Vec<Option<ItemRow>> = self
+            .run
+            .state()
+            .read(|state| changes.iter().map(|change| state.item_by_id(self.run.account, change.id())).collect())?;
+        for (change, row) in changes.into_iter().zip(rows) {
             if let (Some(sweep), Some(row)) = (&mut self.sweep, &row) {
                 sweep.remove(&row.key);
             }
@@ -309,6 +322,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             search_key: None,
             message_id: None,
             tag: None,
+            folder: None,
         }
     }
 
@@ -374,7 +388,12 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             let file = lock(self.view).file(&row);
             let here = self.content_of(&file);
             let Some(case) = observed.cases.get_mut(at) else { continue };
-            let (Seen::Here(remote), Some(now)) = (&mut case.remote, now) else { continue };
+            let Seen::Here(remote) = &mut case.remote else { continue };
+            let Some(now) = now else {
+                // What it says now could not be read: it is fetched once more, and if that fails, too, the base keeps the old version.
+                remote.edited = true;
+                continue;
+            };
             match here {
                 // Both sides were edited alike: an answer to a push was lost, or a pull was cut off.
                 Some(content) if file.edited && content.rendering == Some(now) => {
@@ -476,14 +495,19 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         let mut candidates: BTreeMap<ItemKey, ItemRow> = BTreeMap::new();
         let mut moved = self.uploaded(messages).await?;
         moved.extend(self.moved_uploads(messages, &moved).await?);
-        for message in messages.iter().filter(|message| !moved.contains_key(&message.id)) {
-            let Some(search) = &message.search_key else { continue };
-            let rows = self.run.state().read(|state| state.items_by_search(self.run.account, search_hash(search)))?;
-            if !rows.is_empty() {
-                arrived.push(Arrived { at: message.id.clone(), folder: self.place.key(), search_key: search.clone() });
-                candidates.extend(rows.into_iter().map(|row| (row.key, row)));
+        let unmoved = messages.iter().filter(|message| !moved.contains_key(&message.id));
+        self.run.state().read(|state| {
+            for message in unmoved {
+                let Some(search) = &message.search_key else { continue };
+                let rows = state.items_by_search(self.run.account, search_hash(search))?;
+                if !rows.is_empty() {
+                    let (at, search_key) = (message.id.clone(), search.clone());
+                    arrived.push(Arrived { at, folder: self.place.key(), search_key });
+                    candidates.extend(rows.into_iter().map(|row| (row.key, row)));
+                }
             }
-        }
+            Ok(())
+        })?;
         if candidates.is_empty() {
             return Ok(moved);
         }

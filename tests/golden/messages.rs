@@ -28,6 +28,7 @@ fn full() -> ServerMessage {
         search_key: Some(SearchKey::new("K0/8Zt1m0E6bZ0RkY2hpY2s=")),
         message_id: Some("<1f0c+7@mail.example.org>".to_owned()),
         tag: Some(tag(1)),
+        folder: None,
     }
 }
 
@@ -42,6 +43,7 @@ fn bare(id: &str, key: &str, class: &str) -> ServerMessage {
         received: None,
         search_key: None,
         message_id: None,
+        folder: None,
         tag: None,
     }
 }

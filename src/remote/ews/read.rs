@@ -107,7 +107,7 @@ impl RemoteRead for EwsClient {
     }
 
     async fn messages(&self, ids: &[ItemId]) -> Result<Vec<PerItem<ServerMessage>>, RemoteError> {
-        self.messages_with(ids, &shape::LISTED).await
+        self.messages_with(ids, &shape::BY_ID).await
     }
 
     async fn bodies(

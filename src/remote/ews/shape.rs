@@ -57,6 +57,12 @@ pub(super) const LISTED: [Property; 11] = [
     SEARCH_KEY,
     Property::Tag,
 ];
+/// What is asked of messages by their ids, which do not tell the folder as a listing does.
+pub(super) const BY_ID: [Property; 12] = {
+    let [class, received, size, categories, draft, flag, message_id, read, verb, search_key, tag] = LISTED;
+    let folder = Property::Field("item:ParentFolderId");
+    [class, received, size, categories, draft, flag, message_id, read, verb, search_key, tag, folder]
+};
 /// What a listing says of each folder.
 pub(super) const FOLDER: [Property; 4] = [
     Property::Field("folder:ParentFolderId"),
@@ -163,6 +169,7 @@ pub(super) fn message(item: &Element) -> Option<ServerMessage> {
         search_key: SEARCH_KEY.of(item).filter(|key| !key.is_empty()).map(SearchKey::new),
         message_id: item.value("InternetMessageId").filter(|id| !id.is_empty()).map(str::to_owned),
         tag: Property::Tag.of(item).filter(|tag| !tag.is_empty()).map(Tag::new),
+        folder: folder_id(item, "ParentFolderId"),
     })
 }
 
