@@ -726,3 +726,22 @@ fn a_directory_made_anew_in_its_old_place_is_the_same_folder() {
     let adopted = FolderOp::Adopt { id: FolderId::new("1"), dir: 9 };
     assert_eq!(plan_folders(&Trees { base: &base, remote: &remote, local: &local }), [adopted]);
 }
+
+/// A tree that lost its folders by mistake must not take them along on the other side.
+#[test]
+fn many_folders_do_not_go_without_a_word() {
+    let emptied =
+        |number| Emptied { key: FolderKey(number), within: None, left_on: Side::Remote, special: false, in_use: false };
+    let gone: Vec<Emptied> = (1..=6).map(emptied).collect();
+    let are_held = |brake, total| {
+        let endings = end_folders(&gone, brake, total);
+        let held = endings.iter().filter(|ending| matches!(ending, Ending::Held(_, Side::Remote))).count();
+        let removed = endings.iter().filter(|ending| matches!(ending, Ending::Remove(_, Side::Remote, _))).count();
+        assert_eq!((held.min(removed), held + removed), (0, 6), "all or none");
+        held > 0
+    };
+    assert!(are_held(Brake::On, 25), "6 of 25 are more than a fifth");
+    assert!(!are_held(Brake::On, 30));
+    assert!(!are_held(Brake::On, 24), "few folders are no mass deletion");
+    assert!(!are_held(Brake::Released, 25));
+}

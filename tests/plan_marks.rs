@@ -4,7 +4,8 @@
 mod plan_model;
 
 use pimsync::pim::marks::{Categories, FollowUp, LastVerb, Marks, pull, push};
-use pimsync::pim::{Category, Flag, Flags, ServerMarks};
+use pimsync::pim::{Category, Flag, Flags, FolderKey, ServerMarks};
+use pimsync::plan::{Brake, Case, ConflictPolicy, LocalState, Op, RemoteState, Seen, plan};
 use plan_model::cases;
 use plan_model::edits::{category, follow_up, marks, verb};
 use plan_model::oracle::assert_marks_agree;
@@ -41,6 +42,21 @@ fn merged(base: &(ServerMarks, Marks), remote: &ServerMarks, local: &Marks) -> (
     let agreed = pull(&base.0, remote, &base.1);
     let file = pull(&base.0, remote, local);
     (push(&agreed, &file, remote), file)
+}
+
+/// What the server and the file say of a message after it was found on both sides and known to neither.
+fn adopted(remote: &ServerMarks, local: &Marks) -> (ServerMarks, Marks) {
+    let there = RemoteState { at: (), folder: FolderKey(1), marks: remote.clone(), edited: false };
+    let here = LocalState { at: (), folder: FolderKey(1), marks: local.clone(), edited: false };
+    let case = Case { base: None, remote: Seen::Here(there), local: Seen::Here(here) };
+    let plan = plan([case], ConflictPolicy::KeepBoth, Brake::On, &[]);
+    let [Op::Adopt { marks: file, .. }] = plan.pulls.as_slice() else { panic!("not adopted: {:?}", plan.pulls) };
+    let server = match plan.pushes.as_slice() {
+        [] => remote,
+        [Op::PushAdopted { marks, .. }] => marks,
+        other => panic!("more than marks are pushed: {other:?}"),
+    };
+    (server.clone(), file.clone())
 }
 
 /// The file with the server's draft mark: another one is no change of marks but a new message.
@@ -187,6 +203,19 @@ proptest! {
     fn a_new_file_becomes_a_message_that_reads_as_the_file(local in local_marks()) {
         let server = local.to_server();
         assert_marks_agree(&server, &local);
+    }
+
+    #[test]
+    fn a_message_that_neither_side_was_known_to_have_keeps_what_both_say_of_it(remote in marks(), local in local_marks()) {
+        let local = as_draft(local, &remote);
+        let (server, file) = adopted(&remote, &local);
+        assert_marks_agree(&server, &file);
+        let both: Categories = local.categories.union(&remote.categories).cloned().collect();
+        prop_assert_eq!(&file.categories, &both);
+        prop_assert_eq!(&server.categories, &both);
+        for flag in [Flag::Seen, Flag::Flagged, Flag::Trashed] {
+            prop_assert_eq!(file.flags.has(flag), local.flags.has(flag) || remote.to_local().flags.has(flag));
+        }
     }
 
     #[test]
