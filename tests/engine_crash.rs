@@ -7,7 +7,7 @@ use std::fs;
 use std::sync::Arc;
 
 use pimsync::exchange::{Action, Flag, NewMessage, Personality, Rule};
-use pimsync::sync::{Report, Request, SyncError};
+use pimsync::sync::{CutOff, Fault, Report, Request, Step, SyncError};
 use world::{CutAt, Side, World};
 
 /// What was there at the last agreement, and what was done on either side since.
@@ -270,5 +270,56 @@ fn gromox_ends_like_exchange() {
         let (exchange, _) = whole_run(Personality::Exchange, scenario);
         let (gromox, _) = whole_run(Personality::Gromox, scenario);
         assert_eq!(exchange, gromox, "{:?}", scenario.name);
+    }
+}
+
+/// Cuts a run off at the first step of a kind.
+struct First(Step);
+
+impl Fault for First {
+    fn at(&self, step: Step) -> Result<(), CutOff> {
+        if step == self.0 { Err(CutOff(step)) } else { Ok(()) }
+    }
+}
+
+/// Else the first sync of a large mailbox over a bad line would begin anew each time, and never end.
+#[test]
+fn a_listing_that_was_cut_off_goes_on_behind_its_last_page() {
+    let world = World::unrecorded(Personality::Exchange);
+    for number in 0..600 {
+        world.arrive("Inbox", &format!("m{number}"));
+    }
+    let listed = || {
+        let asked = world.server.requests();
+        asked
+            .iter()
+            .filter(|request| request.operation == "SyncFolderItems")
+            .map(|request| request.bytes_out)
+            .sum::<u64>()
+    };
+    let inbox = Request { folders: vec!["Inbox".to_owned()], ..Request::default() };
+    let cut = world.try_sync(&inbox, Arc::new(First(Step::PageNoted)));
+    assert!(matches!(cut, Err(SyncError::CutOff(_))), "{cut:?}");
+    let before = listed();
+    world.server.clear_requests();
+    world.sync_with(&inbox);
+    assert!(listed() < before / 2, "the first page was listed again: {} bytes after {before}", listed());
+    assert_eq!(world.local()["Inbox"].len(), 600);
+}
+
+/// Its file lies here, and nothing but the note of its arrival tells that it is not a new message of somebody here.
+#[test]
+fn a_message_deleted_there_after_a_cut_off_delivery_does_not_come_back() {
+    for like in [Personality::Exchange, Personality::Gromox] {
+        let world = World::new(like);
+        three(&world);
+        let cut = world.try_sync(&Request::default(), Arc::new(First(Step::Delivered)));
+        assert!(matches!(cut, Err(SyncError::CutOff(_))), "{cut:?}");
+        assert!(world.find_file("a").is_some(), "it was delivered");
+        world.mailbox.delete_item(&world.id("a")).unwrap();
+        world.settle();
+        assert_eq!(world.find("a"), None, "it came back there");
+        assert_eq!(world.find_file("a"), None);
+        assert_eq!(world.local()["Inbox"].len(), 2);
     }
 }

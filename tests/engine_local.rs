@@ -912,3 +912,19 @@ fn a_large_message_goes_both_ways() {
     world.sync();
     assert_eq!(world.remote()["Archive"], world.local()["Archive"]);
 }
+
+/// A Maildir without its `cur` was not emptied by a mail reader: something else is wrong with it.
+#[test]
+fn a_maildir_that_lost_a_part_deletes_nothing_there() {
+    for like in BOTH {
+        let world = world_with(like, &["a", "b", "c"]);
+        world.advance(60);
+        fs::remove_dir_all(world.account_dir().join("Inbox/cur")).unwrap();
+        let report = world.sync();
+        assert_eq!(report.total().deleted_there, 0, "{report:?}");
+        assert!(!report.is_clean(), "it is told: {report:?}");
+        world.advance(60);
+        world.sync();
+        assert_eq!(world.remote()["Inbox"].len(), 3);
+    }
+}

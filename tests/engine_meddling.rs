@@ -276,3 +276,26 @@ meddling! {
     added_here: add_here, false;
     edited_here: edit_here, false;
 }
+
+/// The server's new body is on its way, and just then the draft is saved here.
+#[test]
+fn a_draft_that_is_saved_here_while_its_new_body_comes_is_not_written_over() {
+    for like in [Personality::Exchange, Personality::Gromox] {
+        let mut steps = Vec::new();
+        for at in 1.. {
+            let world = Arc::new(World::unrecorded(like));
+            before(&world);
+            edit_there(&world);
+            let (passed, step) = (AtomicUsize::new(0), Mutex::default());
+            let meddler = Arc::new(Meddler { world: Arc::clone(&world), at, edit: edit_here, passed, step });
+            world.try_sync(&Request::default(), meddler.clone()).unwrap();
+            let Some(step) = *meddler.step.lock().unwrap() else { break };
+            steps.push(step);
+            world.settle();
+            let mut bodies: Vec<String> = world.remote()["Drafts"].iter().map(|seen| seen.body.clone()).collect();
+            bodies.extend(world.conflicts());
+            assert!(bodies.iter().any(|body| body == "mine again"), "{like:?}, saved at {step:?}: {bodies:?}");
+        }
+        assert!(steps.contains(&Step::BodiesStaged), "{steps:?}");
+    }
+}
