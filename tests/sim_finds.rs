@@ -574,3 +574,155 @@ fn a_draft_edited_there_that_could_not_be_compared_is_fetched_later() {
         world.assert_settled();
     }
 }
+
+/// Gives a message's file a name of another program's making and another text, as a mail reader that saves a copy elsewhere does.
+fn rewritten_elsewhere(world: &World, name: &str, folder: &str, text: &str) {
+    world.remove(name);
+    world.put_bytes(folder, &World::mime_with(name, text), ":2,S");
+}
+
+/// It was taken for a deletion, and its text for the text of the message that the deletion moved there.
+#[test]
+fn a_message_rewritten_and_moved_here_into_deleted_items_is_rewritten_there() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.arrive("Inbox", "a");
+        world.sync();
+        rewritten_elsewhere(&world, "a", "Deleted Items", "mine");
+        world.sync_with(&only("Inbox"));
+        world.settle();
+        let trash = |side: world::Side| side["Deleted Items"].iter().filter(|seen| seen.body == "mine").count();
+        assert_eq!((trash(world.remote()), trash(world.local())), (1, 1));
+        world.assert_alike();
+    }
+}
+
+/// The server's text had been put in the place of the file's, where it had been moved to: it was taken for a new message.
+#[test]
+fn a_message_moved_here_and_rewritten_there_stays_one_when_the_run_is_cut_off() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.arrive("Inbox", "a");
+        world.sync();
+        let file = world.shift("a", "Junk Email");
+        fs::rename(&file, file.with_file_name("1800000001.R7.host:2,S")).unwrap();
+        world
+            .mailbox
+            .replace_mime(&world.id("a"), &World::mime_with("a", "a text that is a good deal longer"))
+            .unwrap();
+        drop(world.try_sync(&World::full(), CutAtNth::new(1, Step::FileChanged)).unwrap_err());
+        world.settle();
+        assert_eq!((copies(&world, "a"), world.remote()["Junk Email"].len()), (1, 1));
+    }
+}
+
+/// They changed places, a draft and what had become of it, so that both were made anew.
+#[test]
+fn copies_that_get_other_names_do_not_change_places() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.arrive("Inbox", "a");
+        world.sync();
+        let original = world.file("a");
+        let copy = world.account_dir().join("Junk Email/cur/1800000002.C1.host:2,FS");
+        fs::copy(&original, &copy).unwrap();
+        world.settle();
+        fs::rename(&copy, copy.with_file_name("1800000003.C2.host:2,FS")).unwrap();
+        fs::rename(&original, original.with_file_name("1800000004.C3.host")).unwrap();
+        let total = world.settle().total();
+        assert_eq!((total.uploaded, total.moved_there, total.changed_there), (0, 0, 0));
+    }
+}
+
+/// What was in the file was noted as agreed, though the server said something else, until the push that never came.
+#[test]
+fn an_adopted_draft_that_wins_against_the_server_is_pushed_even_if_it_is_moved_meanwhile() {
+    let mut world = World::new(Personality::Exchange);
+    world.policy = ConflictPolicy::Local;
+    world.arrive_as("Drafts", "a", NewMessage { draft: true, ..NewMessage::default() });
+    world.sync();
+    lose_state(&world);
+    fs::write(world.file("a"), World::mime_with("a", "mine")).unwrap();
+    drop(world.try_sync(&Request::default(), CutAtNth::new(8, Step::PageNoted)));
+    world.shift("a", "Sent Items");
+    world.settle();
+    world.settle();
+    let texts: Vec<String> = world.remote()["Sent Items"].iter().map(|seen| seen.body.clone()).collect();
+    assert_eq!(texts, ["mine"]);
+    world.assert_alike();
+}
+
+/// Nothing told that it was not the text that had been uploaded.
+#[test]
+fn an_upload_rewritten_there_before_it_is_listed_is_fetched() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.sync();
+        world.put("Inbox", "a", ":2,S");
+        drop(world.try_sync(&Request::default(), CutAtNth::new(1, Step::PushNoted)).unwrap_err());
+        world.mailbox.replace_mime(&world.id("a"), &World::mime_with("a", "theirs")).unwrap();
+        world.settle();
+        assert_eq!(world.local()["Inbox"][0].body, "theirs");
+    }
+}
+
+/// What somebody wrote into it there counted as what had been uploaded.
+#[test]
+fn a_draft_whose_upload_was_not_answered_and_that_is_edited_there_is_fetched() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.sync();
+        world.put("Drafts", "a", ":2,DS");
+        drop(world.try_sync(&Request::default(), CutAtNth::new(1, Step::UploadsSent)).unwrap_err());
+        world.mailbox.replace_mime(&world.id("a"), &World::mime_with("a", "theirs")).unwrap();
+        world.settle();
+        assert_eq!((world.local()["Drafts"][0].body.as_str(), copies(&world, "a")), ("theirs", 1));
+        world.assert_alike();
+    }
+}
+
+/// The server refuses to render a message, twice: once in a batch, once alone.
+fn refuse_to_render(world: &World, id: &str) {
+    let code = "ErrorContentConversionFailed".to_owned();
+    world.server.faults().add(Rule::on("GetItem", Action::ItemError { code }).for_item(id).times(2));
+}
+
+/// It stayed as it was put together from its headers, for good.
+#[test]
+fn a_message_that_the_server_can_render_again_is_fetched_whole() {
+    for like in BOTH {
+        let world = World::new(like);
+        let id = world.arrive("Inbox", "a");
+        let is_rebuilt = || fs::read_to_string(world.file("a")).unwrap().contains("X-Pimsync-Rebuilt");
+        refuse_to_render(&world, &id);
+        world.sync();
+        assert!(is_rebuilt());
+        world.advance(3_600);
+        refuse_to_render(&world, &id);
+        world.sync();
+        assert_eq!((is_rebuilt(), world.troubles().len()), (true, 1));
+        world.server.faults().clear();
+        world.advance(2 * 86_400);
+        world.sync();
+        assert_eq!((is_rebuilt(), world.troubles().len()), (false, 0));
+        world.assert_settled();
+    }
+}
+
+#[test]
+fn a_whole_file_is_kept_while_the_server_cannot_render_a_new_version() {
+    for like in BOTH {
+        let world = World::new(like);
+        let id = world.arrive_as("Drafts", "a", NewMessage { draft: true, ..NewMessage::default() });
+        world.sync();
+        let whole = fs::read(world.file("a")).unwrap();
+        world.mailbox.replace_mime(&id, &World::mime_with("a", "theirs")).unwrap();
+        refuse_to_render(&world, &id);
+        world.sync();
+        assert_eq!(fs::read(world.file("a")).unwrap(), whole);
+        world.advance(2 * 86_400);
+        world.sync();
+        assert_eq!(world.local()["Drafts"][0].body, "theirs");
+        world.assert_settled();
+    }
+}

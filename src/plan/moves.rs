@@ -1,18 +1,30 @@
 //! Moves: what vanished here and appeared there with the same content was moved, not deleted and made anew.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
-use crate::pim::{Digest, FileKey, FolderKey, ItemKey, SearchKey};
+use crate::pim::{Digest, FileKey, Flags, FolderKey, ItemKey, SearchKey};
+
+/// What a file is known again by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Likeness {
+    /// The folder it lies in, or lay in.
+    pub folder: FolderKey,
+    /// The unique part of its name.
+    pub file: FileKey,
+    /// The flags in its name.
+    pub flags: Flags,
+    /// What it holds, or held.
+    pub digest: Digest,
+}
 
 /// A known item whose file is no longer where it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vanished {
     /// The item.
     pub key: ItemKey,
-    /// The unique part of its file's name.
-    pub file: FileKey,
-    /// What it held.
-    pub digest: Digest,
+    /// Its file.
+    pub was: Likeness,
 }
 
 /// A file that no item is known for.
@@ -20,34 +32,66 @@ pub struct Vanished {
 pub struct Appeared<L> {
     /// Where the caller finds it.
     pub at: L,
-    /// The unique part of its name.
-    pub file: FileKey,
-    /// What it holds.
-    pub digest: Digest,
+    /// The file.
+    pub is: Likeness,
 }
 
-/// Pairs vanished items with files that hold the same bytes. Where several would do, one that kept its name goes first, then the
-/// order given decides. What is left over was deleted, or is new.
+/// Pairs vanished items with files that hold the same bytes. Where several would do, one that kept its name goes first, then one that stayed in
+/// its folder, then one with the same flags, then the order given decides: two copies that are both renamed must not change places. What is left
+/// over was deleted, or is new.
 pub fn local_moves<L: Clone>(vanished: &[Vanished], appeared: &[Appeared<L>]) -> Vec<(ItemKey, L)> {
-    let mut free: HashMap<Digest, Vec<&Appeared<L>>> = HashMap::new();
-    for file in appeared.iter().rev() {
-        free.entry(file.digest).or_default().push(file);
+    let mut pairing = Pairing::new(vanished, appeared);
+    pairing.pair_by(|like| Some((like.digest, &like.file)));
+    pairing.pair_by(|like| Some((like.digest, like.folder, like.flags)));
+    pairing.pair_by(|like| Some((like.digest, like.folder)));
+    pairing.pair_by(|like| Some((like.digest, like.flags)));
+    pairing.pair_by(|like| Some(like.digest));
+    pairing.pairs
+}
+
+/// Pairs what is left by the names alone, where the caller knows a name to be no other item's: such a file was edited and moved.
+pub fn edited_moves<L: Clone>(
+    vanished: &[Vanished],
+    appeared: &[Appeared<L>],
+    is_unique: impl Fn(&FileKey) -> bool,
+) -> Vec<(ItemKey, L)> {
+    let mut pairing = Pairing::new(vanished, appeared);
+    pairing.pair_by(|like| is_unique(&like.file).then_some(&like.file));
+    pairing.pairs
+}
+
+/// What is not paired yet.
+struct Pairing<'a, L> {
+    vanished: Vec<&'a Vanished>,
+    appeared: Vec<&'a Appeared<L>>,
+    pairs: Vec<(ItemKey, L)>,
+}
+
+impl<'a, L: Clone> Pairing<'a, L> {
+    fn new(vanished: &'a [Vanished], appeared: &'a [Appeared<L>]) -> Self {
+        Self { vanished: vanished.iter().collect(), appeared: appeared.iter().collect(), pairs: Vec::new() }
     }
-    let mut pairs = Vec::new();
-    let mut unnamed = Vec::new();
-    for item in vanished {
-        let candidates = free.get_mut(&item.digest);
-        match candidates.and_then(|files| Some((files.iter().position(|file| file.file == item.file)?, files))) {
-            Some((position, files)) => pairs.push((item.key, files.remove(position).at.clone())),
-            None => unnamed.push(item),
+
+    /// Pairs what has the same of something, in the order given.
+    fn pair_by<K: Hash + Eq>(&mut self, key: impl Fn(&'a Likeness) -> Option<K>) {
+        let mut free: HashMap<K, Vec<usize>> = HashMap::new();
+        for (at, file) in self.appeared.iter().enumerate().rev() {
+            if let Some(key) = key(&file.is) {
+                free.entry(key).or_default().push(at);
+            }
         }
-    }
-    for item in unnamed {
-        if let Some(file) = free.get_mut(&item.digest).and_then(Vec::pop) {
+        let mut taken = vec![false; self.appeared.len()];
+        let (appeared, pairs) = (&self.appeared, &mut self.pairs);
+        self.vanished.retain(|item| {
+            let found = key(&item.was).and_then(|key| free.get_mut(&key)?.pop());
+            let Some((at, file)) = found.and_then(|at| Some((at, appeared.get(at)?))) else { return true };
+            taken.iter_mut().skip(at).take(1).for_each(|taken| *taken = true);
             pairs.push((item.key, file.at.clone()));
-        }
+            false
+        });
+        let mut taken = taken.into_iter();
+        self.appeared.retain(|_| taken.next() != Some(true));
     }
-    pairs
 }
 
 /// A known item that is no longer under its id.
@@ -84,21 +128,52 @@ pub fn remote_moves<R: Clone>(departed: &[Departed], arrived: &[Arrived<R>]) -> 
 mod tests {
     use super::*;
 
-    fn vanished(key: i64, file: &str, content: u8) -> Vanished {
-        Vanished { key: ItemKey(key), file: FileKey::new(file.as_bytes()), digest: Digest([content; 16]) }
+    fn like(folder: i64, file: &str, content: u8) -> Likeness {
+        let (file, digest) = (FileKey::new(file.as_bytes()), Digest([content; 16]));
+        Likeness { folder: FolderKey(folder), file, flags: Flags::default(), digest }
     }
 
-    fn appeared(at: u32, file: &str, content: u8) -> Appeared<u32> {
-        Appeared { at, file: FileKey::new(file.as_bytes()), digest: Digest([content; 16]) }
+    fn vanished(key: i64, was: Likeness) -> Vanished {
+        Vanished { key: ItemKey(key), was }
+    }
+
+    fn appeared(at: u32, is: Likeness) -> Appeared<u32> {
+        Appeared { at, is }
     }
 
     #[test]
     fn a_kept_name_goes_before_the_order() {
         let pairs = local_moves(
-            &[vanished(1, "a", 7), vanished(2, "b", 7), vanished(3, "c", 9)],
-            &[appeared(10, "b", 7), appeared(11, "x", 7), appeared(12, "c", 8)],
+            &[vanished(1, like(1, "a", 7)), vanished(2, like(1, "b", 7)), vanished(3, like(1, "c", 9))],
+            &[appeared(10, like(2, "b", 7)), appeared(11, like(1, "x", 7)), appeared(12, like(1, "c", 8))],
         );
         assert_eq!(pairs, [(ItemKey(2), 10), (ItemKey(1), 11)]);
+    }
+
+    #[test]
+    fn copies_that_are_renamed_do_not_change_places() {
+        let draft = Flags::default().with(crate::pim::Flag::Draft, true);
+        let pairs = local_moves(
+            &[
+                vanished(1, like(1, "a", 7)),
+                vanished(2, like(2, "b", 7)),
+                vanished(3, Likeness { flags: draft, ..like(2, "c", 7) }),
+            ],
+            &[
+                appeared(30, Likeness { flags: draft, ..like(2, "x", 7) }),
+                appeared(20, like(2, "y", 7)),
+                appeared(10, like(1, "z", 7)),
+            ],
+        );
+        assert_eq!(pairs, [(ItemKey(1), 10), (ItemKey(2), 20), (ItemKey(3), 30)]);
+    }
+
+    #[test]
+    fn a_name_that_can_be_no_other_items_tells_what_was_edited_and_moved() {
+        let gone = [vanished(1, like(1, "ours", 7)), vanished(2, like(1, "theirs", 7))];
+        let new = [appeared(10, like(2, "ours", 8)), appeared(20, like(2, "theirs", 8))];
+        let pairs = edited_moves(&gone, &new, |file| file.as_bytes() == b"ours");
+        assert_eq!(pairs, [(ItemKey(1), 10)]);
     }
 
     #[test]

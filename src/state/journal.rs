@@ -25,6 +25,8 @@ pub struct UploadIntent {
     pub since: UnixTime,
     /// The item that it is a new version of.
     pub instead_of: Option<ItemKey>,
+    /// Of a draft: what it says (semantic digest), so that an edit on the server is told from it.
+    pub rendering: Option<Digest>,
 }
 
 /// How a run ended.
@@ -66,7 +68,7 @@ impl Reader<'_> {
     /// The uploads of an account that were begun and not finished.
     pub fn upload_intents(&self, account: AccountKey) -> Result<Vec<UploadIntent>, StateError> {
         let mut statement = self.0.prepare_cached(
-            "SELECT tag, folder, file, len, digest, since, instead_of FROM upload JOIN folder ON folder.key = upload.folder WHERE folder.account = ?1",
+            "SELECT tag, folder, file, len, digest, since, instead_of, rendering FROM upload JOIN folder ON folder.key = upload.folder WHERE folder.account = ?1",
         )?;
         let rows = statement.query_map([account.0], |row| {
             Ok(UploadIntent {
@@ -77,6 +79,7 @@ impl Reader<'_> {
                 digest: Digest(row.get(4)?),
                 since: UnixTime(row.get(5)?),
                 instead_of: row.get::<_, Option<i64>>(6)?.map(ItemKey),
+                rendering: row.get::<_, Option<[u8; 16]>>(7)?.map(Digest),
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -103,7 +106,8 @@ impl Writer<'_> {
     /// Notes that an upload begins.
     pub fn add_upload(&self, intent: &UploadIntent) -> Result<(), StateError> {
         self.prepare_cached(
-            "INSERT OR REPLACE INTO upload (tag, folder, file, len, digest, since, instead_of) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT OR REPLACE INTO upload (tag, folder, file, len, digest, since, instead_of, rendering)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?
         .execute(params![
             intent.tag.as_str(),
@@ -111,7 +115,9 @@ impl Writer<'_> {
             intent.file.as_bytes(),
             intent.len.cast_signed(),
             intent.digest.0,
-            intent.since.0, intent.instead_of.map(|key| key.0)
+            intent.since.0,
+            intent.instead_of.map(|key| key.0),
+            intent.rendering.map(|digest| digest.0),
         ])?;
         Ok(())
     }

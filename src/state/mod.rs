@@ -19,7 +19,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 pub use folders::{Account, AccountKey, FolderRow, Listing};
 pub use items::{Brief, ItemRow, Standing, name_hash, search_hash};
 pub use journal::{RunResult, RunRow, UploadIntent};
-pub use trouble::{CHANGED, Conflict, HeldRow, LONGEST_PATIENCE, Subject, Trouble, WAITS_FOR_FOLDER};
+pub use trouble::{CHANGED, Conflict, HeldRow, LONGEST_PATIENCE, Subject, Trouble, UNRENDERED, WAITS_FOR_FOLDER};
 
 /// What can go wrong with `state.db`.
 #[derive(Debug, thiserror::Error)]

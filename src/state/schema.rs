@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::{StateError, damaged};
 
 /// The format of the tables below.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 /// Tells our databases from others' (`file` shows it).
 const APPLICATION_ID: i64 = 0x7069_6d73;
 
@@ -76,7 +76,8 @@ CREATE TABLE upload (
     len INTEGER NOT NULL,
     digest BLOB NOT NULL,
     since INTEGER NOT NULL,
-    instead_of INTEGER        -- the item that it is a new version of
+    instead_of INTEGER,       -- the item that it is a new version of
+    rendering BLOB            -- of a draft: its semantic digest
 ) STRICT;
 
 CREATE TABLE trouble (
@@ -125,13 +126,16 @@ pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), StateE
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "cache_size", -8192)?;
-    if check_version(connection, path)? == 0 {
-        connection.execute_batch("BEGIN IMMEDIATE")?;
-        connection.execute_batch(TABLES)?;
-        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-        connection.pragma_update(None, "user_version", FORMAT)?;
-        connection.execute_batch("COMMIT")?;
-    }
+    let change = match check_version(connection, path)? {
+        0 => TABLES,
+        1 => "ALTER TABLE upload ADD COLUMN rendering BLOB;",
+        _ => return Ok(()),
+    };
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    connection.execute_batch(change)?;
+    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    connection.pragma_update(None, "user_version", FORMAT)?;
+    connection.execute_batch("COMMIT")?;
     Ok(())
 }
 

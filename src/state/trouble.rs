@@ -146,6 +146,10 @@ pub const CHANGED: &str = "Changed";
 /// The code of trouble with a message that waits for its local folder to be readable: it may lie there already.
 pub const WAITS_FOR_FOLDER: &str = "Held";
 
+/// The code of trouble with a message that the server cannot render: what is here was put together from its headers and text, or is an older
+/// version.
+pub const UNRENDERED: &str = "Unrendered";
+
 /// Waits before an item in trouble is tried again: a minute, doubled with each try, a day at most.
 fn patience(tries: u32) -> i64 {
     60_i64.checked_shl(tries.min(16)).unwrap_or(i64::MAX).min(LONGEST_PATIENCE)

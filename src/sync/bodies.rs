@@ -7,7 +7,7 @@ use super::{Observer, Progress, Run, SyncError};
 use crate::format::mime;
 use crate::local::{FolderDir, LocalError, LocalRead, LocalWrite, MessageName, Staged};
 use crate::pim::{Digest, ItemId};
-use crate::remote::{BodySink, BodySource, RemoteRead, RemoteWrite};
+use crate::remote::{BodySink, BodySource, Fetched, ItemErrorClass, PerItem, RemoteRead, RemoteWrite};
 
 /// Nameless files that are open at a time.
 const OPEN_AT_ONCE: usize = 64;
@@ -85,24 +85,61 @@ impl BodySink for LookingSink {
     }
 }
 
-/// The semantic digests of bodies on the server; `None` for those that cannot be fetched.
+/// What a look at a body on the server came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rendering {
+    /// It says this (semantic digest).
+    Says(Digest),
+    /// It could not be read just now.
+    NotNow,
+    /// The server cannot render it, so that there is nothing to compare with.
+    Never,
+}
+
+impl Rendering {
+    pub(super) fn digest(self) -> Option<Digest> {
+        match self {
+            Self::Says(digest) => Some(digest),
+            Self::NotNow | Self::Never => None,
+        }
+    }
+
+    fn of(answer: PerItem<Fetched>, file: Option<std::fs::File>) -> Self {
+        match answer {
+            Ok(Fetched::Rendered) => file.and_then(says).map_or(Self::NotNow, Self::Says),
+            Ok(Fetched::Rebuilt) => Self::Never,
+            Err(error) => match error.class {
+                ItemErrorClass::Unrenderable | ItemErrorClass::Permanent => Self::Never,
+                ItemErrorClass::Gone
+                | ItemErrorClass::Conflict
+                | ItemErrorClass::Exists
+                | ItemErrorClass::Transient
+                | ItemErrorClass::Unknown
+                | ItemErrorClass::Quota
+                | ItemErrorClass::Denied => Self::NotNow,
+            },
+        }
+    }
+}
+
+fn says(mut file: std::fs::File) -> Option<Digest> {
+    file.seek(SeekFrom::Start(0)).ok()?;
+    mime::semantic_digest(io::BufReader::new(file)).ok()
+}
+
+/// What bodies on the server say.
 pub(super) async fn renderings<R: RemoteRead>(
     remote: &R,
     items: &[(ItemId, u64)],
-) -> Result<Vec<Option<Digest>>, SyncError> {
-    let mut digests = Vec::with_capacity(items.len());
+) -> Result<Vec<Rendering>, SyncError> {
+    let mut told = Vec::with_capacity(items.len());
     for items in items.chunks(OPEN_AT_ONCE) {
         let mut sink = LookingSink { slots: std::iter::repeat_with(|| None).take(items.len()).collect(), current: 0 };
         let answers = remote.bodies(items, &mut sink).await?;
-        let look = |(answer, file): (crate::remote::PerItem<_>, Option<std::fs::File>)| {
-            let mut file = file.filter(|_| answer.is_ok())?;
-            file.seek(SeekFrom::Start(0)).ok()?;
-            mime::semantic_digest(io::BufReader::new(file)).ok()
-        };
-        digests
-            .extend(tokio::task::block_in_place(|| answers.into_iter().zip(sink.slots).map(look).collect::<Vec<_>>()));
+        let look = |(answer, file)| Rendering::of(answer, file);
+        told.extend(tokio::task::block_in_place(|| answers.into_iter().zip(sink.slots).map(look).collect::<Vec<_>>()));
     }
-    Ok(digests)
+    Ok(told)
 }
 
 /// The semantic digest of a file; `None` when it vanished or cannot be read.

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::pull::describe;
 use super::push;
+use super::rejoin::rejoin;
 use super::rows::{refreshed, rows_of};
 use super::scan::{LocalFile, LocalView, base_marks};
 use super::tree::{Directory, Place, Tree};
@@ -32,6 +33,9 @@ where
     R: RemoteWrite + 'static,
     L: LocalWrite + 'static,
 {
+    if view.scanned_late {
+        rejoin(run, &mut view).await?;
+    }
     let finisher = Finisher { run, tree, chosen: places.iter().map(Place::key).collect() };
     let (mut cases, sizes) = finisher.cases(&view)?;
     let waits = finisher.let_wait(&mut cases, &view, gone_before);

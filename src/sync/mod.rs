@@ -24,6 +24,7 @@ mod pages;
 mod pull;
 mod push;
 mod recover;
+mod rejoin;
 pub mod report;
 mod rows;
 mod scan;
@@ -42,7 +43,9 @@ use crate::local::{LocalError, LocalErrorClass, LocalWrite};
 use crate::pim::{FolderKey, ItemKey, UnixTime};
 use crate::plan::{Brake, ConflictPolicy, Side};
 use crate::remote::{RemoteError, RemoteWrite};
-use crate::state::{AccountKey, CHANGED, LONGEST_PATIENCE, Standing, State, StateError, WAITS_FOR_FOLDER};
+use crate::state::{
+    AccountKey, CHANGED, LONGEST_PATIENCE, Standing, State, StateError, Trouble, UNRENDERED, WAITS_FOR_FOLDER,
+};
 use scan::LocalView;
 use tree::Place;
 
@@ -275,7 +278,8 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
             .iter()
             .map(|row| row.key)
             .collect();
-        let view = scan::scan_all(self, &tree.places, &places, &due).await?;
+        let mut view = scan::scan_all(self, &tree.places, &places, &due).await?;
+        rejoin::rejoin(self, &mut view).await?;
         let view = Mutex::new(view);
         let pulls = places.iter().filter(|place| due.contains(&place.key()) && place.on_server);
         let results: Vec<_> = stream::iter(pulls.map(|place| {
@@ -405,7 +409,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
     }
 
     /// Nothing waits longer than the longest patience: a clock that was wrong has set times that are further away.
-    fn is_due(&self, trouble: &crate::state::Trouble) -> bool {
+    fn is_due(&self, trouble: &Trouble) -> bool {
         let wait = trouble.retry_at.0.saturating_sub(self.now().0);
         self.request.depth == Depth::Full || !(1..=LONGEST_PATIENCE).contains(&wait)
     }
@@ -430,7 +434,10 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
             self.state().read(|state| Ok((state.troubles(self.account)?, state.folders(self.account)?)))?;
         let told: BTreeSet<Option<String>> =
             lock(&self.report).notices.iter().map(|notice| notice.item.clone()).collect();
-        for trouble in troubles.into_iter().filter(|trouble| !told.contains(&Some(trouble.label.clone()))) {
+        // What the server cannot render was told when it came; `status` goes on telling it.
+        let outstanding =
+            |trouble: &Trouble| trouble.code != UNRENDERED && !told.contains(&Some(trouble.label.clone()));
+        for trouble in troubles.into_iter().filter(outstanding) {
             let folder = folders.iter().find(|row| row.key == trouble.folder).and_then(|row| row.dir.as_deref());
             let text = format!("{}: {}", trouble.code, trouble.reason);
             self.notice(folder.unwrap_or_default(), NoticeKind::Skipped, Some(trouble.label), text);

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Mutex;
 
-use super::bodies::{rendering_of_file, renderings};
+use super::bodies::{Rendering, rendering_of_file, renderings};
 use super::pull;
 use super::push::tag_of_version;
 use super::recover;
+use super::rejoin::normal_message_id;
 use super::scan::{Content, LocalFile, LocalView, scan_late};
 use super::tree::{Place, Tree};
 use super::{Activity, Progress, Run, SyncError, lock};
@@ -18,7 +19,7 @@ use crate::plan::adopt::{Clue, Loose, adopt};
 use crate::plan::moves::{Arrived, Departed, remote_moves};
 use crate::plan::{self, Base, Case, Evidence, RemoteState, Seen};
 use crate::remote::{ChangePage, ItemChange, ItemErrorClass, RemoteError, RemoteWrite};
-use crate::state::{ItemRow, Listing, Standing, Subject, search_hash};
+use crate::state::{ItemRow, Listing, Standing, Subject, UNRENDERED, search_hash};
 
 /// Changes asked for in one page: what a server allows at most (MS-OXWSSYNC 3.1.4.2.3.3, `MaxChangesReturned`).
 const PAGE: u16 = 512;
@@ -44,7 +45,7 @@ where
     let total = activity.as_ref().and_then(|activity| activity.total).unwrap_or(0);
     let have = run.state().read(|state| state.count_items(place.key()))?;
     run.progress(&Progress::FolderBegun { folder: place.path(), expected: total.saturating_sub(have) });
-    let mut puller = Puller { run, tree, place, view, sweep: None };
+    let mut puller = Puller { run, tree, place, view, sweep: None, unrendered: HashSet::new() };
     puller.retry_troubled().await?;
     let since = place.row.listing.state.clone().filter(|_| !run.wants_full(place));
     let state = match puller.pull_since(since).await {
@@ -86,6 +87,8 @@ struct Puller<'p, 'e, R, L> {
     view: &'p Mutex<LocalView>,
     /// While everything is listed: the items that were not met yet.
     sweep: Option<HashSet<ItemKey>>,
+    /// Messages that the server could not render: they are compared again, whether they changed or not.
+    unrendered: HashSet<ItemId>,
 }
 
 impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
@@ -174,7 +177,10 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             .into_iter()
             .filter(|trouble| trouble.folder == self.place.key() && self.run.is_due(trouble))
             .filter_map(|trouble| match trouble.subject {
-                Subject::Message(id) => Some((id, trouble.label)),
+                Subject::Message(id) => {
+                    self.unrendered.extend((trouble.code == UNRENDERED).then(|| id.clone()));
+                    Some((id, trouble.label))
+                }
                 Subject::File(_) => None,
             })
             .collect();
@@ -187,7 +193,10 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                     Ok(message) if self.lies_elsewhere(&message) => {}
                     Ok(message) => changes.push(ItemChange::Present(Box::new(message))),
                     Err(error) if error.class == ItemErrorClass::Gone => changes.push(ItemChange::Gone(id.clone())),
-                    Err(error) => {
+                    Err(mut error) => {
+                        if self.unrendered.contains(id) {
+                            error.code = UNRENDERED.to_owned();
+                        }
                         let subject = Subject::Message(id.clone());
                         pull::trouble(self.run, self.place, subject, label.clone(), &error).await?;
                     }
@@ -262,44 +271,12 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                 (ItemChange::Read { .. }, None) => {}
             }
         }
-        self.rejoin(&known).await?;
         for (message, row) in known {
             self.known(message, row, &mut observed)?;
         }
         self.unknown(unknown, &mut observed).await?;
         self.settle_edited(&mut observed).await?;
         Ok(observed)
-    }
-
-    /// A file that was given another name here, and whose body was replaced by the server's right before a crash, has neither the name nor the
-    /// content that the base knows: what it holds tells that it is the message's.
-    async fn rejoin(&self, known: &[(ServerMessage, ItemRow)]) -> Result<(), SyncError> {
-        let mut without_file: HashMap<ItemId, &ItemRow> = HashMap::new();
-        let mut messages = Vec::new();
-        for (message, row) in known {
-            if row.folder == self.place.key() && message.change_key != row.change_key {
-                self.ensure_scanned(row)?;
-                if lock(self.view).away.contains(&row.key) {
-                    without_file.insert(message.id.clone(), row);
-                    messages.push(message.clone());
-                }
-            }
-        }
-        let adopted = self.adopted(&messages)?;
-        messages.retain(|message| adopted.contains_key(&message.id));
-        let asked: Vec<_> = messages.iter().map(|message| (message.id.clone(), message.size)).collect();
-        let there = renderings(self.run.remote(), &asked).await?;
-        for ((id, _), there) in asked.iter().zip(there) {
-            let (Some(row), Some(file)) = (without_file.get(id), adopted.get(id)) else { continue };
-            let Some(content) = self.content_of(file).filter(|content| content.rendering == there) else { continue };
-            if content.rendering.is_some() {
-                let mut view = lock(self.view);
-                view.claim(file);
-                view.away.remove(&row.key);
-                view.changed.insert(row.key, LocalFile { content: Some(content), ..file.clone() });
-            }
-        }
-        Ok(())
     }
 
     fn never_came(&self, row: &ItemRow) -> Result<bool, SyncError> {
@@ -327,13 +304,16 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
     }
 
     fn known(&self, message: ServerMessage, row: ItemRow, observed: &mut Observed) -> Result<(), SyncError> {
-        observed.notes.push(pull::Note::EndTrouble(message.id.clone()));
+        let unrendered = self.unrendered.contains(&message.id);
+        if !unrendered {
+            observed.notes.push(pull::Note::EndTrouble(message.id.clone()));
+        }
         let here = row.folder == self.place.key();
-        let same = message.change_key == row.change_key && message.marks == row.server;
+        let same = message.change_key == row.change_key && message.marks == row.server && !unrendered;
         if same && here && row.standing == Standing::Agreed && (row.size == message.size || message.size == 0) {
             return Ok(());
         }
-        let perhaps = perhaps_edited(&row, &message);
+        let perhaps = unrendered || perhaps_edited(&row, &message);
         let state = self.remote_state(message);
         self.case(row, state, perhaps, observed)
     }
@@ -389,11 +369,20 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             let here = self.content_of(&file);
             let Some(case) = observed.cases.get_mut(at) else { continue };
             let Seen::Here(remote) = &mut case.remote else { continue };
-            let Some(now) = now else {
-                // What it says now could not be read: it is fetched once more, and if that fails, too, the base keeps the old version.
-                remote.edited = true;
-                continue;
+            let now = match now {
+                Rendering::Says(now) => now,
+                // It is fetched once more, and if that fails, too, the base keeps the old version.
+                Rendering::NotNow => {
+                    remote.edited = true;
+                    continue;
+                }
+                // What would come is no match for the file that is here.
+                Rendering::Never => {
+                    observed.notes.push(pull::Note::unrendered(&remote.at));
+                    continue;
+                }
             };
+            observed.notes.push(pull::Note::EndTrouble(remote.at.id.clone()));
             match here {
                 // Both sides were edited alike: an answer to a push was lost, or a pull was cut off.
                 Some(content) if file.edited && content.rendering == Some(now) => {
@@ -401,7 +390,11 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                     case.local = Seen::Here(alike.state());
                     lock(self.view).changed.insert(row.key, alike);
                 }
-                Some(content) if !file.edited => remote.edited = row.rendering.or(content.rendering) != Some(now),
+                Some(content) if !file.edited => {
+                    // What was put together may say the same, and lacks headers all the same.
+                    let put_together = self.unrendered.contains(&remote.at.id);
+                    remote.edited = put_together || row.rendering.or(content.rendering) != Some(now);
+                }
                 _ => {
                     let by_size = perhaps_edited(&row, &remote.at);
                     remote.edited = row.rendering.map_or(by_size, |before| before != now);
@@ -443,16 +436,17 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             }
         }
         let mut adopted = self.adopted(&rest)?;
-        self.find_edited(&rest, &mut adopted).await?;
+        let uncompared = self.find_edited(&rest, &mut adopted).await?;
         let unknown_here = lock(self.view).unknown.contains(&self.place.key());
         for message in rest {
             let mut remote = self.remote_state(message);
-            let local = match adopted.remove(&remote.at.id) {
+            let waits = unknown_here || uncompared.contains(&remote.at.id);
+            let local = match adopted.remove(&remote.at.id).filter(|_| !uncompared.contains(&remote.at.id)) {
                 Some(file) => {
                     remote.edited = file.edited;
                     Seen::Here(file.state())
                 }
-                None if unknown_here => {
+                None if waits => {
                     let message = &remote.at;
                     observed
                         .notes
@@ -660,12 +654,13 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
     }
 
     /// Marks the adopted files whose bodies are not the server's. Only those are compared that may have been edited: drafts, and what was
-    /// delivered here and has another time since.
+    /// delivered here and has another time since. Of the rest nobody knows how the server rendered it when both sides agreed, and renderings
+    /// differ from what was uploaded. Returns the messages that could not be read just now.
     async fn find_edited(
         &self,
         messages: &[ServerMessage],
         adopted: &mut HashMap<ItemId, LocalFile>,
-    ) -> Result<(), SyncError> {
+    ) -> Result<HashSet<ItemId>, SyncError> {
         let perhaps = |message: &&ServerMessage| {
             adopted
                 .get(&message.id)
@@ -673,12 +668,22 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         };
         let asked: Vec<_> = messages.iter().filter(perhaps).map(|message| (message.id.clone(), message.size)).collect();
         let there = renderings(self.run.remote(), &asked).await?;
+        let mut uncompared = HashSet::new();
         for ((id, _), there) in asked.iter().zip(there) {
             let Some(file) = adopted.get_mut(id) else { continue };
             let here = self.content_of(file).and_then(|content| content.rendering);
-            file.edited = there.is_some() && here.is_some() && there != here;
+            match (here, there) {
+                (Some(here), Rendering::Says(there)) if here != there => {
+                    file.edited = true;
+                    file.content = Some(Content::only_there(there));
+                }
+                (_, Rendering::NotNow) => {
+                    uncompared.insert(id.clone());
+                }
+                (Some(_) | None, Rendering::Says(_) | Rendering::Never) => {}
+            }
         }
-        Ok(())
+        Ok(uncompared)
     }
 
     fn changed_since_delivery(&self, file: &LocalFile, message: &ServerMessage) -> bool {
@@ -728,9 +733,13 @@ fn latest(changes: Vec<ItemChange>) -> Vec<ItemChange> {
 /// edited.
 fn perhaps_edited(row: &ItemRow, message: &ServerMessage) -> bool {
     if message.change_key == row.change_key {
-        return false;
+        return row.size == 0 && message.marks.draft;
     }
-    let difference = if row.size == 0 || message.size == 0 { 0 } else { row.size.abs_diff(message.size) };
+    // No listing has told the size of what was just uploaded: somebody was faster than the listing.
+    if row.size == 0 {
+        return true;
+    }
+    let difference = if message.size == 0 { 0 } else { row.size.abs_diff(message.size) };
     let only_size = difference > 0 && message.marks == row.server && row.folder.0 != 0;
     message.marks.draft || difference > SIZE_OF_MARKS || only_size
 }
@@ -740,11 +749,6 @@ fn clues_of_message(message: &ServerMessage) -> Vec<Clue> {
     clues.extend(message.tag.as_ref().map(|tag| Clue::Tag(tag.to_string())));
     clues.extend(message.message_id.as_deref().map(|id| Clue::MessageId(normal_message_id(id))));
     clues
-}
-
-/// A Message-ID without what servers add or leave away.
-fn normal_message_id(id: &str) -> String {
-    id.trim().trim_start_matches('<').trim_end_matches('>').to_owned()
 }
 
 impl ItemChange {

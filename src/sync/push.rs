@@ -252,7 +252,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
         let now = super::bodies::renderings(self.run.remote(), &asked).await?;
         let after = self.run.remote().messages(std::slice::from_ref(&row.id)).await?;
         let ours = matches!(after.first(), Some(Ok(message)) if message.change_key == *given);
-        Ok(now.into_iter().next().flatten().filter(|_| ours))
+        Ok(now.first().and_then(|now| now.digest()).filter(|_| ours))
     }
 
     fn body(&self, file: &LocalFile) -> Result<FileBody<L>, SyncError> {
@@ -500,6 +500,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
                 digest: file.digest,
                 since,
                 instead_of: upload.instead_of,
+                rendering: file.rendering,
             })
             .collect();
         self.run.commit(move |tx| intents.iter().try_for_each(|intent| tx.add_upload(intent))).await

@@ -11,11 +11,11 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::scan::{Looked, digest_of_size};
+use super::scan::{Looked, digest_of_size, vanished_file};
 use super::{Run, SyncError, stops_run};
 use crate::local::{FolderDir, LocalWrite, MessageName};
 use crate::pim::{FileKey, FolderKey, ItemId, ItemKey, ServerMessage};
-use crate::plan::moves::{Appeared, Vanished, local_moves};
+use crate::plan::moves::{Appeared, Likeness, Vanished, local_moves};
 use crate::remote::{ItemErrorClass, RemoteError, RemoteWrite};
 use crate::state::{ItemRow, Standing, UploadIntent, name_hash, search_hash};
 
@@ -90,7 +90,7 @@ where
         let known = known_names(run, folder.dir.as_str())?;
         let mut strangers = Vec::new();
         let scanned = run.local().scan(&folder.dir, &mut |name| {
-            if !known.contains(&name_hash(name.key())) {
+            if !known.names.contains(&name_hash(name.key())) {
                 strangers.push(name);
             }
         });
@@ -100,32 +100,40 @@ where
         }
         for name in strangers {
             if let Looked::At(digest, _) = digest_of_size(run.local(), &folder.dir, &name, &sizes)? {
-                appeared.push(Appeared { at: (), file: name.key().clone(), digest });
+                let is = Likeness { folder: known.folder, file: name.key().clone(), flags: name.flags(), digest };
+                appeared.push(Appeared { at: (), is });
             }
         }
     }
-    let vanished: Vec<Vanished> =
-        lost.iter().map(|row| Vanished { key: row.key, file: row.file.clone(), digest: row.digest }).collect();
+    let vanished: Vec<Vanished> = lost.iter().map(vanished_file).collect();
     let found: HashSet<ItemKey> = local_moves(&vanished, &appeared).into_iter().map(|(key, ())| key).collect();
     Ok(lost.into_iter().partition(|row| found.contains(&row.key)))
 }
 
-/// The hashes of the names that the base knows in a directory.
-fn known_names<R, L>(run: &Run<'_, R, L>, dir: &str) -> Result<HashSet<i64>, SyncError>
+/// What the base knows in a directory.
+struct KnownNames {
+    /// The folder that it belongs to; 0 for none.
+    folder: FolderKey,
+    /// The hashes of the names.
+    names: HashSet<i64>,
+}
+
+fn known_names<R, L>(run: &Run<'_, R, L>, dir: &str) -> Result<KnownNames, SyncError>
 where
     R: RemoteWrite + 'static,
     L: LocalWrite + 'static,
 {
-    let mut names = HashSet::new();
+    let mut known = KnownNames { folder: FolderKey(0), names: HashSet::new() };
     run.state().read(|state| {
         let folders = state.folders(run.account)?;
         let folder = folders.iter().find(|row| row.dir.as_deref() == Some(dir));
         let Some(folder) = folder else { return Ok(()) };
+        known.folder = folder.key;
         state.briefs(folder.key, |hash, _| {
-            names.insert(hash);
+            known.names.insert(hash);
         })
     })?;
-    Ok(names)
+    Ok(known)
 }
 
 /// The unique names of all files in a folder.
@@ -209,13 +217,14 @@ where
         id: message.id.clone(),
         change_key: message.change_key.clone(),
         search: message.search_key.as_ref().map(search_hash),
-        size: message.size,
+        // Somebody may have edited a draft since: it is compared when it is listed.
+        size: if message.marks.draft { 0 } else { message.size },
         server: message.marks.clone(),
         file: intent.file.clone(),
         flags: message.marks.to_local().flags,
         len: intent.len,
         digest: intent.digest,
-        rendering: None,
+        rendering: intent.rendering,
         standing: Standing::Agreed,
     };
     let (new, intent) = (row.clone(), intent.clone());

@@ -8,10 +8,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::tree::{Directory, Place};
 use super::{Depth, NoticeKind, Run, SyncError, letters, stops_run};
 use crate::format::mime;
-use crate::local::{DirStamp, FolderDir, Keywords, Letters, LocalError, LocalRead, LocalWrite, MessageName, ScanEnd};
+use crate::local::{
+    DirStamp, FolderDir, Keywords, Letters, LocalError, LocalRead, LocalWrite, MessageName, ScanEnd, delivered_mark,
+};
 use crate::pim::{Digest, FileKey, FolderKey, ItemKey, Marks, UnixTime};
 use crate::plan::adopt::Clue;
-use crate::plan::moves::{Appeared, Vanished, local_moves};
+use crate::plan::moves::{Appeared, Likeness, Vanished, edited_moves, local_moves};
 use crate::plan::{Evidence, LocalState, Seen};
 use crate::remote::RemoteWrite;
 use crate::state::{Brief, ItemRow, name_hash};
@@ -27,7 +29,8 @@ pub(super) struct LocalFile {
     pub(super) marks: Marks,
     /// Whether its content is another than the base's.
     pub(super) edited: bool,
-    /// Its content, where that is another than the base's but the server's too.
+    /// What the base is to note of its content, where that is not what it says already: the file was edited on both sides alike, or is only
+    /// being adopted.
     pub(super) content: Option<Content>,
 }
 
@@ -37,6 +40,13 @@ pub(super) struct Content {
     pub(super) digest: Digest,
     pub(super) len: u64,
     pub(super) rendering: Option<Digest>,
+}
+
+impl Content {
+    /// What the base holds where the file says something else than the server: nothing that the file could be known by.
+    pub(super) fn only_there(rendering: Digest) -> Self {
+        Self { digest: Digest([0; 16]), len: 0, rendering: Some(rendering) }
+    }
 }
 
 impl LocalFile {
@@ -62,6 +72,8 @@ pub(super) struct LocalView {
     pub(super) remote_unknown: BTreeSet<FolderKey>,
     /// Folders that were scanned.
     pub(super) scanned: BTreeMap<FolderKey, Scanned>,
+    /// Whether some of them were scanned only when it turned out to be needed.
+    pub(super) scanned_late: bool,
 }
 
 /// What a scan found out about a directory.
@@ -121,6 +133,13 @@ impl LocalView {
         if let Some(scanned) = self.scanned.get_mut(&folder) {
             scanned.stamp = None;
         }
+    }
+
+    /// Nothing follows from the absence of an item's file for now.
+    pub(super) fn doubt(&mut self, row: &ItemRow) {
+        self.away.remove(&row.key);
+        self.unknown.insert(row.folder);
+        self.look_again_at(row.folder);
     }
 
     /// Takes a loose file away: it belongs to an item now.
@@ -196,6 +215,7 @@ where
     L: LocalWrite + 'static,
 {
     scan_into(run, place, view)?;
+    view.scanned_late = true;
     if view.away.is_empty() {
         return Ok(());
     }
@@ -442,7 +462,7 @@ fn find_moves<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
     let mut rows: HashMap<ItemKey, ItemRow> = HashMap::new();
     for key in &view.away {
         let Some(row) = run.state().read(|state| state.item(*key))? else { continue };
-        vanished.push(Vanished { key: row.key, file: row.file.clone(), digest: row.digest });
+        vanished.push(vanished_file(&row));
         rows.insert(row.key, row);
     }
     let out_of_sight = out_of_sight(run, view)?;
@@ -459,9 +479,7 @@ fn find_moves<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
                 Looked::At(digest, len) if out_of_sight.contains(&(len, digest)) => {
                     waiting.push((file.clone(), "it may have been moved out of a folder that cannot be read"));
                 }
-                Looked::At(digest, _) => {
-                    appeared.push(Appeared { at: file.clone(), file: file.name.key().clone(), digest })
-                }
+                Looked::At(digest, _) => appeared.push(appeared_file(file.clone(), digest)),
                 Looked::Passed => {}
                 Looked::Failed(len) => {
                     unread.push(len);
@@ -471,16 +489,30 @@ fn find_moves<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
         }
     }
     let mut pairs = local_moves(&vanished, &appeared);
-    let paired: HashSet<ItemKey> = pairs.iter().map(|(key, _)| *key).collect();
-    vanished.retain(|item| !paired.contains(&item.key));
+    let mut free = Free::new(view, &waiting, &pairs, &mut vanished);
     if !vanished.is_empty() {
-        let taken: HashSet<_> = pairs.iter().map(|(_, file)| (file.folder, file.name.key().clone())).collect();
-        let others: Vec<Appeared<LocalFile>> = stored_anew(run.local(), view, &rows)?
-            .into_iter()
-            .filter(|file| !taken.contains(&(file.at.folder, file.file.clone())))
-            .collect();
-        pairs.extend(local_moves(&vanished, &others));
+        let found = local_moves(&vanished, &stored_anew(run.local(), view, &free, &rows)?);
+        free.take(&found, &mut vanished);
+        pairs.extend(found);
     }
+    pairs.extend(edited_moves(&vanished, &free.edited(view), |file| delivered_mark(file).is_some()));
+    join(view, &rows, pairs);
+    for (file, why) in waiting {
+        view.claim(&file);
+        view.look_again_at(file.folder);
+        let text = format!("{why}; it waits until that can be told");
+        let folder = view.scanned.get(&file.folder).map_or("", |scanned| scanned.dir.as_str());
+        run.notice(folder, NoticeKind::Held, Some(file.name.key().to_string()), text);
+    }
+    let doubtful = |row: &ItemRow| unread.iter().any(|len| len.is_none_or(|len| len == row.len));
+    for row in rows.values().filter(|row| view.away.contains(&row.key) && doubtful(row)).collect::<Vec<_>>() {
+        view.doubt(row);
+    }
+    Ok(())
+}
+
+/// Notes that these files are the items', wherever they lie now.
+pub(super) fn join(view: &mut LocalView, rows: &HashMap<ItemKey, ItemRow>, pairs: Vec<(ItemKey, LocalFile)>) {
     for (key, mut file) in pairs {
         view.claim(&file);
         view.away.remove(&key);
@@ -499,39 +531,75 @@ fn find_moves<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
         }
         view.changed.insert(key, file);
     }
-    for (file, why) in waiting {
-        view.claim(&file);
-        view.look_again_at(file.folder);
-        let text = format!("{why}; it waits until that can be told");
-        let folder = view.scanned.get(&file.folder).map_or("", |scanned| scanned.dir.as_str());
-        run.notice(folder, NoticeKind::Held, Some(file.name.key().to_string()), text);
+}
+
+/// An item's file as it was.
+pub(super) fn vanished_file(row: &ItemRow) -> Vanished {
+    let was = Likeness { folder: row.folder, file: row.file.clone(), flags: row.flags, digest: row.digest };
+    Vanished { key: row.key, was }
+}
+
+fn appeared_file(at: LocalFile, digest: Digest) -> Appeared<LocalFile> {
+    let is = Likeness { folder: at.folder, file: at.name.key().clone(), flags: at.marks.flags, digest };
+    Appeared { at, is }
+}
+
+/// Loose files that may still be somebody's.
+struct Free(BTreeSet<(FolderKey, FileKey)>);
+
+impl Free {
+    /// All but those that wait to be judged and those that are paired already.
+    fn new(
+        view: &LocalView,
+        waiting: &[(LocalFile, &str)],
+        pairs: &[(ItemKey, LocalFile)],
+        vanished: &mut Vec<Vanished>,
+    ) -> Self {
+        let all = view.loose.iter().flat_map(|(folder, files)| files.keys().map(|key| (*folder, key.clone())));
+        let mut free = Self(all.collect());
+        for (file, _) in waiting {
+            free.0.remove(&(file.folder, file.name.key().clone()));
+        }
+        free.take(pairs, vanished);
+        free
     }
-    let doubtful = |row: &ItemRow| unread.iter().any(|len| len.is_none_or(|len| len == row.len));
-    for row in rows.values().filter(|row| view.away.contains(&row.key) && doubtful(row)).collect::<Vec<_>>() {
-        view.away.remove(&row.key);
-        view.unknown.insert(row.folder);
-        view.look_again_at(row.folder);
+
+    fn take(&mut self, pairs: &[(ItemKey, LocalFile)], vanished: &mut Vec<Vanished>) {
+        let paired: HashSet<ItemKey> = pairs.iter().map(|(key, _)| *key).collect();
+        vanished.retain(|item| !paired.contains(&item.key));
+        for (_, file) in pairs {
+            self.0.remove(&(file.folder, file.name.key().clone()));
+        }
     }
-    Ok(())
+
+    fn files<'v>(&self, view: &'v LocalView) -> impl Iterator<Item = &'v LocalFile> {
+        self.0.iter().filter_map(|(folder, key)| view.loose.get(folder)?.get(key))
+    }
+
+    /// The files as what they would be if an item's name told that they are its.
+    fn edited(&self, view: &LocalView) -> Vec<Appeared<LocalFile>> {
+        self.files(view)
+            .map(|file| appeared_file(LocalFile { edited: true, ..file.clone() }, Digest([0; 16])))
+            .collect()
+    }
 }
 
 /// Loose files into whose headers a mail reader wrote, as they were before. Their own content is taken into the base with the move.
 fn stored_anew<L: LocalRead>(
     local: &L,
     view: &LocalView,
+    free: &Free,
     gone: &HashMap<ItemKey, ItemRow>,
 ) -> Result<Vec<Appeared<LocalFile>>, SyncError> {
     let (shortest, longest) =
         gone.values().fold((u64::MAX, 0), |(low, high), row| (low.min(row.len), high.max(row.len)));
     let mut found = Vec::new();
-    for (folder, files) in &view.loose {
-        let Some(scanned) = view.scanned.get(folder) else { continue };
-        for file in files.values() {
-            match stored(local, &scanned.dir, file, (shortest, longest)) {
-                Ok(appeared) => found.extend(appeared),
-                Err(error) if stops_run(&error) => return Err(error.into()),
-                Err(_) => {}
-            }
+    for file in free.files(view) {
+        let Some(scanned) = view.scanned.get(&file.folder) else { continue };
+        match stored(local, &scanned.dir, file, (shortest, longest)) {
+            Ok(appeared) => found.extend(appeared),
+            Err(error) if stops_run(&error) => return Err(error.into()),
+            Err(_) => {}
         }
     }
     Ok(found)
@@ -569,7 +637,7 @@ fn stored<L: LocalRead>(
     let Some(before) = mime::digest_before_storing(bytes).ok().flatten() else { return Ok(None) };
     let Some((digest, len)) = local.digest(dir, &file.name)? else { return Ok(None) };
     let at = LocalFile { content: Some(Content { digest, len, rendering: None }), ..file.clone() };
-    Ok(Some(Appeared { file: file.name.key().clone(), digest: before, at }))
+    Ok(Some(appeared_file(at, before)))
 }
 
 /// What a look at a file's content came to.

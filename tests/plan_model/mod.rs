@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pimsync::pim::marks::Marks;
 use pimsync::pim::{Digest, FileKey, Flag, FolderKey, ItemKey, SearchKey, ServerMarks};
 use pimsync::plan::adopt::{Clue, Loose, adopt};
-use pimsync::plan::moves::{Appeared, Arrived, Departed, Vanished, local_moves, remote_moves};
+use pimsync::plan::moves::{Appeared, Arrived, Departed, Likeness, Vanished, local_moves, remote_moves};
 use pimsync::plan::{
     Base, Brake, Case, ConflictPolicy, Content, Evidence, FolderSize, LocalState, Op, Plan, PushContent, RemoteState,
     Seen, plan,
@@ -216,13 +216,25 @@ impl World {
                     observed.known.insert(*key, if same { Seen::Same } else { Seen::Here(state) });
                 }
                 Some(_) => drop(observed.known.insert(*key, Seen::Unknown)),
-                None => vanished.push(Vanished { key: *key, file: file_key(row.name), digest: digest(row.local_body) }),
+                None => {
+                    let was = Likeness {
+                        folder: row.base.folder,
+                        file: file_key(row.name),
+                        flags: row.base.local.flags,
+                        digest: digest(row.local_body),
+                    };
+                    vanished.push(Vanished { key: *key, was });
+                }
             }
         }
         let loose: Vec<_> = self.local.iter().filter(|(inode, file)| visible(file) && !known.contains(inode)).collect();
         let appeared: Vec<_> = loose
             .iter()
-            .map(|(inode, file)| Appeared { at: **inode, file: file_key(file.name), digest: digest(file.body) })
+            .map(|(inode, file)| {
+                let (name, flags) = (file_key(file.name), file.marks.flags);
+                let is = Likeness { folder: file.folder, file: name, flags, digest: digest(file.body) };
+                Appeared { at: **inode, is }
+            })
             .collect();
         let moved = local_moves(&vanished, &appeared);
         for (key, inode) in &moved {

@@ -36,12 +36,12 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         let mut arrivals = Vec::new();
         for (((remote, instead_of), staged), marks) in downloads.into_iter().zip(staged).zip(&marks) {
             match staged {
-                Ok(staged) => {
+                Ok(Body { staged, fetched }) => {
                     let (letters, _) = keywords.letters_for(&marks.categories);
                     let file = self.free_key(&dir, &remote, instead_of, staged.digest()).await?;
                     let name = MessageName::for_delivery(file.clone(), marks.flags, letters);
                     let row = self.arriving_row(&remote, file, marks, &staged);
-                    arrivals.push(Arrival { row, instead_of, staged, name, remote });
+                    arrivals.push(Arrival { row, instead_of, staged, fetched, name, remote });
                 }
                 Err(error) => self.trouble(&remote.at, &error.code, error.message),
             }
@@ -103,7 +103,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         &self,
         dir: &FolderDir,
         messages: &[&ServerMessage],
-    ) -> Result<Vec<Result<StagedFile, ItemError>>, SyncError> {
+    ) -> Result<Vec<Result<Body, ItemError>>, SyncError> {
         let groups = groups(messages);
         let mut fetched: Vec<_> = stream::iter(
             groups.into_iter().enumerate().map(|(at, group)| async move { (at, self.fetch_group(dir, group).await) }),
@@ -123,7 +123,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         &self,
         dir: &FolderDir,
         group: &[&ServerMessage],
-    ) -> Result<Vec<Result<StagedFile, ItemError>>, SyncError> {
+    ) -> Result<Vec<Result<Body, ItemError>>, SyncError> {
         let engine = self.run.engine;
         let items: Vec<(ItemId, u64)> = group.iter().map(|message| (message.id.clone(), message.size)).collect();
         let mut sink =
@@ -140,7 +140,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                 self.run.notice(self.place.path(), NoticeKind::Skipped, Some(label(message)), text.to_owned());
             }
             staged.push(match (answer, sink.take(slot)) {
-                (Ok(_), Some(file)) => Ok(file.finish(Some(received(message)))?),
+                (Ok(fetched), Some(file)) => Ok(Body { staged: file.finish(Some(received(message)))?, fetched }),
                 (Ok(_), None) => Err(ItemError {
                     class: crate::remote::ItemErrorClass::Unrenderable,
                     code: "NoBody".to_owned(),
@@ -182,11 +182,12 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                 arrival.name,
                 arrival.remote,
                 arrival.instead_of,
+                arrival.fetched,
             ));
         }
         let delivered = self.run.blocking(move |local| local.deliver(batch)).await?;
         self.run.step(Step::Delivered)?;
-        for ((row, name, remote, instead_of), answer) in waiting.into_iter().zip(delivered) {
+        for ((row, name, remote, instead_of, fetched), answer) in waiting.into_iter().zip(delivered) {
             match answer {
                 Ok(_) => {
                     self.run.tally(self.place, |tally| tally.downloaded += 1);
@@ -202,7 +203,10 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                     // An interrupted delivery left this very file behind: it is no stranger.
                     view.claim(&arrived);
                     view.settle(row.key, row.folder, name);
-                    self.notes.push(Note::EndTrouble(row.id.clone()));
+                    self.notes.push(match fetched {
+                        Fetched::Rendered => Note::EndTrouble(row.id.clone()),
+                        Fetched::Rebuilt => Note::unrendered(&remote.at),
+                    });
                     self.notes.push(Note::Row(row));
                 }
                 Err(error) if stops_run(&error) => return Err(error.into()),
@@ -220,8 +224,15 @@ struct Arrival {
     row: ItemRow,
     instead_of: Option<ItemKey>,
     staged: StagedFile,
+    fetched: Fetched,
     name: MessageName,
     remote: Remote,
+}
+
+/// A body in `tmp`.
+pub(super) struct Body {
+    pub(super) staged: StagedFile,
+    pub(super) fetched: Fetched,
 }
 
 /// Cuts messages into groups by number and size.

@@ -1,10 +1,11 @@
 //! Messages that are here: renamed, moved, given another body, or adopted.
 
 use super::Puller;
+use super::arrive::Body;
 use crate::local::{Changed, FolderDir, LocalWrite, MessageName, Moved};
 use crate::pim::{FileKey, FolderKey, ItemKey, Marks};
 use crate::plan::{Content, LocalState};
-use crate::remote::RemoteWrite;
+use crate::remote::{Fetched, RemoteWrite};
 use crate::state::{CHANGED, ItemRow, Standing, search_hash};
 use crate::sync::rows::{Remote, label, rendering_of, take_content, take_remote};
 use crate::sync::scan::LocalFile;
@@ -98,6 +99,11 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             self.trouble(&remote.at, CHANGED, reason);
             return Ok(());
         }
+        let edited = file.edited && content == Content::Keep;
+        if edited && let Some(there) = file.content {
+            // Should the file be moved or the run be cut off before the push, it still says something else than the base.
+            (row.digest, row.len, row.rendering) = (there.digest, there.len, there.rendering);
+        }
         let keywords = self.keywords(&dir, &[&marks]).await?;
         let (letters, _) = keywords.letters_for(&marks.categories);
         let wanted = file.name.with_marks(marks.flags, letters.union(keywords.unassigned(file.name.letters())));
@@ -120,7 +126,6 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             .await?;
         self.run.tally(self.place, |tally| tally.adopted += 1);
         lock(self.view).claim(&file);
-        let edited = file.edited && content == Content::Keep;
         let now = LocalFile { folder: file.folder, name, marks, edited, content: None };
         self.settle(ItemRow { key, ..row }, now, agreed);
         Ok(())
@@ -171,7 +176,11 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
     ) -> Result<Replaced, SyncError> {
         let mut fetched = self.fetch(dir, &[&remote.at]).await?;
         let staged = match fetched.pop() {
-            Some(Ok(staged)) => staged,
+            // A whole file is not given up for headers and text.
+            Some(Ok(Body { fetched: Fetched::Rebuilt, .. })) => {
+                return Ok(Replaced::Later("the server cannot render it just now".to_owned()));
+            }
+            Some(Ok(Body { staged, fetched: Fetched::Rendered })) => staged,
             Some(Err(error)) => return Ok(Replaced::Later(error.to_string())),
             None => return Ok(Replaced::Later("the server answered without a body".to_owned())),
         };

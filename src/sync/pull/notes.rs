@@ -1,9 +1,10 @@
 //! What is noted with a page.
 
 use crate::local::LocalWrite;
-use crate::pim::{FolderKey, ItemId, ItemKey, UnixTime};
+use crate::pim::{FolderKey, ItemId, ItemKey, ServerMessage, UnixTime};
 use crate::remote::{ItemError, RemoteWrite};
-use crate::state::{ItemRow, StateError, Subject, WAITS_FOR_FOLDER, Writer};
+use crate::state::{ItemRow, StateError, Subject, UNRENDERED, WAITS_FOR_FOLDER, Writer};
+use crate::sync::rows::label;
 use crate::sync::tree::Place;
 use crate::sync::{Run, SyncError};
 
@@ -25,6 +26,18 @@ pub(in crate::sync) enum Note {
 }
 
 impl Note {
+    /// The server cannot render a message for now: it is asked again later, at longer and longer intervals.
+    pub(in crate::sync) fn unrendered(message: &ServerMessage) -> Self {
+        let reason = "the server cannot render it: what is here has its headers and text at most, or an older version; what is missing is on \
+                      the server only, and fetched as soon as the server can";
+        Self::Trouble {
+            id: message.id.clone(),
+            label: label(message),
+            code: UNRENDERED.to_owned(),
+            reason: reason.to_owned(),
+        }
+    }
+
     pub(super) fn write(&self, tx: &Writer<'_>, folder: FolderKey, now: UnixTime) -> Result<(), StateError> {
         match self {
             Self::Gone(key, id) => tx.set_gone(*key, id),
