@@ -1,3 +1,4 @@
 //! Items to bytes and back.
 
+pub mod content;
 pub mod mime;
