@@ -1,4 +1,7 @@
 //! Items to bytes and back.
 
+mod classes;
 pub mod content;
 pub mod mime;
+pub mod note;
+pub mod vcard;

@@ -293,7 +293,7 @@ fn push_verb(replied: Option<bool>, passed: Option<bool>, local: Flags, verb: La
 }
 
 /// `onto` with what `from` gained or lost since `base`: a category at a time, so that nothing can conflict.
-fn merge_categories(base: &Categories, from: &Categories, onto: &Categories) -> Categories {
+pub(super) fn merge_categories(base: &Categories, from: &Categories, onto: &Categories) -> Categories {
     onto.iter()
         .filter(|category| from.contains(category) || !base.contains(category))
         .chain(from.iter().filter(|category| !base.contains(category)))

@@ -2,12 +2,22 @@
 //!
 //! Nothing here knows of files, networks, databases or clocks.
 
+mod classes;
+pub mod contact;
+mod fields;
 pub mod folder;
 pub mod ids;
 pub mod marks;
 pub mod message;
+pub mod note;
+mod text;
 
+pub use classes::{Importance, Sensitivity};
+pub use contact::{Address, AddressKey, Contact, ContactField, DayOfLife, Gender, PhoneKey, Photo};
+pub use fields::{FieldValue, Merged};
 pub use folder::{ActivityMark, FolderKind, ServerFolder, SpecialFolder};
 pub use ids::{ChangeKey, Digest, FileKey, FolderId, FolderKey, ItemId, ItemKey, SearchKey, SyncState, Tag, UnixTime};
 pub use marks::{Categories, Category, Flag, Flags, FollowUp, LastVerb, Marks, ServerMarks};
 pub use message::{ItemClass, ServerMessage};
+pub use note::{Note, NoteColour, NoteField};
+pub use text::Text;

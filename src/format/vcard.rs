@@ -1,0 +1,113 @@
+//! Contacts as vCards: 4.0 (RFC 6350) is written, 3.0 (RFC 2426) and 4.0 are read, each file stays in its version.
+//!
+//! A file is patched: what a contact on the server cannot hold, such as a second mobile number, stays in it.
+
+mod keyed;
+mod people;
+mod table;
+mod values;
+
+use super::content::{Component, ContentError, Document, Limits};
+use crate::pim::Contact;
+
+pub use table::{ROWS, Row};
+
+/// A contact's file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VcardFile {
+    document: Document,
+    version: Version,
+}
+
+/// The versions that are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// RFC 2426.
+    V3,
+    /// RFC 6350.
+    V4,
+}
+
+/// Why a file is no contact.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VcardError {
+    /// It is no file of content lines.
+    #[error(transparent)]
+    Content(#[from] ContentError),
+    /// No VCARD is in it.
+    #[error("there is no VCARD in the file")]
+    NoCard,
+    /// One file is one contact.
+    #[error("there are {0} VCARDs in the file: give each contact a file of its own")]
+    Several(usize),
+    /// Another version, such as 2.1.
+    #[error("the vCard's version is {0:?}: save it as 3.0 or 4.0")]
+    Version(String),
+    /// `KIND:group`: groups stay on this computer.
+    #[error("the vCard is a group, not a contact")]
+    Group,
+}
+
+impl VcardFile {
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// It holds no vCard of one contact, of a version that is read.
+    pub fn parse(bytes: impl Into<bytes::Bytes>) -> Result<Self, VcardError> {
+        let document = Document::parse(bytes, Limits::default())?;
+        let mut cards = document.components("VCARD");
+        let card = cards.next().ok_or(VcardError::NoCard)?;
+        let more = cards.count();
+        if more > 0 {
+            return Err(VcardError::Several(1 + more));
+        }
+        let version = version(card)?;
+        let is_group = |name| card.property(name).is_some_and(|kind| kind.value.trim().eq_ignore_ascii_case("group"));
+        if is_group("KIND") || is_group("X-ADDRESSBOOKSERVER-KIND") {
+            return Err(VcardError::Group);
+        }
+        Ok(Self { document, version })
+    }
+
+    /// A file, in version 4.0, for a contact that has none.
+    pub fn new(contact: &Contact) -> Self {
+        let mut card = Component::new("VCARD");
+        // RFC 6350 §6.7.9 and §6.2.1: VERSION comes first, FN is never missing.
+        card.set("VERSION", Some("4.0"));
+        card.set("FN", Some(""));
+        let mut file = Self { document: Document::of(card), version: Version::V4 };
+        file.patch(contact);
+        file
+    }
+
+    /// The file's bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.document.to_bytes()
+    }
+
+    /// What the file says.
+    pub fn contact(&self) -> Contact {
+        self.document.components("VCARD").next().map(table::read).unwrap_or_default()
+    }
+
+    /// Brings the file to what `contact` says. Only the lines of fields that differ are written.
+    pub fn patch(&mut self, contact: &Contact) {
+        let version = self.version;
+        if let Some(card) = self.document.components_mut("VCARD").next() {
+            table::patch(card, contact, version);
+        }
+    }
+}
+
+fn version(card: &Component) -> Result<Version, VcardError> {
+    let version = card.property("VERSION").map(|version| version.value.trim().to_owned()).unwrap_or_default();
+    match version.as_str() {
+        "3.0" => Ok(Version::V3),
+        "4.0" => Ok(Version::V4),
+        _ => Err(VcardError::Version(version.chars().take(20).collect())),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
