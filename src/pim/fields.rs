@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::task::{Percent, TaskStatus};
 use super::{Categories, Importance, Sensitivity, Text, marks};
 
 /// What two sides made of one item.
@@ -24,6 +25,8 @@ pub trait FieldValue: Clone + PartialEq {
 impl FieldValue for Text {}
 impl FieldValue for Sensitivity {}
 impl FieldValue for Importance {}
+impl FieldValue for TaskStatus {}
+impl FieldValue for Percent {}
 impl<T: Clone + PartialEq> FieldValue for Option<T> {}
 impl<T: Clone + PartialEq> FieldValue for Vec<T> {}
 

@@ -10,6 +10,8 @@ pub mod ids;
 pub mod marks;
 pub mod message;
 pub mod note;
+pub mod recurrence;
+pub mod task;
 mod text;
 
 pub use classes::{Importance, Sensitivity};
@@ -20,4 +22,5 @@ pub use ids::{ChangeKey, Digest, FileKey, FolderId, FolderKey, ItemId, ItemKey, 
 pub use marks::{Categories, Category, Flag, Flags, FollowUp, LastVerb, Marks, ServerMarks};
 pub use message::{ItemClass, ServerMessage};
 pub use note::{Note, NoteColour, NoteField};
+pub use task::{Task, TaskField};
 pub use text::Text;
