@@ -5,4 +5,5 @@ pub mod content;
 pub mod icalendar;
 pub mod mime;
 pub mod note;
+pub mod timezone;
 pub mod vcard;
