@@ -116,3 +116,17 @@ fn an_account_can_be_picked() {
     let one = machine.json(&["status", "--account", ANNA], 0);
     assert_eq!(one["accounts"].as_array().unwrap().len(), 1);
 }
+
+#[test]
+fn what_is_only_here_is_counted() {
+    let machine = Machine::set_up();
+    let local = machine.database().join("On My Computer");
+    machine.run(&["status"]).expect_code(0);
+    fs::write(local.join("Inbox/cur/1:2,S"), "Subject: x\n\nx\n").unwrap();
+    fs::write(local.join("Groups/club.vcf"), "BEGIN:VCARD\n").unwrap();
+    let status = machine.json(&["status"], 0);
+    let folders = status["only_here"].as_array().unwrap();
+    let items = |path: &str| folders.iter().find(|folder| folder["path"] == path).unwrap()["items"].as_u64();
+    assert_eq!((items("Inbox"), items("Groups"), items("Notes")), (Some(1), Some(1), Some(0)));
+    machine.run(&["status"]).expect_code(0).expect_out("Only here").expect_out("Inbox (mail, 1 item)");
+}

@@ -6,10 +6,11 @@ use serde::Serialize;
 
 use super::account::{self, AccountRun, tally_words};
 use super::context::{Context, chosen};
-use super::failure::UsageError;
+use super::failure::{Failure, UsageError};
 use super::output::Output;
 use super::{ExitCode, Global};
 use crate::identity::{IdentityLock, LockError};
+use crate::local::on_my_computer;
 use crate::plan::Brake;
 use crate::sync::{Action, Depth, Mode, NoticeKind, Planned, Request};
 
@@ -61,6 +62,9 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
         .into());
     }
     let _lock = lock_for(&context, request.mode)?;
+    if request.mode == Mode::Apply {
+        complete_local_folders(&context, output);
+    }
     let several = accounts.len() > 1;
     let runs: Vec<AccountRun> = accounts
         .into_iter()
@@ -86,6 +90,13 @@ impl Args {
             mode: if self.dry_run { Mode::DryRun } else { Mode::Apply },
             depth: if self.full { Depth::Full } else { Depth::Changes },
         }
+    }
+}
+
+/// An identity that an earlier version made lacks some of them. That is no reason to leave the mailbox unsynchronized.
+fn complete_local_folders(context: &Context, output: &Output) {
+    if let Err(error) = on_my_computer::complete(&context.layout.database()) {
+        output.complain(&Failure::of(&error.into()));
     }
 }
 

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 
 use super::files;
-use crate::local::foldername;
+use crate::local::{foldername, on_my_computer};
 
 /// The environment variable that names the root.
 pub const ROOT_VARIABLE: &str = "PIMSYNC_ROOT";
@@ -229,7 +229,7 @@ impl Layout {
 
     /// `Database/On My Computer`.
     pub fn on_my_computer(&self) -> PathBuf {
-        self.database().join("On My Computer")
+        self.database().join(on_my_computer::LOCAL)
     }
 
     /// The file whose lock says that an engine runs.

@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 use super::foldername;
 use super::folders::{look, make_dir, make_maildir, sync};
 use super::leftovers::hex;
+use super::on_my_computer::LOCAL;
 use super::platform;
 use super::scan::{list, open_at};
 use super::{FolderDir, LocalError, MailTree, MessageName, Staged, StagedFile, Subdir};
 use crate::pim::{Digest, UnixTime};
 
-/// Where local folders lie, below `Database`.
-const LOCAL: &str = "On My Computer";
 const CONFLICTS: &str = "Conflicts";
 
 /// So much of the folder's path goes into a copy's name.

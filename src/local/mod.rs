@@ -23,6 +23,7 @@ mod keywords;
 mod keywords_file;
 mod leftovers;
 mod message_name;
+pub mod on_my_computer;
 pub(crate) mod platform;
 mod remove_folder;
 mod scan;

@@ -6,7 +6,7 @@ use super::Values;
 use crate::cli::context::Context;
 use crate::cli::failure::Hinted;
 use crate::identity::{Account, IdentityLock, Marker, MarkerError, PasswordSource, config, secrets};
-use crate::local::MailTree;
+use crate::local::{MailTree, on_my_computer};
 use crate::state::State;
 
 /// Refuses to make an account's directory anew where one is missing: the sync would take all that was in it for deleted.
@@ -57,10 +57,12 @@ impl Missing {
     }
 }
 
-/// Takes the lock, making what it lies in.
+/// Takes the lock, making what it lies in, and what is missing of *On My Computer*.
 pub(super) fn lock(context: &Context) -> anyhow::Result<IdentityLock> {
     context.layout.create()?;
-    Ok(IdentityLock::acquire(&context.layout, context.now())?)
+    let lock = IdentityLock::acquire(&context.layout, context.now())?;
+    on_my_computer::complete(&context.layout.database())?;
+    Ok(lock)
 }
 
 /// Writes what is missing.

@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::output::Output;
 use super::{ExitCode, Global, time};
 use crate::identity::IdentityLock;
+use crate::local::on_my_computer::{self, OnlyHere};
 use crate::pim::UnixTime;
 use pending::Pending;
 
@@ -36,6 +37,18 @@ struct Standing {
     /// The run that is under way.
     running: Option<Running>,
     accounts: Vec<AccountStanding>,
+    /// The folders of On My Computer.
+    only_here: Vec<LocalStanding>,
+    /// What cannot be looked at in On My Computer.
+    problems: Vec<String>,
+}
+
+/// A folder that is on this machine only.
+#[derive(Serialize)]
+struct LocalStanding {
+    path: String,
+    kind: &'static str,
+    items: u64,
 }
 
 #[derive(Serialize)]
@@ -138,6 +151,12 @@ struct ConflictCopy {
     at: UnixTime,
 }
 
+impl From<OnlyHere> for LocalStanding {
+    fn from(folder: OnlyHere) -> Self {
+        Self { path: folder.path, kind: folder.kind.as_str(), items: folder.items }
+    }
+}
+
 pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result<ExitCode> {
     let context = Context::new(global)?;
     let identity = context.identity()?;
@@ -147,11 +166,14 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
         output.complain(&Failure::of(&error.into()));
         None
     });
+    let (only_here, problems) = on_my_computer::only_here(&context.layout.database());
     let standing = Standing {
         database: context.layout.database().display().to_string(),
         running: holder
             .map(|holder| Running { pid: holder.map(|holder| holder.pid), since: holder.map(|holder| holder.since) }),
         accounts: accounts.into_iter().map(|account| gather::account(&context, account)).collect::<Result<_, _>>()?,
+        only_here: only_here.into_iter().map(LocalStanding::from).collect(),
+        problems: problems.iter().map(pending::words).collect(),
     };
     output.results(ExitCode::Done, standing, text::text)
 }

@@ -112,7 +112,7 @@ impl LocalFolders {
 }
 
 /// A problem for people: where it is, and what to do.
-fn words(problem: &Problem) -> String {
+pub(super) fn words(problem: &Problem) -> String {
     format!("{} {}", problem.path.display(), problem.kind.advice())
 }
 

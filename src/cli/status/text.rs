@@ -20,6 +20,7 @@ pub(super) fn text(standing: &Standing) -> String {
     for account in &standing.accounts {
         text.push_str(&account_text(account, standing.running.is_some()));
     }
+    text.push_str(&only_here_text(standing));
     text
 }
 
@@ -92,6 +93,23 @@ fn not_synced_text(folders: &[&FolderStanding]) -> String {
         let _ = writeln!(text, "  {} ({}{count})", folder.path, folder.kind);
         text
     })
+}
+
+/// What is on this machine only; nothing where that is nothing.
+fn only_here_text(standing: &Standing) -> String {
+    let mut text = String::new();
+    let folders: Vec<_> = standing.only_here.iter().filter(|folder| folder.items > 0).collect();
+    if !folders.is_empty() {
+        text.push_str("\nOnly here, in On My Computer:\n");
+    }
+    for folder in folders {
+        let plural = if folder.items == 1 { "" } else { "s" };
+        let _ = writeln!(text, "  {} ({}, {} item{plural})", folder.path, folder.kind, folder.items);
+    }
+    for problem in &standing.problems {
+        let _ = writeln!(text, "  {problem}");
+    }
+    text
 }
 
 fn attention_text(account: &AccountStanding) -> String {
