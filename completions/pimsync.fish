@@ -34,6 +34,8 @@ complete -c pimsync -n "__fish_pimsync_needs_command" -s V -l version -d 'Print 
 complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "setup" -d 'Set an account up, and synchronize it for the first time'
 complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "sync" -d 'Bring the server and the directory in step'
 complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "status" -d 'Show how everything stands: folders, pending changes, the last sync, what needs attention'
+complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "backup" -d 'Archive the whole identity, above all what is only on this machine'
+complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "restore" -d 'Bring an item, a folder or everything back from an archive'
 complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "demo-server" -d 'Run the embedded Exchange server alone, for any EWS client'
 complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l server -d 'The server: its host, the address of its Outlook on the web, or the URL of its EWS end point' -r
@@ -71,6 +73,57 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand status" -l json -d 'Prin
 complete -c pimsync -n "__fish_pimsync_using_subcommand status" -s q -l quiet -d 'Say nothing but errors and what needs attention'
 complete -c pimsync -n "__fish_pimsync_using_subcommand status" -s v -l verbose -d 'Say more on standard error; twice for even more'
 complete -c pimsync -n "__fish_pimsync_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list verify help" -l to -d 'Put the archive into this directory, instead of the identity\'s Backups; can be given several times' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list verify help" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list verify help" -l identity -d 'The identity to work on' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list verify help" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list verify help" -l json -d 'Print the results as a JSON document (see pimsync-json(5))'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list verify help" -s q -l quiet -d 'Say nothing but errors and what needs attention'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list verify help" -s v -l verbose -d 'Say more on standard error; twice for even more'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list verify help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list verify help" -f -a "list" -d 'List the archives of the identity'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list verify help" -f -a "verify" -d 'Verify that an archive is what was written, and that everything comes back out of it'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list verify help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from list" -l from -d 'Look into this directory, instead of the identity\'s Backups' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from list" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from list" -l identity -d 'The identity to work on' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from list" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from list" -l json -d 'Print the results as a JSON document (see pimsync-json(5))'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say nothing but errors and what needs attention'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more on standard error; twice for even more'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from verify" -l from -d 'Look into this directory, instead of the identity\'s Backups' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from verify" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from verify" -l identity -d 'The identity to work on' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from verify" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from verify" -l all -d 'Verify all archives'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from verify" -l read-data -d 'Read every byte, and compare it with what was written'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from verify" -l rehearse -d 'Restore everything into a temporary directory beside the archive, compare it, and remove it'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from verify" -l json -d 'Print the results as a JSON document (see pimsync-json(5))'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Say nothing but errors and what needs attention'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from verify" -s v -l verbose -d 'Say more on standard error; twice for even more'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the archives of the identity'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from help" -f -a "verify" -d 'Verify that an archive is what was written, and that everything comes back out of it'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -l at -d 'The newest archive that was made at that time or before, such as 2026-11-22 or "2026-11-22 10:30"' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -l from -d 'Look for the archive in this directory, instead of the identity\'s Backups' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -l to -d 'Restore into this directory, which must not exist, or be empty' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -l folder -d 'Only what lies in this folder, such as Inbox/Projects' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -l item -d 'Only the item with this path or file name; can be given several times' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -l message-id -d 'Only messages with this Message-ID, or other items with this UID' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -l since -d 'Only what was not received or changed before that time' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -l identity -d 'The identity to work on' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -l only-local -d 'Only what lies in On My Computer'
+complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -l salvage -d 'Bring back all that is whole from an archive that is damaged or cut off'
+complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -l list -d 'List the items, and restore nothing'
+complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -l dry-run -d 'Say what would be restored, and write nothing'
+complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -l json -d 'Print the results as a JSON document (see pimsync-json(5))'
+complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -s q -l quiet -d 'Say nothing but errors and what needs attention'
+complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -s v -l verbose -d 'Say more on standard error; twice for even more'
+complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l listen -d 'Where to listen; port 0 takes any free one' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l store -d 'Keep the mailboxes in this database file' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l messages -d 'Put this many sample messages into each new mailbox' -r
@@ -86,8 +139,12 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l trace-so
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -s q -l quiet -d 'Say nothing but errors and what needs attention'
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -s v -l verbose -d 'Say more on standard error; twice for even more'
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status demo-server help" -f -a "setup" -d 'Set an account up, and synchronize it for the first time'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status demo-server help" -f -a "sync" -d 'Bring the server and the directory in step'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status demo-server help" -f -a "status" -d 'Show how everything stands: folders, pending changes, the last sync, what needs attention'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status demo-server help" -f -a "demo-server" -d 'Run the embedded Exchange server alone, for any EWS client'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status demo-server help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status backup restore demo-server help" -f -a "setup" -d 'Set an account up, and synchronize it for the first time'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status backup restore demo-server help" -f -a "sync" -d 'Bring the server and the directory in step'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status backup restore demo-server help" -f -a "status" -d 'Show how everything stands: folders, pending changes, the last sync, what needs attention'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status backup restore demo-server help" -f -a "backup" -d 'Archive the whole identity, above all what is only on this machine'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status backup restore demo-server help" -f -a "restore" -d 'Bring an item, a folder or everything back from an archive'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status backup restore demo-server help" -f -a "demo-server" -d 'Run the embedded Exchange server alone, for any EWS client'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status backup restore demo-server help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and __fish_seen_subcommand_from backup" -f -a "list" -d 'List the archives of the identity'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and __fish_seen_subcommand_from backup" -f -a "verify" -d 'Verify that an archive is what was written, and that everything comes back out of it'

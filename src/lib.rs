@@ -40,6 +40,9 @@
 //! - **Loose file**: a message in a directory that the base does not know.
 //! - **Trouble**: an item that could not be read or written; told by `status` and tried again later.
 //!
+//! - **Archive**: a backup in one file: frames of members, a manifest that lists them, a footer that says it is whole.
+//! - **Alarm**: something that is lost or changed in the directory though no sync did it.
+//!
 //! # The rooms
 //!
 //! Arrows go down only.
@@ -48,6 +51,7 @@
 //! |---|---|
 //! | [`cli`] | one file a subcommand |
 //! | [`sync`] | the engine |
+//! | [`backup`] | archives, and what comes back out of them |
 //! | [`state`] | `state.db` |
 //! | [`local`] | the directory |
 //! | [`remote`] | the server; `remote::ews` speaks Exchange Web Services |
@@ -57,6 +61,7 @@
 //! | [`identity`] | layout, settings, secrets, lock |
 //! | [`exchange`] | the embedded Exchange, for `setup --demo`, tests and benches |
 
+pub mod backup;
 pub mod cli;
 pub mod exchange;
 pub mod format;

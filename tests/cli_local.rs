@@ -93,7 +93,8 @@ fn nothing_in_it_ever_causes_a_request() {
         fs::create_dir_all(local(&machine).join(format!("Inbox/only-here {number}/cur"))).unwrap();
         let requests = heard(&machine, arguments);
         let mut now = operations(&machine);
-        (quiet.sort(), now.sort());
+        quiet.sort();
+        now.sort();
         assert_eq!(now, quiet, "{arguments:?} asked for more");
         assert!(requests.iter().all(|request| !request.contains("only-here")), "{requests:?}");
     }

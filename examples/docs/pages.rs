@@ -21,6 +21,7 @@ pub(crate) fn generate() -> io::Result<BTreeMap<String, Vec<u8>>> {
     command_pages(&command, &mut files)?;
     for (name, text) in [
         ("pimsync-identity.5", include_str!("pimsync-identity.5")),
+        ("pimsync-archive.5", include_str!("pimsync-archive.5")),
         ("pimsync-json.5", include_str!("pimsync-json.5")),
         ("pimsync-design.7", include_str!("pimsync-design.7")),
     ] {
@@ -53,7 +54,7 @@ fn command_pages(command: &clap::Command, files: &mut BTreeMap<String, Vec<u8>>)
     let mut end = String::from(include_str!("end-of-pages.1"));
     let own = command.get_display_name().unwrap_or("pimsync").to_owned();
     let mut others: Vec<String> = cli_pages().into_iter().filter(|name| *name != format!("{own}.1")).collect();
-    others.extend(["pimsync-identity.5", "pimsync-json.5", "pimsync-design.7"].map(str::to_owned));
+    others.extend(["pimsync-archive.5", "pimsync-identity.5", "pimsync-json.5", "pimsync-design.7"].map(str::to_owned));
     end.push_str(&see_also(&others));
     page.extend(fill(&end).into_bytes());
     files.insert(format!("man/{own}.1"), page);

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::ExitCode;
+use crate::backup::BackupError;
 use crate::identity::{ConfigError, LayoutError, LockError, MarkerError, SecretError};
 use crate::local::LocalError;
 use crate::remote::RemoteError;
@@ -78,6 +79,7 @@ fn classify(error: &(dyn std::error::Error + 'static)) -> Option<Class> {
         .or_else(|| error.downcast_ref::<ConfigError>().map(|_| ("config", ExitCode::Failed, Some(MAN_IDENTITY))))
         .or_else(|| error.downcast_ref::<SecretError>().map(|_| ("password", ExitCode::Failed, None)))
         .or_else(|| error.downcast_ref::<LayoutError>().map(layout))
+        .or_else(|| error.downcast_ref::<BackupError>().map(backup))
         .or_else(|| error.downcast_ref::<UsageError>().map(|_| usage))
 }
 
@@ -158,6 +160,28 @@ fn lock(error: &LockError) -> Class {
             ("locked", ExitCode::Locked, Some("wait until it ends; pimsync status says how it stands meanwhile"))
         }
         LockError::Io { .. } => ("disk", ExitCode::Failed, None),
+    }
+}
+
+fn backup(error: &BackupError) -> Class {
+    match error {
+        BackupError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => (
+            "disk",
+            ExitCode::Failed,
+            Some("is its disk mounted? A directory for archives is not made, but must be there"),
+        ),
+        BackupError::Io { .. } | BackupError::NoRoom { .. } => ("disk", ExitCode::Failed, None),
+        BackupError::State(error) => state(error),
+        BackupError::Incomplete { .. } | BackupError::Manifest { .. } | BackupError::Damaged { .. } => {
+            ("archive", ExitCode::Failed, Some("pimsync restore --salvage brings out all that is whole"))
+        }
+        BackupError::OtherFormat { .. } => ("archive", ExitCode::Failed, None),
+        BackupError::NoArchive { .. } => (
+            "no-such-archive",
+            ExitCode::Usage,
+            Some("pimsync backup list shows which there are; --from says where they lie"),
+        ),
+        BackupError::Taken { .. } => ("taken", ExitCode::Usage, None),
     }
 }
 

@@ -4,12 +4,14 @@
 //! programs read it; why it failed goes to `failure`, which alone knows exit codes and hints.
 
 mod account;
+mod backup;
 mod context;
 mod demo_server;
 pub mod exit;
 mod failure;
 mod output;
 mod progress;
+mod restore;
 mod server_url;
 mod setup;
 mod status;
@@ -26,7 +28,8 @@ use output::Output;
 ///
 /// pimsync mirrors the mail folders of an Exchange account as Maildirs that neomutt, aerc, notmuch or an editor can work on, and brings
 /// what is changed there back to the server. `pimsync setup` sets an account up and synchronizes it for the first time, `pimsync sync`
-/// brings both sides in step, `pimsync status` tells what is pending, held back or in conflict.
+/// brings both sides in step, `pimsync status` tells what is pending, held back or in conflict, `pimsync backup`
+/// archives everything, above all what is only on this machine, and `pimsync restore` brings it back.
 ///
 /// Try it without an Exchange server: `pimsync setup --demo`.
 #[derive(Debug, Parser)]
@@ -66,6 +69,8 @@ enum Command {
     Setup(setup::Args),
     Sync(sync::Args),
     Status(status::Args),
+    Backup(backup::Args),
+    Restore(restore::Args),
     DemoServer(demo_server::Args),
 }
 
@@ -75,6 +80,8 @@ impl Command {
             Self::Setup(_) => "setup",
             Self::Sync(_) => "sync",
             Self::Status(_) => "status",
+            Self::Backup(_) => "backup",
+            Self::Restore(_) => "restore",
             Self::DemoServer(_) => "demo-server",
         }
     }
@@ -84,6 +91,8 @@ impl Command {
             Self::Setup(args) => args.json,
             Self::Sync(args) => args.json,
             Self::Status(args) => args.json,
+            Self::Backup(args) => args.wants_json(),
+            Self::Restore(args) => args.json,
             Self::DemoServer(_) => false,
         }
     }
@@ -114,6 +123,8 @@ pub fn run() -> ExitCode {
         Command::Setup(args) => setup::run(args, cli.global, &output),
         Command::Sync(args) => sync::run(args, cli.global, &output),
         Command::Status(args) => status::run(args, cli.global, &output),
+        Command::Backup(args) => backup::run(args, cli.global, &output),
+        Command::Restore(args) => restore::run(args, cli.global, &output),
         Command::DemoServer(args) => demo_server::run(args),
     };
     result.unwrap_or_else(|error| output.failed(&error))

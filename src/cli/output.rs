@@ -63,6 +63,11 @@ impl Output {
         self.quiet
     }
 
+    /// Whether somebody sees what is said while it is said.
+    pub(super) fn is_watched(&self) -> bool {
+        self.watched
+    }
+
     /// Sends the log to standard error, around the progress bars.
     pub(super) fn start_log(&self) {
         let level = match (self.quiet, self.verbose) {

@@ -237,6 +237,11 @@ impl Layout {
         self.home().join("lock")
     }
 
+    /// The file whose lock says that a backup runs.
+    pub fn backup_lock(&self) -> PathBuf {
+        self.home().join("backup.lock")
+    }
+
     /// Where a stored password of the account lies.
     pub fn secret(&self, account: &AccountName) -> PathBuf {
         self.root.join("Secrets").join(self.identity.as_str()).join(account.as_str())

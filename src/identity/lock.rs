@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Layout;
 use crate::pim::UnixTime;
@@ -45,17 +45,26 @@ pub enum LockError {
 impl IdentityLock {
     /// Takes the lock, or says who has it. Never waits.
     pub fn acquire(layout: &Layout, now: UnixTime) -> Result<Self, LockError> {
+        Self::acquire_file(layout.lock(), now)
+    }
+
+    /// The same for a backup, of which there is one at a time, too. Neither waits for the other.
+    pub fn acquire_for_backup(layout: &Layout, now: UnixTime) -> Result<Self, LockError> {
+        Self::acquire_file(layout.backup_lock(), now)
+    }
+
+    fn acquire_file(path: PathBuf, now: UnixTime) -> Result<Self, LockError> {
         /// `holder` holds the lock for an instant, too.
         const TRIES: usize = 3;
-        let mut file = open(layout)?;
+        let mut file = open(&path)?;
         for _ in 0..TRIES {
             match file.try_lock() {
                 Ok(()) => {
-                    note(&mut file, now).map_err(|source| failed(layout, source))?;
+                    note(&mut file, now).map_err(|source| failed(&path, source))?;
                     return Ok(Self { _file: file });
                 }
                 Err(TryLockError::WouldBlock) => std::thread::yield_now(),
-                Err(TryLockError::Error(source)) => return Err(failed(layout, source)),
+                Err(TryLockError::Error(source)) => return Err(failed(&path, source)),
             }
         }
         Err(LockError::Held { holder: read(&mut file) })
@@ -64,27 +73,28 @@ impl IdentityLock {
     /// Who holds the lock now: `None` when nobody does, `Some(None)` when it is not known who. For `status`; a moment later it may
     /// be otherwise.
     pub fn holder(layout: &Layout) -> Result<Option<Option<Holder>>, LockError> {
-        if !layout.lock().exists() {
+        let path = layout.lock();
+        if !path.exists() {
             return Ok(None);
         }
-        let mut file = open(layout)?;
+        let mut file = open(&path)?;
         match file.try_lock_shared() {
             Ok(()) => Ok(None),
             Err(TryLockError::WouldBlock) => Ok(Some(read(&mut file))),
-            Err(TryLockError::Error(source)) => Err(failed(layout, source)),
+            Err(TryLockError::Error(source)) => Err(failed(&path, source)),
         }
     }
 }
 
-fn open(layout: &Layout) -> Result<File, LockError> {
+fn open(path: &Path) -> Result<File, LockError> {
     OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
         .mode(0o600)
-        .open(layout.lock())
-        .map_err(|source| failed(layout, source))
+        .open(path)
+        .map_err(|source| failed(path, source))
 }
 
 fn note(file: &mut File, now: UnixTime) -> io::Result<()> {
@@ -101,8 +111,8 @@ fn read(file: &mut File) -> Option<Holder> {
     Some(Holder { pid: pid.parse().ok()?, since: UnixTime(since.parse().ok()?) })
 }
 
-fn failed(layout: &Layout, source: io::Error) -> LockError {
-    LockError::Io { path: layout.lock(), source }
+fn failed(path: &Path, source: io::Error) -> LockError {
+    LockError::Io { path: path.to_owned(), source }
 }
 
 #[cfg(test)]

@@ -44,6 +44,7 @@ pub use keywords::Keywords;
 pub use message_name::{Letters, MessageName, Subdir, delivered_key, delivered_mark, id_mark, key_matches_id};
 pub use staged::{Staged, StagedFile};
 pub use stamp::{Clock, DirStamp};
+pub(crate) use tree::EXCHANGE;
 pub use tree::MailTree;
 
 use crate::pim::{Categories, Digest, UnixTime};

@@ -68,6 +68,23 @@ pub struct Brief {
     pub draft: bool,
 }
 
+/// What a backup compares of each file that the base knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownFile {
+    /// The name of its account.
+    pub account: String,
+    /// Its folder's directory below the account's.
+    pub dir: String,
+    /// The unique part of its name.
+    pub key: FileKey,
+    /// Hash of its content.
+    pub digest: Digest,
+    /// Whether the server says that it is a draft: drafts are edited in place.
+    pub draft: bool,
+    /// How it stands.
+    pub standing: Standing,
+}
+
 /// The hash by which a file name is looked up.
 pub fn name_hash(file: &FileKey) -> i64 {
     hash(file.as_bytes())
@@ -133,6 +150,14 @@ fn unpack(packed: i64, categories: Categories) -> ServerMarks {
     }
 }
 
+fn standing(stored: i64) -> Standing {
+    match stored {
+        1 => Standing::Arriving,
+        2 => Standing::Gone,
+        _ => Standing::Agreed,
+    }
+}
+
 const ITEM: &str = "SELECT item.*, names FROM item LEFT JOIN category_set ON category_set.key = item.categories";
 
 fn item_row(row: &Row<'_>) -> rusqlite::Result<ItemRow> {
@@ -151,11 +176,7 @@ fn item_row(row: &Row<'_>) -> rusqlite::Result<ItemRow> {
         len: row.get::<_, i64>("len")?.unsigned_abs(),
         digest: Digest(row.get("digest")?),
         rendering: row.get::<_, Option<[u8; 16]>>("rendering")?.map(Digest),
-        standing: match row.get("standing")? {
-            1 => Standing::Arriving,
-            2 => Standing::Gone,
-            _ => Standing::Agreed,
-        },
+        standing: standing(row.get("standing")?),
     })
 }
 
@@ -174,6 +195,27 @@ impl Reader<'_> {
                 draft: row.get::<_, i64>(4)? != 0,
             };
             visit(row.get(0)?, brief);
+        }
+        Ok(())
+    }
+
+    /// Every file that the base knows, in all accounts.
+    pub fn all_files(&self, mut visit: impl FnMut(KnownFile)) -> Result<(), StateError> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT account.name, dir, file, digest, server & 2, standing FROM item
+             JOIN folder ON folder.key = item.folder JOIN account ON account.key = folder.account
+             WHERE dir IS NOT NULL AND item.len > 0",
+        )?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            visit(KnownFile {
+                account: row.get(0)?,
+                dir: row.get(1)?,
+                key: FileKey::new(row.get::<_, Vec<u8>>(2)?),
+                digest: Digest(row.get(3)?),
+                draft: row.get::<_, i64>(4)? != 0,
+                standing: standing(row.get(5)?),
+            });
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 pub use folders::{Account, AccountKey, FolderRow, Listing};
-pub use items::{Brief, ItemRow, Standing, name_hash, search_hash};
+pub use items::{Brief, ItemRow, KnownFile, Standing, name_hash, search_hash};
 pub use journal::{RunResult, RunRow, UploadIntent};
 pub use trouble::{CHANGED, Conflict, HeldRow, LONGEST_PATIENCE, Subject, Trouble, UNRENDERED, WAITS_FOR_FOLDER};
 
@@ -120,6 +120,21 @@ impl State {
             .run_to_completion(1000, Duration::ZERO, None)
             .map_err(|error| damaged(path, error))?;
         Ok(Self { connection: Mutex::new(connection), path: path.to_owned() })
+    }
+
+    /// Copies the state, as it is at one instant, into a file that must not exist. The engine may write meanwhile and does not wait.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn copy_to(&self, path: &Path) -> Result<(), StateError> {
+        let source = self.lock();
+        let mut copy = Connection::open(path)?;
+        rusqlite::backup::Backup::new(&source, &mut copy)?
+            .run_to_completion(i32::MAX, Duration::ZERO, None)
+            .map_err(|error| damaged(&self.path, error))?;
+        // The copy is one file, without a log beside it.
+        copy.pragma_update(None, "journal_mode", "delete")?;
+        Ok(())
     }
 
     fn prepare(connection: Connection, path: &Path) -> Result<Self, StateError> {

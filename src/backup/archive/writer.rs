@@ -1,0 +1,265 @@
+//! Writing an archive: members are gathered into frames, which two threads compress while the next ones are gathered.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::thread::{self, JoinHandle};
+
+use super::footer::Footer;
+use super::member::{Member, padding};
+use super::{FRAME_BYTES, LEVEL, MANIFEST, PREFIX};
+use crate::backup::ItemPath;
+use crate::backup::manifest::{Entry, Frame, Header, Kind, Manifest, Place};
+
+/// So many frames are compressed at a time.
+const WORKERS: usize = 2;
+
+/// What ends a tar.
+const TAR_END: [u8; 1024] = [0; 1024];
+
+/// A file or directory that is to be added.
+pub(crate) struct New {
+    pub(crate) path: ItemPath,
+    pub(crate) kind: Kind,
+    pub(crate) id: Option<Box<str>>,
+    pub(crate) mtime_ns: i64,
+    pub(crate) inode: u64,
+}
+
+/// How the adding of a large file went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Large {
+    /// It is in the archive.
+    Added,
+    /// It ended too early. Nothing of it is in the archive.
+    Shrunk,
+}
+
+type Compressed = JoinHandle<io::Result<(Vec<u8>, u64)>>;
+
+/// An archive that is being written.
+pub(crate) struct Writer {
+    file: File,
+    number: u32,
+    at: u64,
+    frames: Vec<Frame>,
+    entries: Vec<Entry>,
+    /// Members of the frame that is being gathered.
+    batch: Vec<u8>,
+    /// Frames that are being compressed, in order.
+    under_way: VecDeque<Compressed>,
+}
+
+impl Writer {
+    /// Begins an archive with that number in an empty file.
+    pub(crate) fn new(file: File, number: u32) -> Self {
+        let batch = Vec::with_capacity(FRAME_BYTES);
+        Self { file, number, at: 0, frames: Vec::new(), entries: Vec::new(), batch, under_way: VecDeque::new() }
+    }
+
+    /// What was added so far.
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Takes entries out of what will be listed; their content stays.
+    pub(crate) fn unlist(&mut self, is_unwanted: impl Fn(&Entry) -> bool) {
+        self.entries.retain(|entry| !is_unwanted(entry));
+    }
+
+    pub(crate) fn add_directory(&mut self, new: New) -> io::Result<()> {
+        let offset = self.append(&new, true, 0)?;
+        self.list(new, 0, blake3::hash(b""), offset);
+        self.cut_if_full()
+    }
+
+    /// Adds a file whose content is at hand.
+    pub(crate) fn add(&mut self, new: New, content: &[u8]) -> io::Result<()> {
+        let size = content.len() as u64;
+        if self.batch.len() + content.len() > FRAME_BYTES && !self.batch.is_empty() {
+            self.cut()?;
+        }
+        let offset = self.append(&new, false, size)?;
+        self.batch.extend_from_slice(content);
+        self.batch.extend_from_slice(padding(size));
+        self.list(new, size, blake3::hash(content), offset);
+        self.cut_if_full()
+    }
+
+    /// Adds a large file as a frame of its own, without holding it whole.
+    pub(crate) fn add_large(&mut self, new: New, size: u64, content: impl Read) -> io::Result<Large> {
+        self.cut()?;
+        self.drain(0)?;
+        let header = member(&new, false, size).to_bytes()?;
+        let plain = header.len() as u64 + size + padding(size).len() as u64;
+        let mut content = Hashed::new(content.take(size));
+        let frame = self.stream(plain, |out| {
+            out.write_all(&header)?;
+            if io::copy(&mut content, out)? != size {
+                return Ok(false);
+            }
+            out.write_all(padding(size)).map(|()| true)
+        })?;
+        let Some(frame) = frame else { return Ok(Large::Shrunk) };
+        self.list(new, size, content.hasher.finalize(), 0);
+        self.frames.push(frame);
+        Ok(Large::Added)
+    }
+
+    /// Writes the manifest and the footer, and makes the file durable. Returns the manifest and the file's length.
+    pub(crate) fn finish(mut self, mut header: Header) -> io::Result<(Manifest, u64)> {
+        self.cut()?;
+        self.drain(0)?;
+        self.entries.sort_by_key(|entry| entry.place);
+        (header.frames, header.entries) = (self.frames.len() as u64, self.entries.len() as u64);
+        let manifest =
+            Manifest { header, frames: std::mem::take(&mut self.frames), entries: std::mem::take(&mut self.entries) };
+        let mut counter = Counter(0);
+        manifest.write(&mut counter)?;
+        let size = counter.0;
+        let mtime = u64::try_from(manifest.header.created).unwrap_or(0);
+        let head = Member { name: MANIFEST.into(), directory: false, size, mtime }.to_bytes()?;
+        let plain = head.len() as u64 + size + (padding(size).len() + TAR_END.len()) as u64;
+        let frame = self.stream(plain, |out| {
+            out.write_all(&head)?;
+            manifest.write(&mut *out)?;
+            out.write_all(padding(size))?;
+            out.write_all(&TAR_END).map(|()| true)
+        })?;
+        let Some(Frame { at, length, plain, hash }) = frame else { return Err(io::ErrorKind::UnexpectedEof.into()) };
+        let footer = Footer { format: super::FORMAT, at, length, plain, hash };
+        self.file.write_all(&footer.to_bytes())?;
+        crate::local::platform::sync(&self.file)?;
+        Ok((manifest, self.at + Footer::LENGTH as u64))
+    }
+
+    /// Puts a member's header into the frame that is being gathered; answers where it begins there.
+    fn append(&mut self, new: &New, directory: bool, size: u64) -> io::Result<u64> {
+        let offset = self.batch.len() as u64;
+        self.batch.extend(member(new, directory, size).to_bytes()?);
+        Ok(offset)
+    }
+
+    /// Lists a member of the frame that comes next.
+    fn list(&mut self, new: New, size: u64, hash: blake3::Hash, offset: u64) {
+        let New { path, kind, id, mtime_ns, inode } = new;
+        let frame = u32::try_from(self.frames.len() + self.under_way.len()).unwrap_or(u32::MAX);
+        let place = Place { archive: self.number, frame, offset };
+        self.entries.push(Entry { path, kind, id, size, mtime_ns, inode, hash, place });
+    }
+
+    fn cut_if_full(&mut self) -> io::Result<()> {
+        if self.batch.len() < FRAME_BYTES { Ok(()) } else { self.cut() }
+    }
+
+    /// Ends the frame that is being gathered.
+    fn cut(&mut self) -> io::Result<()> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        self.drain(WORKERS - 1)?;
+        let plain = std::mem::replace(&mut self.batch, Vec::with_capacity(FRAME_BYTES));
+        self.under_way.push_back(thread::spawn(move || Ok((compress(&plain)?, plain.len() as u64))));
+        Ok(())
+    }
+
+    /// Writes frames that are compressed, until at most so many are under way.
+    fn drain(&mut self, at_most: usize) -> io::Result<()> {
+        while self.under_way.len() > at_most {
+            let Some(frame) = self.under_way.pop_front() else { break };
+            let joined = frame.join().map_err(|_| io::Error::other("the compression broke off"))?;
+            let (bytes, plain) = joined?;
+            self.file.write_all(&bytes)?;
+            let length = bytes.len() as u64;
+            self.frames.push(Frame { at: self.at, length, plain, hash: blake3::hash(&bytes) });
+            self.at += length;
+        }
+        Ok(())
+    }
+
+    /// Writes a frame whose content is streamed; takes it back where `write` says that it is not good.
+    fn stream(
+        &mut self,
+        plain: u64,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<bool>,
+    ) -> io::Result<Option<Frame>> {
+        let mut encoder =
+            zstd::Encoder::new(Measured { file: &mut self.file, hasher: blake3::Hasher::new(), length: 0 }, LEVEL)?;
+        encoder.include_checksum(true)?;
+        encoder.multithread(WORKERS as u32)?;
+        let good = write(&mut encoder)?;
+        let Measured { hasher, length, .. } = encoder.finish()?;
+        if !good {
+            self.file.set_len(self.at)?;
+            self.file.seek(SeekFrom::Start(self.at))?;
+            return Ok(None);
+        }
+        let frame = Frame { at: self.at, length, plain, hash: hasher.finalize() };
+        self.at += length;
+        Ok(Some(frame))
+    }
+}
+
+fn member(new: &New, directory: bool, size: u64) -> Member {
+    let name = [PREFIX.as_bytes(), new.path.as_bytes()].concat();
+    Member { name, directory, size, mtime: u64::try_from(new.mtime_ns / 1_000_000_000).unwrap_or(0) }
+}
+
+fn compress(plain: &[u8]) -> io::Result<Vec<u8>> {
+    let mut compressor = zstd::bulk::Compressor::new(LEVEL)?;
+    compressor.include_checksum(true)?;
+    compressor.compress(plain)
+}
+
+/// Hashes what is read.
+struct Hashed<R> {
+    inner: R,
+    hasher: blake3::Hasher,
+}
+
+impl<R> Hashed<R> {
+    fn new(inner: R) -> Self {
+        Self { inner, hasher: blake3::Hasher::new() }
+    }
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.hasher.update(buffer.get(..count).unwrap_or_default());
+        Ok(count)
+    }
+}
+
+/// Hashes and counts what is written.
+struct Measured<'f> {
+    file: &'f mut File,
+    hasher: blake3::Hasher,
+    length: u64,
+}
+
+impl Write for Measured<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.file.write(bytes)?;
+        self.hasher.update(bytes.get(..count).unwrap_or_default());
+        self.length += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+struct Counter(u64);
+
+impl Write for Counter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

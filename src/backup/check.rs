@@ -1,0 +1,80 @@
+//! Does the directory still have what the last sync left in it?
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use super::ItemPath;
+use super::manifest::{Entry, Kind};
+use crate::local::EXCHANGE;
+use crate::pim::Digest;
+use crate::state::{Standing, State, StateError};
+
+/// Something that changed otherwise than by a sync.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alarm {
+    /// What happened to it.
+    pub kind: AlarmKind,
+    /// The message's folder and the part of its file's name before `:`.
+    pub path: String,
+}
+
+/// What happened to a message since the last sync.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AlarmKind {
+    /// No file in the whole directory has its content any more.
+    Lost,
+    /// Its file has another content. Drafts are left out: they are edited.
+    Changed,
+}
+
+/// Compares what `state.db` knows with what was archived. It must be read after that: what a sync changed meanwhile is then known.
+pub(super) fn check(state: &State, database: &Path, entries: &[Entry]) -> Result<Vec<Alarm>, StateError> {
+    let messages = entries.iter().filter(|entry| entry.kind == Kind::Message);
+    let files: HashMap<(&[u8], &[u8]), Digest> =
+        messages.clone().filter_map(|entry| Some((entry.path.message()?, digest(entry)))).collect();
+    let contents: HashSet<Digest> = messages.map(digest).collect();
+    let mut alarms = Vec::new();
+    let mut missing = Vec::new();
+    state.read(|state| {
+        state.all_files(|file| {
+            if file.standing != Standing::Agreed || file.draft {
+                return;
+            }
+            let folder = format!("{EXCHANGE}/{}/{}", file.account, file.dir);
+            let path = format!("{folder}/{}", file.key);
+            match files.get(&(folder.as_bytes(), file.key.as_bytes())) {
+                Some(found) if *found == file.digest => {}
+                Some(_) => alarms.push(Alarm { kind: AlarmKind::Changed, path }),
+                None if contents.contains(&file.digest) => {}
+                None => missing.push((folder, file.key.as_bytes().to_vec(), path)),
+            }
+        })
+    })?;
+    let there = present(database, missing.iter().map(|(folder, ..)| folder));
+    let lost = missing.into_iter().filter(|(folder, key, _)| !there.contains(&(folder.clone(), key.clone())));
+    alarms.extend(lost.map(|(_, _, path)| Alarm { kind: AlarmKind::Lost, path }));
+    alarms.sort_by(|one, other| (one.kind, &one.path).cmp(&(other.kind, &other.path)));
+    Ok(alarms)
+}
+
+fn digest(entry: &Entry) -> Digest {
+    let mut digest = [0; 16];
+    digest.copy_from_slice(entry.hash.as_bytes().first_chunk::<16>().unwrap_or(&[0; 16]));
+    Digest(digest)
+}
+
+/// The messages that lie in these folders now: those that came after the archive was cut are not lost.
+fn present<'f>(database: &Path, folders: impl Iterator<Item = &'f String>) -> HashSet<(String, Vec<u8>)> {
+    let mut found = HashSet::new();
+    for folder in folders.collect::<HashSet<_>>() {
+        for part in ["cur", "new"] {
+            let Ok(entries) = std::fs::read_dir(database.join(folder).join(part)) else { continue };
+            for entry in entries.flatten() {
+                let name = std::os::unix::ffi::OsStringExt::into_vec(entry.file_name());
+                let Ok(path) = ItemPath::new(&[b"x/cur/", &*name].concat()) else { continue };
+                found.extend(path.message().map(|(_, key)| (folder.clone(), key.to_vec())));
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,378 @@
+//! Reading a tree that lives: listed again and again until a listing shows nothing new.
+//!
+//! A message whose file vanished between its listing and its reading was renamed, moved or removed. Where it was renamed or moved, a later
+//! listing shows it: by its key in the same folder, or as something that was not met before in another one. Only what no listing shows any
+//! more is gone.
+//!
+//! A listing can miss a file that is renamed while its directory is read. So one that shows nothing new is only believed when no directory
+//! changed meanwhile, as their times tell; where they cannot tell, it takes several in a row.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
+use std::io::{self, Read as _, Seek as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use rustix::fs::{Dir, FileType};
+
+use super::archive::{FRAME_BYTES, Large, New, Writer};
+use super::classify::classify;
+use super::manifest::{Hash, Kind, shortened};
+use super::{BackupError, ItemPath};
+use crate::local::platform::{self, Kind as Sort, Looked};
+use crate::pim::UnixTime;
+
+/// A tree that does not come to rest within so many listings is archived as it is, and that is told.
+const MOST_LISTINGS: usize = 30;
+
+/// So many listings in a row that show nothing new end the cut of a tree that never holds still. Each misses a given file with a chance of
+/// a few per cent at most.
+const FRUITLESS_LISTINGS: usize = 5;
+
+/// Within this time of a change another one may leave the same time behind.
+const TICK_NS: i64 = 2_000_000_000;
+
+/// A file that is being rewritten in place gets so many chances to hold still.
+const TRIES: usize = 3;
+
+/// So much of a large file is looked at for its kind and id.
+const HEAD_BYTES: u64 = 64 * 1024;
+
+/// What belongs to `state.db`, which is copied in another way.
+const STATE: [&[u8]; 4] = [b"state.db", b"state.db-wal", b"state.db-shm", b"state.db-journal"];
+
+/// What was met in the tree besides what is in the archive.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CutReport {
+    /// What could not be read: it is not in the archive.
+    pub unread: Vec<Unread>,
+    /// Links, sockets, pipes and devices: they are never followed or opened, and not in the archive.
+    pub left_alone: Vec<ItemPath>,
+    /// How often the tree was listed.
+    pub listings: usize,
+}
+
+/// Something that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// Where it lies; `None`: its path cannot be told.
+    pub path: Option<ItemPath>,
+    /// Why it could not.
+    pub reason: String,
+}
+
+/// What is told of in an archive by the same key is the same item: a message whatever its flags are.
+type Key = Hash;
+
+/// Archives everything below `database` but `state.db`.
+///
+/// # Errors
+/// Those of the archive that is written, and that `database` itself cannot be listed. What else cannot be read is in the report.
+pub(super) fn cut(
+    database: &Path,
+    writer: &mut Writer,
+    target: &Path,
+    began: UnixTime,
+) -> Result<CutReport, BackupError> {
+    let settled_before = began.0.saturating_mul(1_000_000_000).saturating_sub(TICK_NS);
+    let mut cut = Cut {
+        database,
+        writer,
+        target,
+        settled_before,
+        met: HashSet::new(),
+        failed: HashMap::new(),
+        report: CutReport::default(),
+    };
+    let mut present;
+    let mut fruitless = 0;
+    loop {
+        cut.report.listings += 1;
+        let found = cut.list_all()?;
+        let fresh = cut.take_in(&found)?;
+        fruitless = if fresh { 0 } else { fruitless + 1 };
+        let believed = fruitless >= FRUITLESS_LISTINGS || (fruitless > 0 && cut.held_still(&found));
+        present = found;
+        if believed {
+            break;
+        }
+        if cut.report.listings == MOST_LISTINGS {
+            let reason = format!("the directory did not hold still within {MOST_LISTINGS} listings");
+            cut.report.unread.push(Unread { path: None, reason });
+            break;
+        }
+    }
+    cut.unlist_moved(&present);
+    cut.report.unread.extend(cut.failed.into_values());
+    cut.report.unread.sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(cut.report)
+}
+
+/// What a listing of the whole tree shows.
+#[derive(Default)]
+struct Listing {
+    directories: Vec<ItemPath>,
+    files: Vec<ItemPath>,
+    odd: Vec<ItemPath>,
+    unread: Vec<Unread>,
+    /// The times of each directory before it was listed.
+    times: Vec<Option<(i64, i64)>>,
+}
+
+struct Cut<'a> {
+    database: &'a Path,
+    writer: &'a mut Writer,
+    target: &'a Path,
+    /// A directory that changed after this may have changed again unseen.
+    settled_before: i64,
+    /// What is in the archive.
+    met: HashSet<Key>,
+    /// What could not be read so far.
+    failed: HashMap<Key, Unread>,
+    report: CutReport,
+}
+
+/// How the reading of a file ended.
+enum Reading {
+    Done,
+    Vanished,
+    Failed(String),
+}
+
+impl Cut<'_> {
+    fn list_all(&mut self) -> Result<Listing, BackupError> {
+        let mut found = Listing::default();
+        let names = list(self.database).map_err(|error| BackupError::io("list", self.database, error))?;
+        let names = names.into_iter().filter(|(name, _)| !STATE.contains(&&**name)).collect();
+        sort_out(names, &ItemPath::new, &mut found);
+        let mut next = 0;
+        while let Some(dir) = found.directories.get(next).cloned() {
+            next += 1;
+            found.times.push(self.times(&dir));
+            match list(&dir.under(self.database)) {
+                Ok(names) => sort_out(names, &|name| dir.child(name), &mut found),
+                // Moved or removed meanwhile: a later listing shows it where it is.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    found.unread.push(Unread { path: Some(dir), reason: error.to_string() });
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn times(&self, dir: &ItemPath) -> Option<(i64, i64)> {
+        platform::look(&dir.under(self.database)).ok().flatten().map(|looked| (looked.stat.mtime_ns, looked.ctime_ns))
+    }
+
+    /// Whether no directory changed while the tree was listed.
+    fn held_still(&self, found: &Listing) -> bool {
+        found.directories.iter().zip(&found.times).all(|(dir, before)| {
+            let settled = before.is_some_and(|(mtime, ctime)| mtime.max(ctime) < self.settled_before);
+            settled && self.times(dir) == *before
+        })
+    }
+
+    /// Archives what was not met before. Answers whether there was anything.
+    fn take_in(&mut self, found: &Listing) -> Result<bool, BackupError> {
+        let mut fresh = false;
+        self.failed.clear();
+        for unread in &found.unread {
+            let key = blake3::hash(unread.reason.as_bytes());
+            self.failed.insert(unread.path.as_ref().map_or(key, key_of), unread.clone());
+        }
+        self.report.left_alone.clone_from(&found.odd);
+        for path in &found.directories {
+            if self.met.insert(key_of(path)) {
+                fresh = true;
+                self.add_directory(path)?;
+            }
+        }
+        for path in &found.files {
+            let key = key_of(path);
+            if self.met.contains(&key) {
+                continue;
+            }
+            match self.add_file(path)? {
+                Reading::Done => {
+                    self.met.insert(key);
+                    fresh = true;
+                }
+                Reading::Vanished => fresh = true,
+                Reading::Failed(reason) => {
+                    self.failed.insert(key, Unread { path: Some(path.clone()), reason });
+                }
+            }
+        }
+        Ok(fresh)
+    }
+
+    fn add_directory(&mut self, path: &ItemPath) -> Result<(), BackupError> {
+        let looked = platform::look(&path.under(self.database)).ok().flatten();
+        let (mtime_ns, inode) = looked.map_or((0, 0), |looked| (looked.stat.mtime_ns, looked.stat.ino));
+        let new = New { path: path.clone(), kind: Kind::Directory, id: None, mtime_ns, inode };
+        self.writer.add_directory(new).map_err(|error| BackupError::io("write", self.target, error))
+    }
+
+    fn add_file(&mut self, path: &ItemPath) -> Result<Reading, BackupError> {
+        for _ in 0..TRIES {
+            let mut file = match platform::open_file(&path.under(self.database)) {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Reading::Vanished),
+                Err(error) => return Ok(Reading::Failed(error.to_string())),
+            };
+            let before = match platform::stat_file(&file) {
+                Ok(looked) if looked.kind == Sort::File => looked,
+                Ok(_) => return Ok(Reading::Failed("it is no regular file any more".to_owned())),
+                Err(error) => return Ok(Reading::Failed(error.to_string())),
+            };
+            let added = if before.stat.len <= FRAME_BYTES as u64 {
+                self.add_small(path, &mut file, &before)?
+            } else {
+                self.add_large(path, &mut file, &before)?
+            };
+            if let Some(reading) = added {
+                return Ok(reading);
+            }
+        }
+        Ok(Reading::Failed("it was being rewritten each time that it was read".to_owned()))
+    }
+
+    /// `None`: the file changed while it was read.
+    fn add_small(
+        &mut self,
+        path: &ItemPath,
+        file: &mut std::fs::File,
+        before: &Looked,
+    ) -> Result<Option<Reading>, BackupError> {
+        let mut content = Vec::with_capacity(usize::try_from(before.stat.len + 1).unwrap_or(0));
+        if let Err(error) = file.take(FRAME_BYTES as u64 + 1).read_to_end(&mut content) {
+            return Ok(Some(Reading::Failed(error.to_string())));
+        }
+        if !is_unchanged(file, before) || content.len() as u64 != before.stat.len {
+            return Ok(None);
+        }
+        let new = new(path, before, &content);
+        self.writer.add(new, &content).map_err(|error| BackupError::io("write", self.target, error))?;
+        Ok(Some(Reading::Done))
+    }
+
+    /// As [`Self::add_small`], but the content is not held whole: what was written of a file that changed is taken back.
+    fn add_large(
+        &mut self,
+        path: &ItemPath,
+        file: &mut std::fs::File,
+        before: &Looked,
+    ) -> Result<Option<Reading>, BackupError> {
+        let mut head = Vec::new();
+        if let Err(error) = file.take(HEAD_BYTES).read_to_end(&mut head).and_then(|_| file.rewind()) {
+            return Ok(Some(Reading::Failed(error.to_string())));
+        }
+        let mut source = Source { file, failed: None };
+        let added = self.writer.add_large(new(path, before, &head), before.stat.len, &mut source);
+        let failed = source.failed.take();
+        let added = added.map_err(|error| BackupError::io("write", self.target, error))?;
+        if let Some(error) = failed {
+            return Ok(Some(Reading::Failed(error.to_string())));
+        }
+        if added == Large::Shrunk {
+            return Ok(None);
+        }
+        if !is_unchanged(file, before) {
+            self.writer.unlist(|entry| entry.path == *path);
+            return Ok(None);
+        }
+        Ok(Some(Reading::Done))
+    }
+
+    /// A message that was moved while the tree was read was met in both places. It is listed in the one where it ended, unless it is not
+    /// there as it was.
+    fn unlist_moved(&mut self, present: &Listing) {
+        let there: HashSet<Key> = present.files.iter().map(key_of).collect();
+        let kept: HashSet<Hash> = self
+            .writer
+            .entries()
+            .iter()
+            .filter(|entry| there.contains(&key_of(&entry.path)))
+            .map(|entry| entry.hash)
+            .collect();
+        self.writer.unlist(|entry| {
+            entry.kind == Kind::Message && !there.contains(&key_of(&entry.path)) && kept.contains(&entry.hash)
+        });
+    }
+}
+
+/// A file that is read while it is archived. An error of its own must not be taken for one of the archive.
+struct Source<'f> {
+    file: &'f mut std::fs::File,
+    failed: Option<io::Error>,
+}
+
+impl io::Read for Source<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.file.read(buffer) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                // The archive sees a file that ended too early, and takes it back.
+                self.failed = Some(error);
+                Ok(0)
+            }
+            read => read,
+        }
+    }
+}
+
+fn new(path: &ItemPath, looked: &Looked, head: &[u8]) -> New {
+    let (kind, id) = classify(path, head);
+    let id = id.map(|id| shortened(&id));
+    New { path: path.clone(), kind, id, mtime_ns: looked.stat.mtime_ns, inode: looked.stat.ino }
+}
+
+fn is_unchanged(file: &std::fs::File, before: &Looked) -> bool {
+    platform::stat_file(file).is_ok_and(|after| after.stat == before.stat)
+}
+
+fn key_of(path: &ItemPath) -> Key {
+    match path.message() {
+        Some((folder, key)) => blake3::hash(&[folder, &b"//"[..], key].concat()),
+        None => blake3::hash(path.as_bytes()),
+    }
+}
+
+type Names = Vec<(Vec<u8>, Sort)>;
+
+/// A directory's entries, sorted, hidden ones too. What vanishes meanwhile is left out.
+fn list(path: &Path) -> io::Result<Names> {
+    let mut dir = Dir::new(platform::open_dir(path)?)?;
+    let mut names = Names::new();
+    while let Some(entry) = dir.read() {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if matches!(name, b"." | b"..") {
+            continue;
+        }
+        let sort = match entry.file_type() {
+            FileType::Unknown => match platform::look(&path.join(OsStr::from_bytes(name)))? {
+                Some(found) => found.kind,
+                None => continue,
+            },
+            known => platform::kind(known),
+        };
+        names.push((name.to_owned(), sort));
+    }
+    names.sort_by(|one, other| one.0.cmp(&other.0));
+    Ok(names)
+}
+
+fn sort_out(names: Names, path: &dyn Fn(&[u8]) -> Result<ItemPath, &'static str>, found: &mut Listing) {
+    for (name, sort) in names {
+        match (path(&name), sort) {
+            (Ok(path), Sort::Dir) => found.directories.push(path),
+            (Ok(path), Sort::File) => found.files.push(path),
+            (Ok(path), Sort::Link | Sort::Special) => found.odd.push(path),
+            (Err(reason), _) => {
+                let reason = format!("{}: {reason}", String::from_utf8_lossy(&name));
+                found.unread.push(Unread { path: None, reason });
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What can go wrong with a backup: always with the file, and with what can still be done.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::archive::FORMAT;
+use crate::state::StateError;
+
+/// An error of a backup or a restore.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// The operating system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was to be done, such as "read".
+        action: &'static str,
+        /// To which file or directory.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// `state.db` cannot be copied.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The end of the archive is not that of a whole one.
+    #[error("{} is no whole archive: {reason}", path.display())]
+    Incomplete {
+        /// The archive.
+        path: PathBuf,
+        /// What is missing.
+        reason: &'static str,
+    },
+    /// A later version of the program wrote it.
+    #[error("{} has format {found}, and this version of pimsync knows format {FORMAT}; use a newer pimsync, or tar --zstd -xf", path.display())]
+    OtherFormat {
+        /// The archive.
+        path: PathBuf,
+        /// Its format.
+        found: u64,
+    },
+    /// What the archive says of itself makes no sense.
+    #[error("the manifest of {} is damaged: {reason}", path.display())]
+    Manifest {
+        /// The archive.
+        path: PathBuf,
+        /// What is wrong, and where.
+        reason: String,
+    },
+    /// Parts of the archive are not what was written.
+    #[error(
+        "{} is damaged: {} of its {frames} frames; {lost} items are lost, {whole} can still be restored (first: {})",
+        path.display(), damage.len(), damage.first().map(ToString::to_string).unwrap_or_default()
+    )]
+    Damaged {
+        /// The archive.
+        path: PathBuf,
+        /// Which parts.
+        damage: Vec<Damage>,
+        /// How many frames it has.
+        frames: usize,
+        /// Items in the damaged ones.
+        lost: u64,
+        /// Items in the others.
+        whole: u64,
+    },
+    /// There is no such archive.
+    #[error("there is no archive {wanted} in {}", target.display())]
+    NoArchive {
+        /// Where it was looked for.
+        target: PathBuf,
+        /// Which.
+        wanted: String,
+    },
+    /// The place to restore to is in use.
+    #[error("{} is there already; a restore never overwrites: name a directory that does not exist, or an empty one", path.display())]
+    Taken {
+        /// The place.
+        path: PathBuf,
+    },
+    /// There is too little room for what is to be restored.
+    #[error("{} has {free} bytes free, and {needed} are needed; nothing was written", path.display())]
+    NoRoom {
+        /// The place.
+        path: PathBuf,
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes free.
+        free: u64,
+    },
+}
+
+/// A part of an archive that is not what was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The frame, from 0.
+    pub frame: usize,
+    /// Its first byte in the file.
+    pub from: u64,
+    /// The byte after its last.
+    pub to: u64,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl std::fmt::Display for Damage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "frame {}, bytes {} to {}: {}", self.frame, self.from, self.to, self.reason)
+    }
+}
+
+impl BackupError {
+    /// Wraps the system's error.
+    pub(super) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io { action, path: path.to_owned(), source }
+    }
+}

@@ -1,0 +1,39 @@
+//! Backups: archives of an identity's whole `Database` directory, and what comes back out of them.
+//!
+//! An archive is one file that `tar --zstd -xf` extracts; `man 5 pimsync-archive` describes it. What it holds is told by its manifest; that
+//! it is whole, by its footer.
+//!
+//! **The cut.** A backup holds no lock of the engine and never makes it wait. `state.db` is copied by SQLite's own backup, which sees one
+//! committed state. Files are read while anybody may rename, move, add or remove them, so listings are repeated until one shows nothing
+//! that was not met before: a message is known by the part of its name before `:`, so that it is met whatever its flags become meanwhile, and
+//! wherever it is moved to. What existed all the time is in the archive, whole. That `state.db` and the files are of slightly different
+//! instants does no harm: a restored identity begins without it.
+//!
+//! **Order of writing**: data under a temporary name → the file durable → its final name → the directory durable. A file with the name of an
+//! archive and without a footer was cut by something else than a crash of ours.
+//!
+mod archive;
+mod check;
+mod classify;
+mod cut;
+mod error;
+pub mod manifest;
+mod name;
+mod path;
+mod restore;
+mod salvage;
+mod take;
+mod target;
+mod verify;
+
+pub use archive::{Archive, FORMAT, FRAME_BYTES};
+pub use check::{Alarm, AlarmKind};
+pub use cut::{CutReport, Unread};
+pub use error::{BackupError, Damage};
+pub use name::ArchiveName;
+pub use path::ItemPath;
+pub use restore::{OnDamage, Restored, Selection, restore, selected};
+pub use salvage::{Salvaged, salvage};
+pub use take::{Source, Taken, take};
+pub use target::{Found, Target};
+pub use verify::{Level, Verified, verify};

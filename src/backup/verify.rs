@@ -1,0 +1,96 @@
+//! Is an archive what was written, and does everything come back out of it?
+
+use std::path::Path;
+
+use super::archive::Archive;
+use super::manifest::Entry;
+use super::{BackupError, ItemPath, Selection, restore};
+use crate::backup::restore::OnDamage;
+
+/// How closely an archive is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Footer and manifest: the file is whole, as far as they tell.
+    Structure,
+    /// Every byte of the file.
+    ReadData,
+    /// Everything is restored into a directory, compared and removed again.
+    Rehearse,
+}
+
+/// An archive that is what was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// Its number.
+    pub number: u32,
+    /// Items in it.
+    pub items: u64,
+    /// Files in all.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What the identity had lost when it was made.
+    pub alarms: u64,
+}
+
+/// Verifies one archive. A rehearsal makes a directory in `scratch`.
+///
+/// # Errors
+/// [`BackupError::Damaged`] and what else is wrong.
+pub fn verify(path: &Path, level: Level, scratch: &Path) -> Result<Verified, BackupError> {
+    let mut archive = Archive::open(path)?;
+    if level != Level::Structure {
+        let damage = archive.damaged_frames()?;
+        if !damage.is_empty() {
+            return Err(damaged(&archive, damage));
+        }
+    }
+    if level == Level::Rehearse {
+        rehearse(&mut archive, scratch)?;
+    }
+    let manifest = archive.manifest();
+    Ok(Verified {
+        number: manifest.header.number,
+        items: manifest.files().filter(|entry| entry.kind.is_item()).count() as u64,
+        files: manifest.files().count() as u64,
+        bytes: manifest.files().map(|entry| entry.size).sum(),
+        alarms: manifest.header.alarms,
+    })
+}
+
+fn damaged(archive: &Archive, damage: Vec<super::Damage>) -> BackupError {
+    let manifest = archive.manifest();
+    let is_lost = |entry: &&Entry| damage.iter().any(|damage| damage.frame == entry.place.frame as usize);
+    let lost = manifest.files().filter(is_lost).count() as u64;
+    let files = manifest.files().count() as u64;
+    BackupError::Damaged {
+        path: archive.path().to_owned(),
+        frames: archive.manifest().frames.len(),
+        whole: files - lost,
+        damage,
+        lost,
+    }
+}
+
+/// Restores everything, and reads it back from the disk.
+fn rehearse(archive: &mut Archive, scratch: &Path) -> Result<(), BackupError> {
+    let failed = |error| BackupError::io("create", scratch, error);
+    let place = tempfile::Builder::new().prefix(".rehearsal-").tempdir_in(scratch).map_err(failed)?;
+    let to = place.path().join("Database");
+    restore(archive, &Selection::default(), &to, OnDamage::Fail)?;
+    for entry in archive.manifest().files() {
+        let path = entry.path.under(&to);
+        let mut hasher = blake3::Hasher::new();
+        let read =
+            std::fs::File::open(&path).and_then(|file| hasher.update_reader(file).map(|hasher| hasher.finalize()));
+        if read.map_err(|error| BackupError::io("read", &path, error))? != entry.hash {
+            return Err(differs(archive, &entry.path));
+        }
+    }
+    Ok(())
+}
+
+fn differs(archive: &Archive, path: &ItemPath) -> BackupError {
+    let reason = format!("{path} was restored with another content than it was archived with");
+    BackupError::Manifest { path: archive.path().to_owned(), reason }
+}

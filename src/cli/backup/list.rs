@@ -1,0 +1,106 @@
+//! `pimsync backup list`: which archives there are.
+
+use std::path::PathBuf;
+
+use comfy_table::{CellAlignment, ContentArrangement, Table};
+use serde::Serialize;
+
+use super::{Pick, bytes};
+use crate::backup::{Archive, Found};
+use crate::cli::ExitCode;
+use crate::cli::context::Context;
+use crate::cli::failure::Failure;
+use crate::cli::output::Output;
+use crate::cli::time::{self, for_people};
+use crate::pim::UnixTime;
+
+/// List the archives of the identity
+///
+/// Each is opened to see whether it is whole, as its footer and manifest tell; `pimsync backup verify` looks closer.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Look into this directory, instead of the identity's Backups
+    #[arg(long, value_name = "DIR")]
+    from: Option<PathBuf>,
+    /// Print the results as a JSON document (see pimsync-json(5))
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Serialize)]
+struct Results {
+    target: String,
+    archives: Vec<Listed>,
+}
+
+#[derive(Serialize)]
+struct Listed {
+    archive: String,
+    number: u32,
+    #[serde(serialize_with = "time::serialize")]
+    created: UnixTime,
+    length: u64,
+    /// What it holds; none where it cannot be told.
+    items: Option<u64>,
+    files: Option<u64>,
+    /// What was lost or unreadable when it was made.
+    alarms: Option<u64>,
+    error: Option<Failure>,
+}
+
+pub(super) fn run(args: Args, context: &Context, output: &Output) -> anyhow::Result<ExitCode> {
+    let target = Pick { archive: None, from: args.from.as_deref(), at: None }.target(context);
+    let archives: Vec<Listed> =
+        target.archives(context.layout.identity().as_str())?.into_iter().map(Listed::of).collect();
+    let code = if archives.iter().all(|listed| listed.error.is_none()) { ExitCode::Done } else { ExitCode::Held };
+    for failure in archives.iter().filter_map(|listed| listed.error.as_ref()) {
+        output.complain(failure);
+    }
+    let results = Results { target: target.dir().display().to_string(), archives };
+    output.results(code, results, text)
+}
+
+impl Listed {
+    fn of(found: Found) -> Self {
+        let opened = Archive::open(&found.path);
+        let manifest = opened.as_ref().ok().map(Archive::manifest);
+        let files = manifest.map(|manifest| manifest.files().count() as u64);
+        Self {
+            archive: found.name.to_string(),
+            number: found.name.number,
+            created: found.name.created,
+            length: found.length,
+            items: manifest.map(|manifest| manifest.files().filter(|entry| entry.kind.is_item()).count() as u64),
+            files,
+            alarms: manifest.map(|manifest| manifest.header.alarms),
+            error: opened.err().map(|error| Failure::of(&error.into())),
+        }
+    }
+}
+
+fn text(results: &Results) -> String {
+    if results.archives.is_empty() {
+        return format!("There is no archive in {}.\n", results.target);
+    }
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(["Number", "Created", "Items", "Files", "Size", "Alarms"]);
+    for listed in &results.archives {
+        let number = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+        table.add_row([
+            format!("{:06}", listed.number),
+            for_people(listed.created),
+            number(listed.items),
+            number(listed.files),
+            bytes(listed.length),
+            if listed.error.is_some() { "damaged".to_owned() } else { number(listed.alarms) },
+        ]);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+        if matches!(column.index, 2..=4) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    format!("{}\n\n{}\n", results.target, table.trim_fmt())
+}
