@@ -916,15 +916,19 @@ fn a_large_message_goes_both_ways() {
 /// A Maildir without its `cur` was not emptied by a mail reader: something else is wrong with it.
 #[test]
 fn a_maildir_that_lost_a_part_deletes_nothing_there() {
-    for like in BOTH {
-        let world = world_with(like, &["a", "b", "c"]);
+    for (like, part) in BOTH.into_iter().flat_map(|like| [(like, "cur"), (like, "new")]) {
+        let world = world_with(like, &["read", "unread"]);
+        world.flag("read", "S");
+        world.settle();
         world.advance(60);
-        fs::remove_dir_all(world.account_dir().join("Inbox/cur")).unwrap();
+        let part = world.account_dir().join("Inbox").join(part);
+        assert_eq!(fs::read_dir(&part).unwrap().count(), 1);
+        fs::remove_dir_all(part).unwrap();
         let report = world.sync();
         assert_eq!(report.total().deleted_there, 0, "{report:?}");
         assert!(!report.is_clean(), "it is told: {report:?}");
         world.advance(60);
         world.sync();
-        assert_eq!(world.remote()["Inbox"].len(), 3);
+        assert_eq!(world.remote()["Inbox"].len(), 2);
     }
 }
