@@ -219,17 +219,24 @@ impl MailTree {
         self.sync_paths(&paths)
     }
 
-    pub(super) fn sync_paths(&self, paths: &[&Path]) -> Result<(), LocalError> {
-        let home = look(&self.account)?.map(|found| found.id.dev);
-        let mut here = Vec::new();
+    fn sync_paths(&self, paths: &[&Path]) -> Result<(), LocalError> {
+        let mut found = Vec::with_capacity(paths.len());
         for path in paths {
-            match look(path)? {
-                Some(found) if Some(found.id.dev) == home => here.push(*path),
+            found.extend(look(path)?.map(|looked| (*path, looked.id.dev)));
+        }
+        self.sync_found(&found)
+    }
+
+    /// Makes files or directories durable of which it is known on which device they lie.
+    pub(super) fn sync_found(&self, found: &[(&Path, u64)]) -> Result<(), LocalError> {
+        let home = look(&self.account)?.map(|found| found.id.dev);
+        let mut here = Vec::with_capacity(found.len());
+        for (path, dev) in found {
+            if Some(*dev) == home {
+                here.push(*path);
+            } else {
                 // A folder on a disk of its own.
-                Some(_) => {
-                    platform::sync_all(&[path], path).map_err(|error| LocalError::io("write", path, error))?;
-                }
-                None => {}
+                platform::sync_all(&[path], path).map_err(|error| LocalError::io("write", path, error))?;
             }
         }
         platform::sync_all(&here, &self.account).map_err(|error| LocalError::io("write", &self.account, error))

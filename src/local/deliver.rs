@@ -25,7 +25,7 @@ pub struct Delivery {
 impl MailTree {
     pub(super) fn deliver_all(&self, batch: Vec<Delivery>) -> Result<Vec<Result<FileStat, LocalError>>, LocalError> {
         let dirs: BTreeSet<_> = batch.iter().map(|one| self.subdir_path(&one.dir, one.name.subdir())).collect();
-        self.sync_paths(&batch.iter().map(|one| one.staged.path()).collect::<Vec<_>>())?;
+        self.sync_found(&batch.iter().map(|one| (one.staged.path(), one.staged.dev())).collect::<Vec<_>>())?;
         let named = batch.into_iter().map(|one| self.name(one)).collect();
         self.sync_dirs(&dirs.into_iter().collect::<Vec<_>>())?;
         Ok(named)

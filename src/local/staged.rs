@@ -24,6 +24,7 @@ pub struct StagedFile {
     path: TmpPath,
     digest: Digest,
     stat: FileStat,
+    dev: u64,
 }
 
 /// Removes the file that it names when dropped, unless it was given away.
@@ -70,8 +71,8 @@ impl Staged {
         if let Some(time) = received.and_then(system_time) {
             file.set_times(FileTimes::new().set_modified(time)).map_err(io)?;
         }
-        let stat = platform::stat_file(&file).map_err(io)?.stat;
-        Ok(StagedFile { path, digest: Digest::of(&hasher), stat })
+        let looked = platform::stat_file(&file).map_err(io)?;
+        Ok(StagedFile { path, digest: Digest::of(&hasher), stat: looked.stat, dev: looked.id.dev })
     }
 }
 
@@ -116,6 +117,11 @@ impl StagedFile {
 
     pub(super) fn path(&self) -> &Path {
         &self.path.0
+    }
+
+    /// The device that it lies on.
+    pub(super) fn dev(&self) -> u64 {
+        self.dev
     }
 
     /// After this the file is no longer removed on drop: it has another name, or another role.
