@@ -4,6 +4,9 @@
 //! sent; its tag finds it again when the answer is lost.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::stream::{self, TryStreamExt};
 
 use super::bodies::{FileBody, rendering_of_file};
 use super::finish::FinalOp;
@@ -27,6 +30,8 @@ use crate::state::{ItemRow, Standing, Subject, UploadIntent};
 const BATCH: usize = 100;
 /// Bytes of one batch of uploads.
 const BATCH_BYTES: u64 = 8 << 20;
+/// Batches of uploads under way at a time: while the server takes some in, others are read and noted.
+const BATCHES_AT_ONCE: usize = 4;
 
 /// Carries the pushes out. Whether the server was changed.
 pub(super) async fn push_all<R, L>(
@@ -39,7 +44,14 @@ where
     R: RemoteWrite + 'static,
     L: LocalWrite + 'static,
 {
-    let mut pusher = Pusher { run, tree, view, folders: BTreeMap::new(), changed: false, full: false };
+    let mut pusher = Pusher {
+        run,
+        tree,
+        view,
+        folders: BTreeMap::new(),
+        changed: AtomicBool::new(false),
+        full: AtomicBool::new(false),
+    };
     let mut work = Work::default();
     for op in pushes {
         work.sort(op);
@@ -50,7 +62,7 @@ where
     pusher.moves(work.moves).await?;
     pusher.uploads(work.uploads).await?;
     pusher.deletes(work.deletes).await?;
-    Ok(pusher.changed)
+    Ok(pusher.changed.into_inner())
 }
 
 /// Pushes, sorted by what they take.
@@ -71,6 +83,16 @@ struct NewMessage {
     instead_of: Option<ItemKey>,
     /// The old version on the server, to be deleted when the new one is there.
     replaces: Option<MessageRemoval>,
+}
+
+/// Messages that are uploaded together, and what was read of their files.
+type Batch = Vec<(NewMessage, FileFacts)>;
+
+/// Uploads to a folder that are not in a batch yet.
+struct Waiting {
+    uploads: std::vec::IntoIter<NewMessage>,
+    /// The one that did not fit into the last batch.
+    next: Option<(NewMessage, FileFacts)>,
 }
 
 impl Work {
@@ -112,9 +134,9 @@ struct Pusher<'p, 'e, R, L> {
     view: &'p LocalView,
     /// Folders that were made again on the server.
     folders: BTreeMap<FolderKey, FolderId>,
-    changed: bool,
+    changed: AtomicBool,
     /// Whether the mailbox is over its quota.
-    full: bool,
+    full: AtomicBool,
 }
 
 impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
@@ -135,15 +157,15 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
     }
 
     /// What to do about an item that the server refused: a conflict or a deletion is taken in by the next round; the rest is told.
-    async fn refused(&mut self, folder: FolderKey, file: &LocalFile, error: &ItemError) -> Result<(), SyncError> {
+    async fn refused(&self, folder: FolderKey, file: &LocalFile, error: &ItemError) -> Result<(), SyncError> {
         let Some(place) = self.place(folder).cloned() else { return Ok(()) };
         match error.class {
             ItemErrorClass::Conflict | ItemErrorClass::Gone => {
-                self.changed = true;
+                self.changed.store(true, Ordering::Relaxed);
                 return Ok(());
             }
             ItemErrorClass::Quota => {
-                if !std::mem::replace(&mut self.full, true) {
+                if !self.full.swap(true, Ordering::Relaxed) {
                     let text = "the mailbox is over its quota, so nothing more is uploaded; make room on the server, then sync again";
                     self.run.notice(place.path(), NoticeKind::Held, None, text.to_owned());
                 }
@@ -192,7 +214,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
             for ((row, local, to), answer) in sent.into_iter().zip(answers) {
                 match answer {
                     Ok(change_key) => {
-                        self.changed = true;
+                        self.changed.store(true, Ordering::Relaxed);
                         if let Some(place) = self.place(row.folder) {
                             self.run.tally(place, |tally| tally.changed_there += 1);
                         }
@@ -231,7 +253,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
             match self.run.remote().replace_draft(&item, &body).await? {
                 Ok(change_key) => {
                     self.run.step(Step::DraftReplaced)?;
-                    self.changed = true;
+                    self.changed.store(true, Ordering::Relaxed);
                     if let Some(place) = self.place(row.folder) {
                         self.run.tally(place, |tally| tally.changed_there += 1);
                     }
@@ -302,7 +324,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
         for ((row, local), answer) in known.iter().zip(answers) {
             match answer {
                 Ok(Placed { id, change_key }) => {
-                    self.changed = true;
+                    self.changed.store(true, Ordering::Relaxed);
                     if let Some(place) = self.place(row.folder) {
                         self.run.tally(place, |tally| tally.moved_there += 1);
                     }
@@ -341,7 +363,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
             match made {
                 Ok(id) => {
                     self.run.step(Step::FolderPlacedRemotely)?;
-                    self.changed = true;
+                    self.changed.store(true, Ordering::Relaxed);
                     let mut row = place.row.clone();
                     row.id = id.clone();
                     row.on_server = true;
@@ -374,32 +396,45 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
         }
         for (folder, uploads) in by_folder {
             let Some(to) = self.folder_there(folder).await? else { continue };
-            let mut batch = Vec::new();
-            let mut bytes = 0;
-            for mut upload in uploads {
-                if self.full {
-                    return Ok(());
-                }
-                if !letters::translate(self.run, self.tree, self.view, &mut upload.local.at).await? {
-                    continue;
-                }
-                let Some(file) = self.read_file(&upload.local.at).await? else { continue };
-                if !batch.is_empty() && (batch.len() >= BATCH || bytes + file.len > BATCH_BYTES) {
-                    self.upload_batch(folder, &to, std::mem::take(&mut batch)).await?;
-                    bytes = 0;
-                }
-                bytes += file.len;
-                batch.push((upload, file));
-            }
-            if !batch.is_empty() {
-                self.upload_batch(folder, &to, batch).await?;
-            }
+            self.upload_into(folder, &to, uploads).await?;
         }
         Ok(())
     }
 
+    async fn upload_into(&self, folder: FolderKey, to: &FolderId, uploads: Vec<NewMessage>) -> Result<(), SyncError> {
+        let waiting = Waiting { uploads: uploads.into_iter(), next: None };
+        stream::try_unfold(waiting, |mut waiting| async move {
+            Ok(self.next_batch(&mut waiting).await?.map(|batch| (batch, waiting)))
+        })
+        .map_ok(|batch| self.upload_batch(folder, to, batch))
+        .try_buffer_unordered(BATCHES_AT_ONCE)
+        .try_collect::<()>()
+        .await
+    }
+
+    /// Reads as many files as go into one batch; `None` when none are left, or the mailbox is full.
+    async fn next_batch(&self, waiting: &mut Waiting) -> Result<Option<Batch>, SyncError> {
+        let mut batch: Batch = waiting.next.take().into_iter().collect();
+        let mut bytes: u64 = batch.iter().map(|(_, file)| file.len).sum();
+        while !self.full.load(Ordering::Relaxed)
+            && let Some(mut upload) = waiting.uploads.next()
+        {
+            if !letters::translate(self.run, self.tree, self.view, &mut upload.local.at).await? {
+                continue;
+            }
+            let Some(file) = self.read_file(&upload.local.at).await? else { continue };
+            if !batch.is_empty() && (batch.len() >= BATCH || bytes + file.len > BATCH_BYTES) {
+                waiting.next = Some((upload, file));
+                break;
+            }
+            bytes += file.len;
+            batch.push((upload, file));
+        }
+        Ok(Some(batch).filter(|batch| !batch.is_empty() && !self.full.load(Ordering::Relaxed)))
+    }
+
     /// Reads a file once through, for what is noted of it. `None` when it vanished or cannot be read.
-    async fn read_file(&mut self, file: &LocalFile) -> Result<Option<FileFacts>, SyncError> {
+    async fn read_file(&self, file: &LocalFile) -> Result<Option<FileFacts>, SyncError> {
         let Some(place) = self.place(file.folder).cloned() else { return Ok(None) };
         let (dir, name, draft) = (place.dir()?, file.name.clone(), file.marks.flags.has(Flag::Draft));
         let read = self.run.blocking(move |local| {
@@ -425,12 +460,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
         }
     }
 
-    async fn upload_batch(
-        &mut self,
-        folder: FolderKey,
-        to: &FolderId,
-        batch: Vec<(NewMessage, FileFacts)>,
-    ) -> Result<(), SyncError> {
+    async fn upload_batch(&self, folder: FolderKey, to: &FolderId, batch: Batch) -> Result<(), SyncError> {
         let Some(mut place) = self.place(folder).cloned() else { return Ok(()) };
         place.row.id = to.clone();
         let tags: Vec<Tag> = batch.iter().map(|(upload, file)| self.upload_tag(&place, upload, file)).collect();
@@ -508,14 +538,14 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
 
     /// Uploaded messages become items. The old versions of those that were created anew are deleted after that.
     async fn note_uploaded(
-        &mut self,
+        &self,
         place: &Place,
         done: Vec<(NewMessage, FileFacts, Tag, Placed)>,
     ) -> Result<(), SyncError> {
         if done.is_empty() {
             return Ok(());
         }
-        self.changed = true;
+        self.changed.store(true, Ordering::Relaxed);
         self.run.tally(place, |tally| tally.uploaded += done.len() as u64);
         self.run.progress(&Progress::Messages(done.len() as u64));
         let folder = place.key();
@@ -591,11 +621,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
         }
     }
 
-    async fn delete_batch(
-        &mut self,
-        batch: Vec<(ItemRow, MessageRemoval)>,
-        disposal: Disposal,
-    ) -> Result<(), SyncError> {
+    async fn delete_batch(&self, batch: Vec<(ItemRow, MessageRemoval)>, disposal: Disposal) -> Result<(), SyncError> {
         let mut rows = Vec::new();
         let mut items = Vec::new();
         for (row, proof) in batch {
@@ -608,7 +634,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
         for (row, answer) in rows.into_iter().zip(answers) {
             match answer {
                 Ok(()) => {
-                    self.changed = true;
+                    self.changed.store(true, Ordering::Relaxed);
                     if let Some(place) = self.place(row.folder) {
                         self.run.tally(place, |tally| tally.deleted_there += 1);
                     }
@@ -616,7 +642,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
                 }
                 // Moved or deleted there meanwhile: the next round finds out which.
                 Err(error) if matches!(error.class, ItemErrorClass::Gone | ItemErrorClass::Conflict) => {
-                    self.changed = true;
+                    self.changed.store(true, Ordering::Relaxed);
                 }
                 Err(error) => {
                     let file = self.view.file(&row);
