@@ -381,6 +381,12 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// Notes that the file of an arriving item is in place. One that another folder's listing has found meanwhile stands as that noted.
+    pub fn set_arrived(&self, key: ItemKey) -> Result<(), StateError> {
+        self.prepare_cached("UPDATE item SET standing = 0 WHERE key = ?1 AND standing = 1")?.execute([key.0])?;
+        Ok(())
+    }
+
     /// Notes that the server reported the item gone from under that id. An item that another folder's listing has found again meanwhile has a
     /// new id, and is not gone.
     pub fn set_gone(&self, key: ItemKey, id: &ItemId) -> Result<(), StateError> {

@@ -35,6 +35,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::stream::{self, StreamExt};
+use tokio::sync::Semaphore;
 
 pub use env::{Clock, CrashWindow, CutOff, Env, Fault, NoFault, Step, SystemClock};
 pub use report::{Action, Notice, NoticeKind, Observer, Planned, Progress, Report, Tally, Unobserved};
@@ -90,6 +91,21 @@ pub struct Settings {
     pub policy: ConflictPolicy,
     /// How many folders are pulled at a time.
     pub folders_at_once: usize,
+}
+
+impl Settings {
+    fn folders_at_once(&self) -> usize {
+        self.folders_at_once.clamp(1, 4)
+    }
+
+    /// How many folders are pulled at a time: those that have a turn at the server, and those whose last bodies are being made durable
+    /// meanwhile. Where one has a turn, they come strictly one after the other.
+    fn folders_under_way(&self) -> usize {
+        match self.folders_at_once() {
+            1 => 1,
+            many => 2 * many,
+        }
+    }
 }
 
 /// Whether anything is written.
@@ -155,6 +171,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Engine<R, L> {
             report: Mutex::default(),
             held: Mutex::default(),
             look_again: AtomicBool::new(false),
+            turns: Semaphore::new(self.settings.folders_at_once()),
         };
         if request.mode == Mode::Apply {
             recover::recover(&run).await?;
@@ -193,6 +210,8 @@ struct Run<'e, R, L> {
     held: Mutex<Vec<HeldNote>>,
     /// Something was changed in the very instant, so that the next round has to look at it again.
     look_again: AtomicBool,
+    /// Folders whose server side may be read at a time.
+    turns: Semaphore,
 }
 
 /// Whether the disk as a whole has failed, rather than one file or folder.
@@ -287,7 +306,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
             let (view, tree) = (&view, &tree);
             async move { (place, pages::pull_folder(self, tree, place, activity, view).await) }
         }))
-        .buffer_unordered(self.engine.settings.folders_at_once.clamp(1, 4))
+        .buffer_unordered(self.engine.settings.folders_under_way())
         .collect()
         .await;
         let mut gone = false;

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Mutex;
 
+use tokio::sync::SemaphorePermit;
+
 use super::bodies::{Rendering, rendering_of_file, renderings};
 use super::pull;
 use super::push::tag_of_version;
@@ -45,7 +47,9 @@ where
     let total = activity.as_ref().and_then(|activity| activity.total).unwrap_or(0);
     let have = run.state().read(|state| state.count_items(place.key()))?;
     run.progress(&Progress::FolderBegun { folder: place.path(), expected: total.saturating_sub(have) });
-    let mut puller = Puller { run, tree, place, view, sweep: None, unrendered: HashSet::new() };
+    let expected = activity.as_ref().and_then(|activity| activity.total);
+    let turn = run.turns.acquire().await.ok();
+    let mut puller = Puller { run, tree, place, view, sweep: None, unrendered: HashSet::new(), expected, turn };
     puller.retry_troubled().await?;
     let since = place.row.listing.state.clone().filter(|_| !run.wants_full(place));
     let state = match puller.pull_since(since).await {
@@ -63,6 +67,10 @@ where
 struct Advance {
     met: HashSet<u64>,
     fruitless: usize,
+    /// Items that were told of as being there.
+    present: u64,
+    /// Whether anything else was told, too.
+    mixed: bool,
 }
 
 impl Advance {
@@ -72,11 +80,23 @@ impl Advance {
         page.changes.iter().for_each(|change| change.id().hash(&mut hasher));
         let is_new = self.met.insert(hasher.finish()) && !page.changes.is_empty();
         self.fruitless = if is_new { 0 } else { self.fruitless + 1 };
+        if is_new {
+            let is_item = |change: &&ItemChange| matches!(change, ItemChange::Present(_));
+            let present: HashSet<&ItemId> = page.changes.iter().filter(is_item).map(ItemChange::id).collect();
+            self.present += present.len() as u64;
+            self.mixed |= !page.changes.iter().all(|change| is_item(&change));
+        }
         if self.fruitless < FRUITLESS_PAGES {
             return Ok(is_new);
         }
         let reason = format!("the listing does not end: {FRUITLESS_PAGES} pages in a row brought nothing new");
         Err(RemoteError::Protocol { operation: "SyncFolderItems", reason })
+    }
+
+    /// Whether a listing from the beginning has told of so many items, and of nothing but items: what says "last" too early are pages of
+    /// deletions and of read flags.
+    fn tells_whole(&self, expected: u64) -> bool {
+        !self.mixed && self.present >= expected
     }
 }
 
@@ -89,6 +109,10 @@ struct Puller<'p, 'e, R, L> {
     sweep: Option<HashSet<ItemKey>>,
     /// Messages that the server could not render: they are compared again, whether they changed or not.
     unrendered: HashSet<ItemId>,
+    /// How many items the server counted in the folder before it was listed.
+    expected: Option<u64>,
+    /// The right to read from the server, until the last bodies have come.
+    turn: Option<SemaphorePermit<'p>>,
 }
 
 impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
@@ -102,10 +126,13 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         let mut advance = Advance::default();
         loop {
             let is_new = advance.check(&page)?;
-            // Some servers say "last" too early, so only an empty page ends the listing (EWS.md §15.1). One that repeats itself does not go on.
+            // Some servers say "last" too early, so only an empty page ends the listing, or one that completes a listing from the beginning.
+            // One that repeats itself does not go on.
             let state = page.state.clone();
-            if page.last && !is_new {
-                self.take_in(page).await?;
+            let is_whole = since.is_none() && self.expected.is_some_and(|expected| advance.tells_whole(expected));
+            if page.last && (!is_new || is_whole) {
+                let turn = self.turn.take();
+                self.take_in_changes(page.changes, Some(page.state), turn).await?;
                 break self.end_sweep(state).await;
             }
             let (taken, next) = tokio::join!(self.take_in(page), run.remote().item_changes(folder, Some(&state), PAGE));
@@ -134,7 +161,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                 Err(error) if error.class == ItemErrorClass::Gone => Some(ItemChange::Gone(id)),
                 Err(_) => None,
             });
-            self.take_in_changes(changes.collect(), None).await?;
+            self.take_in_changes(changes.collect(), None, None).await?;
         }
         Ok(state)
     }
@@ -202,7 +229,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                     }
                 }
             }
-            self.take_in_changes(changes, None).await?;
+            self.take_in_changes(changes, None, None).await?;
         }
         Ok(())
     }
@@ -215,10 +242,16 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
     }
 
     async fn take_in(&mut self, page: ChangePage) -> Result<(), SyncError> {
-        self.take_in_changes(page.changes, Some(page.state)).await
+        self.take_in_changes(page.changes, Some(page.state), None).await
     }
 
-    async fn take_in_changes(&mut self, changes: Vec<ItemChange>, state: Option<SyncState>) -> Result<(), SyncError> {
+    /// `turn` is given up once the bodies have come.
+    async fn take_in_changes(
+        &mut self,
+        changes: Vec<ItemChange>,
+        state: Option<SyncState>,
+        turn: Option<SemaphorePermit<'_>>,
+    ) -> Result<(), SyncError> {
         let observed = self.observe(changes).await?;
         let plan = plan::plan(observed.cases, self.run.engine.settings.policy, self.run.request.brake, &[]);
         for held in &plan.held {
@@ -230,7 +263,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                 "the local folder could not be read in full",
             );
         }
-        let page = pull::Page { place: self.place, pulls: plan.pulls, notes: observed.notes, state };
+        let page = pull::Page { place: self.place, pulls: plan.pulls, notes: observed.notes, state, turn };
         pull::carry_out(self.run, self.tree, self.view, page).await
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
+use tokio::sync::SemaphorePermit;
 
 use super::change::numbered;
 use super::{Note, Puller};
@@ -22,23 +23,34 @@ const GROUP_BYTES: u64 = 8 << 20;
 const GROUPS_AT_ONCE: usize = 4;
 
 impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
-    pub(super) async fn download(&mut self, downloads: Vec<(Remote, Option<ItemKey>)>) -> Result<(), SyncError> {
+    pub(super) async fn download(
+        &mut self,
+        downloads: Vec<(Remote, Option<ItemKey>)>,
+        turn: Option<SemaphorePermit<'_>>,
+    ) -> Result<(), SyncError> {
         if downloads.is_empty() {
             return Ok(());
         }
         let Some(dir) = self.directory(self.place.key()).await? else { return Ok(()) };
         let messages: Vec<&ServerMessage> = downloads.iter().map(|(remote, _)| &*remote.at).collect();
         let staged = self.fetch(&dir, &messages).await?;
+        drop(turn);
         self.run.step(Step::BodiesStaged)?;
         let marks: Vec<Marks> = downloads.iter().map(|(remote, _)| remote.marks.to_local()).collect();
         let keywords = self.keywords(&dir, &marks.iter().collect::<Vec<_>>()).await?;
 
+        let wanted: Vec<FileKey> =
+            downloads.iter().map(|(remote, _)| delivered_key(received(&remote.at), &remote.at.id)).collect();
+        let holders = self.holders(&wanted)?;
+        let wanted = wanted.into_iter().zip(holders);
         let mut arrivals = Vec::new();
-        for (((remote, instead_of), staged), marks) in downloads.into_iter().zip(staged).zip(&marks) {
+        for ((((remote, instead_of), staged), marks), wanted) in
+            downloads.into_iter().zip(staged).zip(&marks).zip(wanted)
+        {
             match staged {
                 Ok(Body { staged, fetched }) => {
                     let (letters, _) = keywords.letters_for(&marks.categories);
-                    let file = self.free_key(&dir, &remote, instead_of, staged.digest()).await?;
+                    let file = self.free_key(&dir, wanted, instead_of, staged.digest()).await?;
                     let name = MessageName::for_delivery(file.clone(), marks.flags, letters);
                     let row = self.arriving_row(&remote, file, marks, &staged);
                     arrivals.push(Arrival { row, instead_of, staged, fetched, name, remote });
@@ -49,20 +61,35 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         self.deliver(&dir, arrivals).await
     }
 
+    /// Where other items have the file's keys that arriving messages want: their numbers, in order.
+    fn holders(&self, wanted: &[FileKey]) -> Result<Vec<Option<ItemKey>>, SyncError> {
+        let folder = self.place.key();
+        let holder = |row: Option<ItemRow>| row.map(|row| row.key);
+        Ok(self.run.state().read(|state| {
+            wanted.iter().map(|key| state.item_of_file(folder, key).map(holder)).collect::<Result<_, _>>()
+        })?)
+    }
+
     /// The key of an arriving message's file: what follows from its id, or that with a number where another message has it. That was uploaded
     /// from the very file that this one was once delivered into.
     async fn free_key(
         &self,
         dir: &FolderDir,
-        remote: &Remote,
+        (wanted, holder): (FileKey, Option<ItemKey>),
         instead_of: Option<ItemKey>,
         digest: Digest,
     ) -> Result<FileKey, SyncError> {
-        let (folder, wanted) = (self.place.key(), delivered_key(received(&remote.at), &remote.at.id));
+        let folder = self.place.key();
         for number in 0..20 {
-            let key = if number == 0 { wanted.clone() } else { numbered(&wanted, number) };
-            let other = self.run.state().read(|state| state.item_of_file(folder, &key))?;
-            if other.is_some_and(|row| Some(row.key) != instead_of) {
+            let (key, holder) = match number {
+                0 => (wanted.clone(), holder),
+                _ => {
+                    let key = numbered(&wanted, number);
+                    let holder = self.holders(std::slice::from_ref(&key))?.pop().flatten();
+                    (key, holder)
+                }
+            };
+            if holder.is_some() && holder != instead_of {
                 continue;
             }
             let loose =
@@ -204,10 +231,10 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                     view.claim(&arrived);
                     view.settle(row.key, row.folder, name);
                     self.notes.push(match fetched {
-                        Fetched::Rendered => Note::EndTrouble(row.id.clone()),
+                        Fetched::Rendered => Note::EndTrouble(row.id),
                         Fetched::Rebuilt => Note::unrendered(&remote.at),
                     });
-                    self.notes.push(Note::Row(row));
+                    self.notes.push(Note::Arrived(row.key));
                 }
                 Err(error) if stops_run(&error) => return Err(error.into()),
                 Err(error) => {

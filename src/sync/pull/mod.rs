@@ -12,6 +12,8 @@ mod pretend;
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
+use tokio::sync::SemaphorePermit;
+
 use super::rows::{Remote, label, refreshed, take_content};
 use super::scan::{LocalFile, LocalView};
 use super::tree::{self, Directory, Place, Tree};
@@ -35,6 +37,8 @@ pub(super) struct Page<'p> {
     pub(super) notes: Vec<Note>,
     /// Where the listing goes on after this page; `None` for changes that no listing told of.
     pub(super) state: Option<SyncState>,
+    /// The right to read from the server, given up when the bodies have come; `None` where more is read after that.
+    pub(super) turn: Option<SemaphorePermit<'p>>,
 }
 
 /// Carries a page out and notes it.
@@ -62,7 +66,7 @@ where
             other => others.push(other),
         }
     }
-    puller.download(downloads).await?;
+    puller.download(downloads, page.turn).await?;
     for op in others {
         puller.one(op).await?;
     }

@@ -19,6 +19,8 @@ pub(in crate::sync) enum Note {
     EndTrouble(ItemId),
     /// A message could not be taken in.
     Trouble { id: ItemId, label: String, code: String, reason: String },
+    /// The file of an arriving message is in place; its row says all else already.
+    Arrived(ItemKey),
     /// A row as it is now.
     Row(ItemRow),
     /// A row that is no more.
@@ -49,6 +51,7 @@ impl Note {
             Self::Trouble { id, label, code, reason } => {
                 tx.add_trouble(folder, &Subject::Message(id.clone()), label, (code, reason), now)
             }
+            Self::Arrived(key) => tx.set_arrived(*key),
             Self::Row(row) => tx.set_item(row),
             Self::Forget(key) => tx.forget_item(*key),
         }
