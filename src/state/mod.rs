@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 pub use folders::{Account, AccountKey, FolderRow, Listing};
@@ -140,6 +141,8 @@ impl State {
     fn prepare(connection: Connection, path: &Path) -> Result<Self, StateError> {
         connection.busy_timeout(Duration::from_secs(10))?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        // A plan never depends on the values that are bound: where it might, SQLite parses the statement anew for each row.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         schema::prepare(&connection, path)?;
         Ok(Self { connection: Mutex::new(connection), path: path.to_owned() })
     }
