@@ -20,7 +20,8 @@ pub(crate) struct Filter {
 impl Filter {
     /// The next piece, filtered. What may be cut in the middle is held back for the next call.
     pub(crate) fn push(&mut self, piece: Bytes) -> Bytes {
-        if self.started && self.held.is_empty() && is_plain(&piece) {
+        if self.held.is_empty() && is_plain(&piece) {
+            self.started |= !piece.is_empty();
             return piece;
         }
         let mut bytes = std::mem::take(&mut self.held);
