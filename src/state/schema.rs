@@ -148,3 +148,25 @@ pub(super) fn check_version(connection: &Connection, path: &Path) -> Result<i64,
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_of_the_first_format_is_brought_up_to_date() {
+        let connection = Connection::open_in_memory().unwrap();
+        let first = TABLES
+            .replace("    instead_of INTEGER,       -- the item that it is a new version of\n", "    instead_of INTEGER\n")
+            .replace("    rendering BLOB            -- of a draft: its semantic digest\n", "");
+        connection.execute_batch(&first).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        let columns = |connection: &Connection| -> i64 {
+            connection.query_row("SELECT count(*) FROM pragma_table_info('upload')", [], |row| row.get(0)).unwrap()
+        };
+        assert_eq!(columns(&connection), 7);
+        prepare(&connection, Path::new("state.db")).unwrap();
+        assert_eq!((columns(&connection), check_version(&connection, Path::new("state.db")).unwrap()), (8, FORMAT));
+        prepare(&connection, Path::new("state.db")).unwrap();
+    }
+}
