@@ -637,19 +637,20 @@ fn copies_that_get_other_names_do_not_change_places() {
 /// What was in the file was noted as agreed, though the server said something else, until the push that never came.
 #[test]
 fn an_adopted_draft_that_wins_against_the_server_is_pushed_even_if_it_is_moved_meanwhile() {
-    let mut world = World::new(Personality::Exchange);
-    world.policy = ConflictPolicy::Local;
-    world.arrive_as("Drafts", "a", NewMessage { draft: true, ..NewMessage::default() });
-    world.sync();
-    lose_state(&world);
-    fs::write(world.file("a"), World::mime_with("a", "mine")).unwrap();
-    drop(world.try_sync(&Request::default(), CutAtNth::new(8, Step::PageNoted)));
-    world.shift("a", "Sent Items");
-    world.settle();
-    world.settle();
-    let texts: Vec<String> = world.remote()["Sent Items"].iter().map(|seen| seen.body.clone()).collect();
-    assert_eq!(texts, ["mine"]);
-    world.assert_alike();
+    for nth in 1..8 {
+        let mut world = World::new(Personality::Exchange);
+        world.policy = ConflictPolicy::Local;
+        world.arrive_as("Drafts", "a", NewMessage { draft: true, ..NewMessage::default() });
+        world.sync();
+        lose_state(&world);
+        fs::write(world.file("a"), World::mime_with("a", "mine")).unwrap();
+        drop(world.try_sync(&Request::default(), CutAtNth::new(nth, Step::PageNoted)));
+        world.shift("a", "Sent Items");
+        world.settle();
+        let texts: Vec<String> = world.remote()["Sent Items"].iter().map(|seen| seen.body.clone()).collect();
+        assert_eq!(texts, ["mine"], "cut off at page {nth}");
+        world.assert_alike();
+    }
 }
 
 /// Nothing told that it was not the text that had been uploaded.
@@ -724,5 +725,47 @@ fn a_whole_file_is_kept_while_the_server_cannot_render_a_new_version() {
         world.sync();
         assert_eq!(world.local()["Drafts"][0].body, "theirs");
         world.assert_settled();
+    }
+}
+
+/// The server's change, which the run had carried out here before it was cut off, was then taken back there: the file looked as if its owner had
+/// made the change.
+#[test]
+fn a_change_that_is_taken_back_there_after_a_crash_is_taken_back_here() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.arrive("Inbox", "flagged");
+        world.arrive("Inbox", "moved");
+        world.sync();
+        world.mailbox.set_flag(&world.id("flagged"), Flag::Flagged).unwrap();
+        world.mailbox.move_item(&world.id("moved"), "Junk Email").unwrap();
+        for _ in 0..2 {
+            drop(world.try_sync(&Request::default(), CutAtNth::new(1, Step::FileChanged)));
+        }
+        world.mailbox.set_flag(&world.id("flagged"), Flag::NotFlagged).unwrap();
+        world.mailbox.move_item(&world.id("moved"), "Inbox").unwrap();
+        world.settle();
+        let report = world.remote();
+        assert!(report["Inbox"].iter().all(|seen| !seen.flags.contains('F')), "{report:?}");
+        assert_eq!((report["Inbox"].len(), report["Junk Email"].len()), (2, 0));
+        world.assert_alike();
+    }
+}
+
+/// What was written into it between the comparison and the noting counted as compared.
+#[test]
+fn a_draft_that_is_edited_while_it_is_adopted_is_edited() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.arrive_as("Drafts", "a", NewMessage { draft: true, ..NewMessage::default() });
+        world.sync();
+        lose_state(&world);
+        world.arrive_as("Drafts", "b", NewMessage { draft: true, ..NewMessage::default() });
+        let file = world.file("a");
+        let edit = During::nth(1, Step::BodiesStaged, move || fs::write(file, World::mime_with("a", "mine")).unwrap());
+        world.try_sync(&Request::default(), edit).unwrap();
+        world.settle();
+        assert!(world.remote()["Drafts"].iter().any(|seen| seen.body == "mine"), "{:?}", world.remote());
+        world.assert_alike();
     }
 }

@@ -103,7 +103,7 @@ fn hash(bytes: &[u8]) -> i64 {
 }
 
 /// An id in a column: decoded where it is base64 in its usual form, else as text.
-struct IdColumn<'a>(&'a str);
+pub(super) struct IdColumn<'a>(pub(super) &'a str);
 
 impl ToSql for IdColumn<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -115,7 +115,7 @@ impl ToSql for IdColumn<'_> {
     }
 }
 
-fn id_text(row: &Row<'_>, column: &str) -> rusqlite::Result<String> {
+pub(super) fn id_text(row: &Row<'_>, column: &str) -> rusqlite::Result<String> {
     Ok(match row.get_ref(column)? {
         ValueRef::Blob(bytes) => BASE64.encode(bytes),
         other => other.as_str()?.to_owned(),
@@ -123,7 +123,7 @@ fn id_text(row: &Row<'_>, column: &str) -> rusqlite::Result<String> {
 }
 
 /// What the server says but for categories, in one number: bit 0 read, bit 1 draft, bits 2–3 follow-up, the verb above.
-fn pack(server: &ServerMarks) -> i64 {
+pub(super) fn pack(server: &ServerMarks) -> i64 {
     let follow_up = match server.follow_up {
         FollowUp::NotFlagged => 0,
         FollowUp::Flagged => 1,
@@ -135,7 +135,7 @@ fn pack(server: &ServerMarks) -> i64 {
         | i64::from(server.verb.number().cast_unsigned()) << 4
 }
 
-fn unpack(packed: i64, categories: Categories) -> ServerMarks {
+pub(super) fn unpack(packed: i64, categories: Categories) -> ServerMarks {
     let verb = u32::try_from(packed >> 4 & 0xFFFF_FFFF).unwrap_or(0).cast_signed();
     ServerMarks {
         read: packed & 1 != 0,
@@ -160,9 +160,14 @@ fn standing(stored: i64) -> Standing {
 
 const ITEM: &str = "SELECT item.*, names FROM item LEFT JOIN category_set ON category_set.key = item.categories";
 
+/// A set of categories in a column: a JSON array.
+pub(super) fn categories_in(row: &Row<'_>, column: &str) -> rusqlite::Result<Categories> {
+    let names: Option<String> = row.get(column)?;
+    let names = names.and_then(|json| serde_json::from_str::<Vec<String>>(&json).ok()).unwrap_or_default();
+    Ok(names.into_iter().map(Category).collect())
+}
+
 fn item_row(row: &Row<'_>) -> rusqlite::Result<ItemRow> {
-    let names: Option<String> = row.get("names")?;
-    let categories = names.and_then(|json| serde_json::from_str::<Vec<String>>(&json).ok()).unwrap_or_default();
     Ok(ItemRow {
         key: ItemKey(row.get("key")?),
         folder: FolderKey(row.get("folder")?),
@@ -170,7 +175,7 @@ fn item_row(row: &Row<'_>) -> rusqlite::Result<ItemRow> {
         change_key: ChangeKey::new(id_text(row, "change_key")?),
         search: row.get("search_hash")?,
         size: row.get::<_, i64>("size")?.unsigned_abs(),
-        server: unpack(row.get("server")?, categories.into_iter().map(Category).collect()),
+        server: unpack(row.get("server")?, categories_in(row, "names")?),
         file: FileKey::new(row.get::<_, Vec<u8>>("file")?),
         flags: Flags::from_bits(row.get("flags")?),
         len: row.get::<_, i64>("len")?.unsigned_abs(),
@@ -329,6 +334,7 @@ impl Writer<'_> {
 
     /// Notes all of an item anew.
     pub fn set_item(&self, item: &ItemRow) -> Result<(), StateError> {
+        self.end_pulling(item.key)?;
         self.store_item(
             "UPDATE item SET folder = :folder, remote_id = :id, remote_hash = :id_hash, change_key = :change_key, search_hash = :search,
              size = :size, server = :server, categories = :categories, file = :file, file_hash = :file_hash, flags = :flags, len = :len,
@@ -360,7 +366,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn category_set(&self, categories: &Categories) -> Result<Option<i64>, StateError> {
+    pub(super) fn category_set(&self, categories: &Categories) -> Result<Option<i64>, StateError> {
         if categories.is_empty() {
             return Ok(None);
         }
@@ -376,6 +382,7 @@ impl Writer<'_> {
 
     /// Notes how an item stands.
     pub fn set_standing(&self, key: ItemKey, standing: Standing) -> Result<(), StateError> {
+        self.end_pulling(key)?;
         self.prepare_cached("UPDATE item SET standing = ?2 WHERE key = ?1")?
             .execute(params![key.0, standing as i64])?;
         Ok(())
@@ -390,6 +397,7 @@ impl Writer<'_> {
     /// Notes that the server reported the item gone from under that id. An item that another folder's listing has found again meanwhile has a
     /// new id, and is not gone.
     pub fn set_gone(&self, key: ItemKey, id: &ItemId) -> Result<(), StateError> {
+        self.end_pulling(key)?;
         self.prepare_cached("UPDATE item SET standing = ?3 WHERE key = ?1 AND remote_hash = ?2")?.execute(params![
             key.0,
             hash(id.as_str().as_bytes()),
@@ -410,6 +418,7 @@ impl Writer<'_> {
 
     /// Forgets an item.
     pub fn forget_item(&self, key: ItemKey) -> Result<(), StateError> {
+        self.end_pulling(key)?;
         self.prepare_cached("DELETE FROM item WHERE key = ?1")?.execute([key.0])?;
         Ok(())
     }

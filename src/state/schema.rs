@@ -120,6 +120,25 @@ CREATE TABLE run (
 ) STRICT;
 ";
 
+/// Changes of files that are under way.
+const PULLING: &str = "
+CREATE TABLE pulling (
+    item INTEGER PRIMARY KEY,
+    lies_in INTEGER NOT NULL, -- the folder in which the file will lie
+    file BLOB NOT NULL,
+    says INTEGER NOT NULL,    -- the flags that the file will have
+    says_categories INTEGER,  -- a row of `category_set`
+    folder INTEGER NOT NULL,  -- this and the rest: as `item` will have it
+    remote_id ANY NOT NULL,
+    change_key ANY NOT NULL,
+    search_hash INTEGER,
+    size INTEGER NOT NULL,
+    server INTEGER NOT NULL,
+    categories INTEGER,
+    flags INTEGER NOT NULL
+) STRICT;
+";
+
 /// Sets the connection up and makes the tables where there are none.
 pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), StateError> {
     connection.pragma_update(None, "journal_mode", "wal").map_err(|error| damaged(path, error))?;
@@ -127,8 +146,8 @@ pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), StateE
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "cache_size", -8192)?;
     let change = match check_version(connection, path)? {
-        0 => TABLES,
-        1 => "ALTER TABLE upload ADD COLUMN rendering BLOB;",
+        0 => &format!("{TABLES}{PULLING}"),
+        1 => &format!("ALTER TABLE upload ADD COLUMN rendering BLOB;\n{PULLING}"),
         _ => return Ok(()),
     };
     connection.execute_batch("BEGIN IMMEDIATE")?;
@@ -157,7 +176,10 @@ mod tests {
     fn a_base_of_the_first_format_is_brought_up_to_date() {
         let connection = Connection::open_in_memory().unwrap();
         let first = TABLES
-            .replace("    instead_of INTEGER,       -- the item that it is a new version of\n", "    instead_of INTEGER\n")
+            .replace(
+                "    instead_of INTEGER,       -- the item that it is a new version of\n",
+                "    instead_of INTEGER\n",
+            )
             .replace("    rendering BLOB            -- of a draft: its semantic digest\n", "");
         connection.execute_batch(&first).unwrap();
         connection.pragma_update(None, "user_version", 1).unwrap();

@@ -38,6 +38,8 @@ pub enum Step {
     ArrivalsNoted,
     /// Arriving messages are in place, durably.
     Delivered,
+    /// What files are about to say is noted; none was touched.
+    ChangesNoted,
     /// A file was renamed, moved, replaced or removed; not yet noted.
     FileChanged,
     /// All of a page is done; its rows and the sync state are not noted.
@@ -73,13 +75,14 @@ pub struct CrashWindow {
 
 impl Step {
     /// All of them, in the order in which a run comes to them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::FolderPlacedLocally,
         Self::FolderPlacedRemotely,
         Self::FoldersNoted,
         Self::BodiesStaged,
         Self::ArrivalsNoted,
         Self::Delivered,
+        Self::ChangesNoted,
         Self::FileChanged,
         Self::PageDone,
         Self::PageNoted,
@@ -121,10 +124,14 @@ impl Step {
                 "An arriving message with its file counts as agreed, or as gone if the server no longer has it. The page is listed again and \
                  finds it known.",
             ),
+            Self::ChangesNoted => (
+                "What files are about to say is noted; they still say what they did.",
+                "A file that does not say so was not changed, and what was noted is dropped. The page is listed again.",
+            ),
             Self::FileChanged => (
                 "A file has a new name, place or content, or is gone; state.db has the old one.",
-                "Both sides show the same change, so there is nothing to decide: it is noted. A replaced file was replaced by a rename, so \
-                 that it is the old one or the new one.",
+                "A file that says what was noted before is noted as such, whatever the server says by now. A replaced file was replaced by a \
+                 rename, so that it is the old one or the new one; where both sides show the same change, there is nothing to decide.",
             ),
             Self::PageDone => (
                 "All of a page is done and durable; neither its rows nor the sync state are noted.",

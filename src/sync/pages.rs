@@ -704,8 +704,8 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         let mut uncompared = HashSet::new();
         for ((id, _), there) in asked.iter().zip(there) {
             let Some(file) = adopted.get_mut(id) else { continue };
-            let here = self.content_of(file).and_then(|content| content.rendering);
-            match (here, there) {
+            let here = self.content_of(file);
+            match (here.and_then(|content| content.rendering), there) {
                 (Some(here), Rendering::Says(there)) if here != there => {
                     file.edited = true;
                     file.content = Some(Content::only_there(there));
@@ -713,7 +713,8 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                 (_, Rendering::NotNow) => {
                     uncompared.insert(id.clone());
                 }
-                (Some(_) | None, Rendering::Says(_) | Rendering::Never) => {}
+                // What was compared is what is agreed on, whatever somebody writes into it before that is noted.
+                (Some(_) | None, Rendering::Says(_) | Rendering::Never) => file.content = here,
             }
         }
         Ok(uncompared)

@@ -5,19 +5,20 @@
 //! | while bodies were staged | our files in `tmp` | they are removed; the page is listed again |
 //! | between a row "arriving" and its file | a row without a file | the row is forgotten; the page is listed again. A file that somebody moved since counts as delivered |
 //! | between a file in place and its page | a row "arriving" with its file | it counts as agreed, or as gone when the server no longer has it |
+//! | between a file that was changed and its row | what was begun, and the file says so | it is noted as done |
 //! | between an upload and its answer | an intent | its tag is looked for; what is found is the uploaded message |
 //!
 //! Everything else needs no recovery: the next observation shows it as a change that both sides made alike.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::scan::{Looked, digest_of_size, vanished_file};
 use super::{Run, SyncError, stops_run};
 use crate::local::{FolderDir, LocalWrite, MessageName};
-use crate::pim::{FileKey, FolderKey, ItemId, ItemKey, ServerMessage};
+use crate::pim::{FileKey, FolderKey, ItemId, ItemKey, Marks, ServerMessage};
 use crate::plan::moves::{Appeared, Likeness, Vanished, local_moves};
 use crate::remote::{ItemErrorClass, RemoteError, RemoteWrite};
-use crate::state::{ItemRow, Standing, UploadIntent, name_hash, search_hash};
+use crate::state::{ItemRow, Pulling, Standing, UploadIntent, name_hash, search_hash};
 
 /// Tags looked for with one request.
 const TAGS: usize = 50;
@@ -36,8 +37,64 @@ where
         Err(SyncError::Local(error)) if !stops_run(&error) => {}
         Err(error) => return Err(error),
     }
+    settle_pullings(run).await?;
     settle_arrivals(run, arriving).await?;
     settle_uploads(run, intents).await
+}
+
+/// A file that says what it was to say was changed by us, not by its owner.
+async fn settle_pullings<R, L>(run: &Run<'_, R, L>) -> Result<(), SyncError>
+where
+    R: RemoteWrite + 'static,
+    L: LocalWrite + 'static,
+{
+    let mut by_folder: BTreeMap<FolderKey, Vec<Pulling>> = BTreeMap::new();
+    for pulling in run.state().read(|state| state.pullings(run.account))? {
+        by_folder.entry(pulling.lies_in).or_default().push(pulling);
+    }
+    for (folder, begun) in by_folder {
+        let said = marks_of(run, folder, &begun)?;
+        run.commit(move |tx| {
+            for Pulling { row, says, .. } in &begun {
+                match said.get(&row.file) == Some(says) {
+                    true => tx.set_item(row)?,
+                    false => tx.end_pulling(row.key)?,
+                }
+            }
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// What the files of a folder say, where they are asked for.
+fn marks_of<R, L>(
+    run: &Run<'_, R, L>,
+    folder: FolderKey,
+    asked: &[Pulling],
+) -> Result<HashMap<FileKey, Marks>, SyncError>
+where
+    R: RemoteWrite + 'static,
+    L: LocalWrite + 'static,
+{
+    let mut said = HashMap::new();
+    let row = run.state().read(|state| state.folder(folder))?;
+    let Some(dir) = row.and_then(|row| row.dir) else { return Ok(said) };
+    let dir = FolderDir::new(&dir)?;
+    let wanted: HashSet<&FileKey> = asked.iter().map(|pulling| &pulling.row.file).collect();
+    let scanned = run.local().keywords(&dir).and_then(|keywords| {
+        run.local().scan(&dir, &mut |name: MessageName| {
+            if wanted.contains(name.key()) {
+                let categories = keywords.categories(name.letters());
+                said.insert(name.key().clone(), Marks { flags: name.flags(), categories });
+            }
+        })
+    });
+    match scanned {
+        Err(error) if stops_run(&error) => Err(error.into()),
+        Ok(_) | Err(_) => Ok(said),
+    }
 }
 
 async fn settle_arrivals<R, L>(run: &Run<'_, R, L>, arriving: Vec<ItemRow>) -> Result<(), SyncError>

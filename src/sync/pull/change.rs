@@ -100,9 +100,11 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             return Ok(());
         }
         let edited = file.edited && content == Content::Keep;
-        if edited && let Some(there) = file.content {
-            // Should the file be moved or the run be cut off before the push, it still says something else than the base.
-            (row.digest, row.len, row.rendering) = (there.digest, there.len, there.rendering);
+        if content == Content::Keep
+            && let Some(agreed) = file.content
+        {
+            // What the server says, or what was compared with it: should the file be moved or written before the push, that shows.
+            (row.digest, row.len, row.rendering) = (agreed.digest, agreed.len, agreed.rendering);
         }
         let keywords = self.keywords(&dir, &[&marks]).await?;
         let (letters, _) = keywords.letters_for(&marks.categories);

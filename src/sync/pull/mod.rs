@@ -1,7 +1,7 @@
 //! Brings a page's changes into the local tree.
 //!
-//! Order: bodies into `tmp`; rows of what arrives ("arriving"); files into place, durably; renames, moves and replacements, made durable; then
-//! in one transaction all rows and the sync state. A run that is cut off before that finds the same page again, and files and rows that
+//! Order: bodies into `tmp`; rows of what arrives ("arriving"); files into place, durably; what other files are about to say; their renames,
+//! moves and replacements, made durable; then in one transaction all rows and the sync state. A run that is cut off before that finds the same page again, and files and rows that
 //! already say what the page says.
 
 mod arrive;
@@ -14,15 +14,15 @@ use std::sync::Mutex;
 
 use tokio::sync::SemaphorePermit;
 
-use super::rows::{Remote, label, refreshed, take_content};
+use super::rows::{Remote, label, refreshed, take_content, take_remote};
 use super::scan::{LocalFile, LocalView};
 use super::tree::{self, Directory, Place, Tree};
 use super::{NoticeKind, Run, Step, SyncError, lock, stops_run};
 use crate::local::{FolderDir, Keywords, LocalWrite};
 use crate::pim::{FolderKey, ItemKey, Marks, ServerMessage, SyncState};
-use crate::plan::{LocalState, Op};
+use crate::plan::{Content, LocalState, Op};
 use crate::remote::RemoteWrite;
-use crate::state::{CHANGED, ItemRow, Standing};
+use crate::state::{CHANGED, ItemRow, Pulling, Standing};
 use change::Update;
 pub(super) use notes::{Note, trouble};
 pub(super) use pretend::describe;
@@ -67,6 +67,7 @@ where
         }
     }
     puller.download(downloads, page.turn).await?;
+    puller.announce(&others).await?;
     for op in others {
         puller.one(op).await?;
     }
@@ -147,6 +148,29 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Notes what files are about to say: should the run be cut off and the server take its change back, they would look changed by a person.
+    async fn announce(&self, ops: &[PullOp]) -> Result<(), SyncError> {
+        let mut begun = Vec::new();
+        for op in ops {
+            let Op::Update { key, remote, local, marks, agreed, content: Content::Keep, move_to } = op else {
+                continue;
+            };
+            let Some(mut row) = self.row(*key)? else { continue };
+            let lies_in = move_to.unwrap_or(local.as_ref().map_or(row.folder, |local| local.folder));
+            take_remote(&mut row, remote);
+            row.flags = agreed.flags;
+            if let Some(local) = local {
+                row.file = local.at.name.key().clone();
+            }
+            begun.push(Pulling { row, lies_in, says: marks.clone() });
+        }
+        if begun.is_empty() {
+            return Ok(());
+        }
+        self.run.commit(move |tx| begun.iter().try_for_each(|pulling| tx.begin_pulling(pulling))).await?;
+        self.run.step(Step::ChangesNoted)
     }
 
     async fn one(&mut self, op: PullOp) -> Result<(), SyncError> {
