@@ -59,10 +59,14 @@
 //! | [`mod@format`] | items as bytes |
 //! | [`pim`] | items as values; pure |
 //! | [`identity`] | layout, settings, secrets, lock |
+//! | [`clock`] | time and chance, from one source |
 //! | [`exchange`] | the embedded Exchange, for `setup --demo`, tests and benches |
+#![warn(clippy::disallowed_methods)]
 
 pub mod backup;
 pub mod cli;
+pub mod clock;
+#[allow(clippy::disallowed_methods, reason = "a server of its own, with a clock of its own")]
 pub mod exchange;
 pub mod format;
 pub mod identity;

@@ -20,7 +20,7 @@ use pimsync::local::MailTree;
 use pimsync::remote::auth::Basic;
 use pimsync::remote::ews::{EwsClient, Settings};
 use pimsync::sync::{Engine, NoticeKind, Report, Request, SyncError};
-use world::{CutAt, NoPause, World, all_files, header};
+use world::{CutAt, World, all_files, header};
 
 const ROOT: &str = "root";
 
@@ -212,10 +212,8 @@ impl Hostile {
     }
 
     fn engine(&self) -> Engine<EwsClient, MailTree> {
-        let settings = Settings {
-            pause: Arc::new(NoPause::default()),
-            ..Settings::new(self.canned.url(), Box::new(Basic::new("demo@example.org", "demo".to_owned().into())))
-        };
+        let sign_in = Box::new(Basic::new("demo@example.org", "demo".to_owned().into()));
+        let settings = Settings::new(self.canned.url(), sign_in, self.world.clock.clone());
         let mut engine = self.world.engine(Arc::new(CutAt::default()));
         engine.remote = Arc::new(EwsClient::new(settings).unwrap());
         engine

@@ -24,7 +24,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config as Cases, TestRunner};
 use remote::canned::{Canned, http, ok};
-use remote::{Bodies, Patient, tag};
+use remote::{Bodies, TestClock, tag};
 
 /// One change to a seed.
 #[derive(Clone, Debug)]
@@ -174,11 +174,8 @@ fn answers_of_servers() {
     cases(48, (bent(answers()), any::<bool>()), |(answer, fault)| {
         canned.answer(if fault { http("500 Internal Server Error", &answer) } else { ok(&answer) });
         canned.requests.lock().unwrap().clear();
-        let settings = Settings {
-            pause: Arc::new(Patient::default()),
-            ..Settings::new(canned.url(), Box::new(Basic::new("a", "b".into())))
-        };
-        let client = EwsClient::new(settings).unwrap();
+        let sign_in = Box::new(Basic::new("a", "b".into()));
+        let client = EwsClient::new(Settings::new(canned.url(), sign_in, Arc::new(TestClock::default()))).unwrap();
         let all = async {
             let (folder, item) = (FolderId::new("folder"), ItemId::new("item"));
             if let Ok(page) = client.item_changes(&folder, None, 512).await {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may fail by panicking")]
 
+#[path = "world/clock.rs"]
+mod clock;
 mod mortal;
 
 use std::collections::BTreeSet;
@@ -17,6 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use clock::TestClock;
 use pimsync::local::{
     Delivery, FolderDir, FolderForm, Letters, LocalError, LocalErrorClass, LocalRead, LocalWrite, MailTree,
     MessageName, Moved, ProblemKind, ScanEnd, StagedFile, Subdir, find_conflict_copy, foldername,
@@ -35,7 +38,7 @@ fn bench() -> Bench {
 
 fn at(ahead: Duration) -> Bench {
     let root = tempfile::tempdir().unwrap();
-    let tree = MailTree::create(root.path(), "a@x.org", Arc::new(move || SystemTime::now() + ahead)).unwrap();
+    let tree = MailTree::create(root.path(), "a@x.org", Arc::new(TestClock::ahead(ahead))).unwrap();
     Bench { root, tree }
 }
 
@@ -87,7 +90,7 @@ fn mode(path: &Path) -> u32 {
 #[test]
 fn an_account_without_its_directory_is_an_error_not_an_empty_one() {
     let root = tempfile::tempdir().unwrap();
-    let clock = || Arc::new(SystemTime::now);
+    let clock = || Arc::new(TestClock::default());
     assert!(matches!(MailTree::open(root.path(), "a@x.org", clock()), Err(LocalError::FolderGone { .. })));
     assert!(matches!(MailTree::open(root.path(), "../x", clock()), Err(LocalError::BadName { .. })));
     let bench = bench();

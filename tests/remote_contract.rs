@@ -4,8 +4,10 @@
 
 mod remote;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use pimsync::clock::Clock;
 use pimsync::exchange::{Action, Flag, NewMessage, Personality, Rule};
 use pimsync::pim::Flags;
 use pimsync::pim::{
@@ -338,12 +340,12 @@ async fn reads_survive_every_shape_of_throttling(house: House) {
     for shape in throttling() {
         house.server.faults().clear();
         let rule = house.server.faults().add(Rule::always(shape.clone()).every(2));
-        let before = pimsync::remote::ews::Pause::now(&*house.clock);
+        let before = house.clock.elapsed();
         assert_eq!(house.client.item_changes(&inbox, None, 10).await.unwrap().changes.len(), 2, "{shape:?}");
         assert_eq!(house.client.messages(&ids).await.unwrap().iter().filter(|m| m.is_ok()).count(), 2, "{shape:?}");
         let results = house.client.bodies(&items, &mut Bodies::default()).await.unwrap();
         assert_eq!(results, [Ok(Fetched::Rendered), Ok(Fetched::Rendered)], "{shape:?}");
-        let waited = pimsync::remote::ews::Pause::now(&*house.clock) - before;
+        let waited = house.clock.elapsed() - before;
         assert!(house.server.faults().fired(rule) > 0 && waited >= Duration::from_secs(10), "{shape:?} {waited:?}");
     }
 }
@@ -708,9 +710,8 @@ async fn a_wrong_password_is_tried_once_and_never_shown() {
     let sign_in = Box::new(Basic::new("demo@example.org", "wrong-secret".into()));
     let trace = tempfile::tempdir().unwrap();
     let client = EwsClient::new(Settings {
-        pause: house.clock.clone(),
         trace: Some(trace.path().to_owned()),
-        ..Settings::new(house.server.url(), sign_in)
+        ..Settings::new(house.server.url(), sign_in, house.clock.clone())
     })
     .unwrap();
     let error = client.special_folders().await.unwrap_err();
@@ -735,7 +736,9 @@ async fn a_refusal_after_success_is_doubted_once() {
 
 #[tokio::test]
 async fn passwords_travel_in_the_clear_only_within_this_machine() {
-    let new = |url: &str| EwsClient::new(Settings::new(url, Box::new(Basic::new("a", "b".into()))));
+    let new = |url: &str| {
+        EwsClient::new(Settings::new(url, Box::new(Basic::new("a", "b".into())), Arc::new(TestClock::default())))
+    };
     for refused in
         ["http://mail.example.org/EWS", "http://127.0.0.1.example.org/", "ftp://localhost/", "mail.example.org", ""]
     {

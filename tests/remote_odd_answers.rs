@@ -14,11 +14,11 @@ use pimsync::remote::auth::Basic;
 use pimsync::remote::ews::{EwsClient, Settings, TimeLimits};
 use pimsync::remote::{ChangePage, Fetched, ItemErrorClass, RemoteError, RemoteRead, RemoteWrite};
 use remote::canned::{Canned, endless, http, ok, whole};
-use remote::{Bodies, House, InMemory, Patient, mime, present, upload};
+use remote::{Bodies, House, InMemory, TestClock, mime, present, upload};
 
 fn client(canned: &Canned) -> EwsClient {
     let sign_in = Box::new(Basic::new("ada@example.org", "secret".into()));
-    EwsClient::new(Settings { pause: Arc::new(Patient::default()), ..Settings::new(canned.url(), sign_in) }).unwrap()
+    EwsClient::new(Settings::new(canned.url(), sign_in, Arc::new(TestClock::default()))).unwrap()
 }
 
 async fn changes(answer: Vec<u8>) -> Result<ChangePage, RemoteError> {

@@ -11,7 +11,7 @@ use pimsync::remote::auth::Basic;
 use pimsync::remote::ews::{EwsClient, Settings};
 use pimsync::remote::{RemoteError, RemoteRead};
 use remote::canned::{Canned, http, ok};
-use remote::{Bodies, Patient, tag};
+use remote::{Bodies, TestClock, tag};
 
 /// Asks what the sample answers, and gives back how the answer was taken, with how many things were in it.
 async fn ask(client: &EwsClient, operation: &str) -> Result<usize, RemoteError> {
@@ -57,9 +57,9 @@ async fn every_sample_is_understood() {
         let body = std::fs::read(&file).unwrap();
         let fault = name.contains("Fault__");
         canned.answer(if fault { http("500 Internal Server Error", &body) } else { ok(&body) });
-        let clock = std::sync::Arc::new(Patient::default());
+        let clock = std::sync::Arc::new(TestClock::default());
         let sign_in = Box::new(Basic::new("a", "b".into()));
-        let client = EwsClient::new(Settings { pause: clock, ..Settings::new(canned.url(), sign_in) }).unwrap();
+        let client = EwsClient::new(Settings::new(canned.url(), sign_in, clock)).unwrap();
         let operation = name.trim_start_matches("syn-").split("__").next().unwrap();
         match ask(&client, operation).await {
             Err(RemoteError::Protocol { reason, .. }) => nonsense.push(format!("{name}: {reason}")),

@@ -13,7 +13,7 @@ use pimsync::remote::auth::Basic;
 use pimsync::remote::ews::{EwsClient, Settings};
 use pimsync::remote::{RemoteError, RemoteRead};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use remote::Patient;
+use remote::TestClock;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -69,8 +69,11 @@ async fn a_private_authority_is_trusted_when_it_is_named() {
     std::fs::write(&ca_file, pem).unwrap();
     let settings = |ca_file| Settings {
         ca_file,
-        pause: Arc::new(Patient::default()),
-        ..Settings::new(format!("https://localhost:{}/EWS", address.port()), Box::new(Basic::new("a", "b".into())))
+        ..Settings::new(
+            format!("https://localhost:{}/EWS", address.port()),
+            Box::new(Basic::new("a", "b".into())),
+            Arc::new(TestClock::default()),
+        )
     };
     let named = EwsClient::new(settings(Some(ca_file))).unwrap();
     named.item_changes(&FolderId::new("f"), None, 10).await.unwrap();

@@ -110,7 +110,7 @@ fn run_engine(
     output: &Output,
 ) -> anyhow::Result<Report> {
     let layout = &context.layout;
-    let local = Arc::new(MailTree::open(&layout.database(), account.name.as_str(), context.file_clock())?);
+    let local = Arc::new(MailTree::open(&layout.database(), account.name.as_str(), context.env.clock.clone())?);
     let state = Arc::new(match request.mode {
         Mode::Apply => State::open(&layout.state())?,
         Mode::DryRun if layout.state().exists() => State::copy_in_memory(&layout.state())?,

@@ -2,19 +2,18 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use anyhow::Context as _;
 use secrecy::SecretString;
 
 use super::Global;
 use super::failure::UsageError;
+use crate::clock::SystemClock;
 use crate::exchange;
 use crate::identity::{self, Account, Config, ConfigError, IdentityName, Layout, Marker};
-use crate::local;
 use crate::remote::auth::Basic;
 use crate::remote::ews::{EwsClient, Settings};
-use crate::sync::Env;
+use crate::sync::{Env, NoFault};
 
 pub(super) const ROOT_VARIABLE: &str = identity::layout::ROOT_VARIABLE;
 pub(super) const DEFAULT_IDENTITY: &str = IdentityName::DEFAULT;
@@ -49,7 +48,8 @@ impl Context {
         let layout = Layout::new(global.root.as_deref(), IdentityName::new(&global.identity)?)?;
         // Disk work is done in place, which takes a runtime of more than one thread.
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        Ok(Self { layout, env: Env::default(), runtime, trace: global.trace_soap })
+        let env = Env { clock: Arc::new(SystemClock::new()), fault: Arc::new(NoFault) };
+        Ok(Self { layout, env, runtime, trace: global.trace_soap })
     }
 
     /// Makes sure that the identity is there, and reads what identity.toml says.
@@ -74,7 +74,8 @@ impl Context {
 
     /// Prepares the way to an account's server, with the password that is stored for it.
     pub(super) fn connect(&self, account: &Account, several: bool) -> anyhow::Result<Link> {
-        let password = account.password.read(&self.layout.secret(&account.name))?;
+        let file = self.layout.secret(&account.name);
+        let password = self.runtime.block_on(account.password.read(&file, &*self.env.clock))?;
         self.connect_with(account, password, several)
     }
 
@@ -94,7 +95,8 @@ impl Context {
             (identity::Server::Demo, Some((server, password))) => (server.url(), password.clone()),
             (identity::Server::Demo, None) => anyhow::bail!("the demo server does not run"),
         };
-        let mut settings = Settings::new(url, Box::new(Basic::new(account.user.clone(), password)));
+        let mut settings =
+            Settings::new(url, Box::new(Basic::new(account.user.clone(), password)), self.env.clock.clone());
         settings.ca_file.clone_from(&account.ca_file);
         settings.trace = self.trace.as_deref().map(|folder| trace_folder(folder, account, several));
         let client = Arc::new(EwsClient::new(settings)?);
@@ -107,7 +109,7 @@ impl Context {
         if let Some(folder) = store.parent() {
             std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
         }
-        let password = format!("{:032x}", fastrand::u128(..));
+        let password = format!("{:032x}", self.env.clock.unique());
         let server = exchange::Server::start(exchange::Options {
             store: Some(store),
             users: vec![exchange::User { address: address.to_owned(), password: password.clone() }],
@@ -116,11 +118,6 @@ impl Context {
         })
         .context("the demo server does not start")?;
         Ok((server, SecretString::from(password)))
-    }
-
-    /// The clock that the directory is read by.
-    pub(super) fn file_clock(&self) -> local::Clock {
-        Arc::new(SystemTime::now)
     }
 
     /// Now.

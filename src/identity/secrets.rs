@@ -3,15 +3,16 @@
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::Stdio;
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
+use tokio::io::AsyncReadExt;
+use tokio::process::Command;
 use zeroize::Zeroizing;
 
 use super::files;
+use crate::clock::{Clock, within};
 use crate::local::platform;
 
 /// Where an account's password comes from.
@@ -90,9 +91,9 @@ impl PasswordSource {
     /// Gets the password. `file` is where a stored one lies ([`super::Layout::secret`]).
     ///
     /// A command's input is empty, its error output goes to ours, and it gets two minutes.
-    pub fn read(&self, file: &Path) -> Result<Option<SecretString>, SecretError> {
+    pub async fn read(&self, file: &Path, clock: &dyn Clock) -> Result<Option<SecretString>, SecretError> {
         match self {
-            Self::Command(command) => run(command, LIMIT).map(Some),
+            Self::Command(command) => run(command, LIMIT, clock).await.map(Some),
             Self::File => read_file(file).map(Some),
             Self::None => Ok(None),
         }
@@ -116,7 +117,8 @@ pub fn remove_file(file: &Path) -> Result<bool, SecretError> {
     }
 }
 
-fn read_file(path: &Path) -> Result<SecretString, SecretError> {
+/// Reads a stored password.
+pub fn read_file(path: &Path) -> Result<SecretString, SecretError> {
     let io = |source| SecretError::Io { action: "read", path: path.to_owned(), source };
     let file = match platform::open_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -135,46 +137,28 @@ fn read_file(path: &Path) -> Result<SecretString, SecretError> {
     first_line(&content, &path.display().to_string())
 }
 
-fn run(command: &str, limit: Duration) -> Result<SecretString, SecretError> {
+async fn run(command: &str, limit: Duration, clock: &dyn Clock) -> Result<SecretString, SecretError> {
     let failed = |status: String| SecretError::CommandFailed { command: command.to_owned(), status };
-    let deadline = Instant::now() + limit;
     let mut child = Command::new("sh")
         .args(["-c", command])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
+        .kill_on_drop(true)
         .spawn()
         .map_err(|error| failed(error.to_string()))?;
-    let (send, receive) = mpsc::channel();
-    if let Some(output) = child.stdout.take() {
-        // Ends with the command, or with us.
-        thread::spawn(move || send.send(read_all(output)));
-    }
-    let output = receive.recv_timeout(limit);
-    let Some(status) = wait(&mut child, deadline).map_err(|error| failed(error.to_string()))? else {
-        return Err(SecretError::TimedOut { command: command.to_owned(), limit });
-    };
-    if !status.success() {
-        return Err(failed(status.to_string()));
-    }
-    match output {
-        Ok(Ok(output)) => first_line(&output, &format!("password_command `{command}`")),
-        Ok(Err(error)) => Err(failed(error.to_string())),
-        Err(_) => Err(SecretError::TimedOut { command: command.to_owned(), limit }),
-    }
-}
-
-/// Waits for the end of a command whose output has ended, which takes no time to speak of; `None` when it had to be stopped.
-fn wait(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitStatus>> {
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
+    // Never grows, so that no part of it is left behind in freed memory.
+    let mut output = Zeroizing::new(Vec::with_capacity(MAX_BYTES as usize));
+    let ended = within(clock, limit, async {
+        if let Some(pipe) = child.stdout.take() {
+            pipe.take(MAX_BYTES).read_to_end(&mut output).await?;
         }
-        if Instant::now() >= deadline {
-            child.kill()?;
-            child.wait()?;
-            return Ok(None);
-        }
-        thread::sleep(Duration::from_millis(2));
+        child.wait().await
+    });
+    match ended.await {
+        None => Err(SecretError::TimedOut { command: command.to_owned(), limit }),
+        Some(Err(error)) => Err(failed(error.to_string())),
+        Some(Ok(status)) if !status.success() => Err(failed(status.to_string())),
+        Some(Ok(_)) => first_line(&output, &format!("password_command `{command}`")),
     }
 }
 
@@ -200,9 +184,15 @@ mod tests {
     use std::fs::{self, Permissions};
 
     use super::*;
+    use crate::clock::SystemClock;
 
     fn command(text: &str) -> Result<SecretString, SecretError> {
-        run(text, Duration::from_secs(20))
+        within_time(text, Duration::from_secs(20))
+    }
+
+    fn within_time(text: &str, limit: Duration) -> Result<SecretString, SecretError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(run(text, limit, &SystemClock::new()))
     }
 
     #[test]
@@ -217,7 +207,7 @@ mod tests {
         assert!(matches!(command("echo half; exit 3"), Err(SecretError::CommandFailed { .. })));
         assert!(matches!(command("true"), Err(SecretError::Empty { .. })));
         assert!(matches!(command("printf '\\377'"), Err(SecretError::NotText { .. })));
-        let hanging = run("exec tail -f /dev/null", Duration::from_millis(50));
+        let hanging = within_time("exec tail -f /dev/null", Duration::from_millis(50));
         assert!(matches!(hanging, Err(SecretError::TimedOut { .. })));
     }
 
@@ -231,16 +221,16 @@ mod tests {
     fn a_stored_password_is_for_its_owner_alone() {
         let root = tempfile::tempdir().unwrap();
         let file = root.path().join("Secrets/Main/a@b");
-        assert!(matches!(PasswordSource::File.read(&file), Err(SecretError::Missing { .. })));
+        assert!(matches!(read_file(&file), Err(SecretError::Missing { .. })));
         for password in ["one", "two"] {
             store_file(&file, &SecretString::from(password)).unwrap();
-            let read = PasswordSource::File.read(&file).unwrap().unwrap();
+            let read = read_file(&file).unwrap();
             assert_eq!(read.expose_secret(), password);
         }
         let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&file), mode(file.parent().unwrap())), (0o600, 0o700));
         fs::set_permissions(&file, Permissions::from_mode(0o640)).unwrap();
-        assert!(matches!(PasswordSource::File.read(&file), Err(SecretError::Exposed { .. })));
+        assert!(matches!(read_file(&file), Err(SecretError::Exposed { .. })));
         assert!(remove_file(&file).unwrap() && !remove_file(&file).unwrap());
     }
 }

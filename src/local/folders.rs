@@ -33,7 +33,7 @@ struct Listing {
 
 impl MailTree {
     pub(super) fn list_folders(&self) -> Result<LocalTree, LocalError> {
-        let now = (self.clock)();
+        let now = self.clock.wall();
         let mut walk = self.walk_folders()?;
         let limit =
             now.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos()).saturating_sub(2_000_000_000);

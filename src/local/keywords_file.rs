@@ -1,7 +1,7 @@
 //! The file `dovecot-keywords` on disk, changed the way Dovecot changes it: under `dovecot-keywords.lock`, which becomes the file.
 
 use std::io::{Read, Write};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::scan::{KEYWORDS, open_at};
 use super::{FolderDir, Keywords, LocalError, MailTree, platform};
@@ -68,8 +68,7 @@ impl MailTree {
     fn break_stale(&self, lock: &std::path::Path) -> Result<(), LocalError> {
         let busy = || LocalError::Busy { path: lock.to_owned() };
         let Ok(modified) = std::fs::symlink_metadata(lock).and_then(|meta| meta.modified()) else { return Ok(()) };
-        let now: SystemTime = (self.clock)();
-        if now.duration_since(modified).is_ok_and(|age| age > STALE) {
+        if self.clock.wall().duration_since(modified).is_ok_and(|age| age > STALE) {
             return std::fs::remove_file(lock).map_err(|_| busy());
         }
         Err(busy())

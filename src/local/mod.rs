@@ -43,7 +43,7 @@ pub use error::{LocalError, LocalErrorClass, Problem, ProblemKind};
 pub use keywords::Keywords;
 pub use message_name::{Letters, MessageName, Subdir, delivered_key, delivered_mark, id_mark, key_matches_id};
 pub use staged::{Staged, StagedFile};
-pub use stamp::{Clock, DirStamp};
+pub use stamp::DirStamp;
 pub(crate) use tree::EXCHANGE;
 pub use tree::MailTree;
 

@@ -52,7 +52,7 @@ impl MailTree {
         dir: &FolderDir,
         visit: &mut dyn FnMut(MessageName),
     ) -> Result<ScanEnd, LocalError> {
-        let now = (self.clock)();
+        let now = self.clock.wall();
         let before = self.stamp_folder(dir)?;
         let mut end = ScanEnd { complete: true, stable: true, stamp: None, held: Vec::new(), problems: Vec::new() };
         let mut listed = Fingerprint::default();

@@ -1,11 +1,7 @@
 //! Whether a folder changed since it was listed, without listing it again.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-/// What time it is; given by the caller, so that tests need not wait.
-pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// The times of the directories and files that change when a message comes, goes or is renamed.
 ///

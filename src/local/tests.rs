@@ -4,9 +4,9 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use super::*;
+use crate::clock::SystemClock;
 use crate::pim::{FileKey, Flag, Flags};
 
 struct Bench {
@@ -17,7 +17,7 @@ struct Bench {
 
 fn bench() -> Bench {
     let root = tempfile::tempdir().unwrap();
-    let tree = MailTree::create(root.path(), "a@x.org", Arc::new(SystemTime::now)).unwrap();
+    let tree = MailTree::create(root.path(), "a@x.org", Arc::new(SystemClock::new())).unwrap();
     let inbox = FolderDir::new("Inbox").unwrap();
     tree.create_folder(&inbox, FolderForm::Maildir, "Inbox").unwrap();
     Bench { _root: root, tree, inbox }

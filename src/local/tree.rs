@@ -3,13 +3,15 @@
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::platform::{self, Kind};
 use super::{
-    Changed, Clock, Delivery, DirId, DirStamp, Expect, FileStat, FolderDir, FolderForm, FolderRemoved, Keywords,
-    Leftovers, LocalError, LocalRead, LocalTree, LocalWrite, MessageName, Moved, ScanEnd, Staged, StagedFile, Subdir,
+    Changed, Delivery, DirId, DirStamp, Expect, FileStat, FolderDir, FolderForm, FolderRemoved, Keywords, Leftovers,
+    LocalError, LocalRead, LocalTree, LocalWrite, MessageName, Moved, ScanEnd, Staged, StagedFile, Subdir,
 };
+use crate::clock::Clock;
 use crate::pim::{Categories, Digest};
 use crate::plan::proof::{FolderRemoval, MessageRemoval};
 
@@ -22,7 +24,7 @@ pub struct MailTree {
     pub(super) account: PathBuf,
     /// `Database`.
     pub(super) database: PathBuf,
-    pub(super) clock: Clock,
+    pub(super) clock: Arc<dyn Clock>,
     staged: AtomicU64,
 }
 
@@ -37,7 +39,7 @@ impl MailTree {
     ///
     /// # Errors
     /// [`LocalError::FolderGone`] when the account has no directory: then the disk is not mounted, or [`Self::create`] was never called.
-    pub fn open(database: &Path, account: &str, clock: Clock) -> Result<Self, LocalError> {
+    pub fn open(database: &Path, account: &str, clock: Arc<dyn Clock>) -> Result<Self, LocalError> {
         let path = database.join(EXCHANGE).join(FolderDir::root().child(account)?.as_str());
         match platform::look(&path).map_err(|error| LocalError::io("read", &path, error))? {
             Some(found) if found.kind == Kind::Dir => {
@@ -49,7 +51,7 @@ impl MailTree {
     }
 
     /// Makes the account's directory, if need be, and opens it. For `setup` only: to make one where one was is to forget messages.
-    pub fn create(database: &Path, account: &str, clock: Clock) -> Result<Self, LocalError> {
+    pub fn create(database: &Path, account: &str, clock: Arc<dyn Clock>) -> Result<Self, LocalError> {
         let name = FolderDir::root().child(account)?;
         let exchange = database.join(EXCHANGE);
         for (path, parent) in [(exchange.clone(), database), (exchange.join(name.as_str()), &*exchange)] {

@@ -1,26 +1,8 @@
 //! The only source of time and of failure: tests put their own in.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::pim::UnixTime;
-
-/// Tells the time.
-pub trait Clock: Send + Sync {
-    /// Now.
-    fn now(&self) -> UnixTime;
-}
-
-/// The machine's clock.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now(&self) -> UnixTime {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        UnixTime(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
-    }
-}
+use crate::clock::Clock;
 
 /// A boundary between two things that are done one after the other. A run can be cut off at each of them; `man pimsync-design` tells what
 /// the next run finds then.
@@ -209,10 +191,4 @@ pub struct Env {
     pub clock: Arc<dyn Clock>,
     /// The faults.
     pub fault: Arc<dyn Fault>,
-}
-
-impl Default for Env {
-    fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), fault: Arc::new(NoFault) }
-    }
 }

@@ -37,7 +37,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::stream::{self, StreamExt};
 use tokio::sync::Semaphore;
 
-pub use env::{Clock, CrashWindow, CutOff, Env, Fault, NoFault, Step, SystemClock};
+pub use env::{CrashWindow, CutOff, Env, Fault, NoFault, Step};
 pub use report::{Action, Notice, NoticeKind, Observer, Planned, Progress, Report, Tally, Unobserved};
 
 use crate::local::{LocalError, LocalErrorClass, LocalWrite};

@@ -20,7 +20,7 @@ use pimsync::remote::Versioned;
 use pimsync::remote::auth::Basic;
 use pimsync::remote::ews::{EwsClient, Settings};
 
-use crate::remote::Patient;
+use crate::remote::TestClock;
 use crate::remote::canned::{Canned, http};
 
 const USER: &str = "golden@example.org";
@@ -59,7 +59,7 @@ fn versioned(id: &str, key: &str) -> Versioned {
 struct Talk {
     client: EwsClient,
     canned: Canned,
-    clock: Arc<Patient>,
+    clock: Arc<TestClock>,
     requests: Vec<&'static str>,
 }
 
@@ -67,9 +67,9 @@ impl Talk {
     /// The steps name the request that is to come and the answer to it.
     fn new(steps: &[(&'static str, &str)]) -> Self {
         let canned = Canned::new(steps.iter().map(|(_, answer)| dressed(answer)).collect());
-        let clock = Arc::new(Patient::default());
+        let clock = Arc::new(TestClock::default());
         let sign_in = Box::new(Basic::new(USER, PASSWORD.into()));
-        let client = EwsClient::new(Settings { pause: clock.clone(), ..Settings::new(canned.url(), sign_in) }).unwrap();
+        let client = EwsClient::new(Settings::new(canned.url(), sign_in, clock.clone())).unwrap();
         Self { client, canned, clock, requests: steps.iter().map(|(request, _)| *request).collect() }
     }
 

@@ -3,14 +3,13 @@
 #![allow(dead_code)]
 
 pub(crate) mod canned;
+#[path = "../world/clock.rs"]
+pub(crate) mod clock;
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::io::{self, Read};
 use std::path::PathBuf;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
 use pimsync::exchange::{Mailbox, NewMessage, Options, Personality, Server};
 use pimsync::pim::{FolderId, FolderKey, ItemId, ItemKey, Marks, ServerMarks, Tag, UnixTime};
@@ -18,38 +17,22 @@ use pimsync::plan::folders::{Emptied, Ending, end_folders};
 use pimsync::plan::proof::{FolderRemoval, MessageRemoval};
 use pimsync::plan::{Base, Brake, Case, ConflictPolicy, Evidence, Op, Seen, Side, plan};
 use pimsync::remote::auth::Basic;
-use pimsync::remote::ews::{EwsClient, Pause, Settings};
+use pimsync::remote::ews::{EwsClient, Settings};
 use pimsync::remote::{BodySink, BodySource, ChangePage, ItemChange, PerItem, RemoteRead, Upload};
 
-/// A clock that stands still until somebody waits, and notes how long they did.
-#[derive(Default)]
-pub(crate) struct Patient(Mutex<Duration>);
-
-impl Pause for Patient {
-    fn now(&self) -> Duration {
-        *self.0.lock().unwrap()
-    }
-    fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        *self.0.lock().unwrap() += time;
-        Box::pin(tokio::task::yield_now())
-    }
-    fn chance(&self) -> f64 {
-        0.0
-    }
-}
+pub(crate) use clock::TestClock;
 
 /// A server with an empty mailbox, and a client of it.
 pub(crate) struct House {
     pub(crate) server: Server,
     pub(crate) mailbox: Mailbox,
     pub(crate) client: EwsClient,
-    pub(crate) clock: Arc<Patient>,
+    pub(crate) clock: Arc<TestClock>,
 }
 
-pub(crate) fn settings(server: &Server, clock: &Arc<Patient>) -> Settings {
+pub(crate) fn settings(server: &Server, clock: &Arc<TestClock>) -> Settings {
     let sign_in = Box::new(Basic::new("demo@example.org", "demo".into()));
     Settings {
-        pause: clock.clone(),
         // CI validates what lies there.
         trace: std::env::var_os("PIMSYNC_TEST_TRACE").map(|folder| {
             PathBuf::from(folder).join(format!(
@@ -58,14 +41,14 @@ pub(crate) fn settings(server: &Server, clock: &Arc<Patient>) -> Settings {
                 std::thread::current().name().unwrap_or("test").replace(':', "_")
             ))
         }),
-        ..Settings::new(server.url(), sign_in)
+        ..Settings::new(server.url(), sign_in, clock.clone())
     }
 }
 
 impl House {
     pub(crate) fn like(like: Personality) -> Self {
         let server = Server::start(Options { like, ..Options::default() }).unwrap();
-        let clock = Arc::new(Patient::default());
+        let clock = Arc::new(TestClock::default());
         let client = EwsClient::new(settings(&server, &clock)).unwrap();
         Self { mailbox: server.mailbox("demo@example.org").unwrap(), server, client, clock }
     }

@@ -211,7 +211,7 @@ impl Hand<'_> {
     fn staged(&self, bytes: &[u8]) -> PathBuf {
         let path = self.graveyard().join(format!("staged.{}", self.number()));
         fs::write(&path, bytes).unwrap();
-        let now = pimsync::sync::Clock::now(&*self.world.clock).0;
+        let now = pimsync::clock::Clock::now(&*self.world.clock).0;
         let time = UNIX_EPOCH + Duration::from_secs(u64::try_from(now).unwrap());
         fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
         path

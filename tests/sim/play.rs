@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use pimsync::clock::{Clock, Wait};
 use pimsync::exchange::{Action, Rule};
 use pimsync::local::MailTree;
 use pimsync::plan::Brake;
@@ -20,7 +21,35 @@ use super::edits::{Hand, Pick};
 use super::model::{Failure, Model, check_alike, fail};
 use super::script::{Asked, Edit, Entry, Script};
 use super::sides::{check_whole, conflict_count, here, present, there};
-use super::world::{ACCOUNT, World};
+use super::world::{ACCOUNT, TestClock, World};
+
+/// The clock that the directory is read by: beside the hand's edits no stamp is old enough to be believed.
+struct StampClock {
+    quiet: Arc<AtomicBool>,
+    clock: Arc<TestClock>,
+}
+
+impl Clock for StampClock {
+    fn wall(&self) -> SystemTime {
+        if self.quiet.load(Ordering::SeqCst) { self.clock.wall() } else { SystemTime::now() }
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.clock.elapsed()
+    }
+
+    fn sleep(&self, time: Duration) -> Wait {
+        self.clock.sleep(time)
+    }
+
+    fn alarm(&self, time: Duration) -> Wait {
+        self.clock.alarm(time)
+    }
+
+    fn random(&self) -> u64 {
+        self.clock.random()
+    }
+}
 
 /// What the hook at the steps needs.
 struct Stage {
@@ -219,17 +248,14 @@ impl Player {
     ) -> Result<Report, SyncError> {
         let world = self.world();
         let quiet = Arc::clone(&self.scene.quiet);
-        let ahead = move || match quiet.load(Ordering::SeqCst) {
-            true => SystemTime::now() + Duration::from_secs(3600),
-            false => SystemTime::now(),
-        };
+        let stamps = StampClock { quiet, clock: world.clock.clone() };
         let state = match state {
             Some(state) => state,
             None => State::open(&world.database().join("state.db"))?,
         };
         let engine = Engine {
             remote: Arc::new(remote),
-            local: Arc::new(MailTree::open(&world.database(), ACCOUNT, Arc::new(ahead))?),
+            local: Arc::new(MailTree::open(&world.database(), ACCOUNT, Arc::new(stamps))?),
             state: Arc::new(state),
             env: Env { clock: world.clock.clone(), fault },
             settings: Settings {

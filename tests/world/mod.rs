@@ -9,57 +9,28 @@
     clippy::panic
 )]
 
+pub mod clock;
 pub mod day;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use pimsync::exchange::{Mailbox, NewMessage, Options, Personality, Server};
 use pimsync::local::MailTree;
-use pimsync::pim::UnixTime;
 use pimsync::plan::{Brake, ConflictPolicy};
 use pimsync::remote::auth::Basic;
-use pimsync::remote::ews::{EwsClient, Pause, Settings as EwsSettings};
+use pimsync::remote::ews::{EwsClient, Settings as EwsSettings};
 use pimsync::state::State;
-use pimsync::sync::{
-    Clock, CutOff, Depth, Engine, Env, Fault, Mode, Report, Request, Settings, Step, SyncError, Unobserved,
-};
+use pimsync::sync::{CutOff, Depth, Engine, Env, Fault, Mode, Report, Request, Settings, Step, SyncError, Unobserved};
+
+pub use clock::TestClock;
 
 pub const USER: &str = "demo@example.org";
 pub const ACCOUNT: &str = "demo@example.org";
-
-/// Time that tests turn by hand.
-pub struct TestClock(AtomicI64);
-
-impl Clock for TestClock {
-    fn now(&self) -> UnixTime {
-        UnixTime(self.0.load(Ordering::SeqCst))
-    }
-}
-
-/// Waits that take no time.
-#[derive(Default)]
-pub struct NoPause(AtomicU64);
-
-impl Pause for NoPause {
-    fn now(&self) -> Duration {
-        Duration::from_millis(self.0.load(Ordering::SeqCst))
-    }
-
-    fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        self.0.fetch_add(u64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
-        Box::pin(async {})
-    }
-
-    fn chance(&self) -> f64 {
-        0.5
-    }
-}
 
 /// Cuts a run off at its `n`th step, and counts the steps that were passed.
 #[derive(Default)]
@@ -125,12 +96,12 @@ impl World {
             home,
             server,
             mailbox,
-            clock: Arc::new(TestClock(AtomicI64::new(1_800_000_000))),
+            clock: Arc::default(),
             policy: ConflictPolicy::KeepBoth,
             next: AtomicU64::new(1),
         };
         fs::create_dir_all(world.database()).unwrap();
-        MailTree::create(&world.database(), ACCOUNT, world.local_clock()).unwrap();
+        MailTree::create(&world.database(), ACCOUNT, world.clock.clone()).unwrap();
         world
     }
 
@@ -142,20 +113,13 @@ impl World {
         self.database().join("Exchange").join(ACCOUNT)
     }
 
-    /// Stamps are only believed when they are older than two seconds; the tests' directories never are, so the clock runs ahead.
-    pub fn local_clock(&self) -> pimsync::local::Clock {
-        Arc::new(|| SystemTime::now() + Duration::from_secs(3600))
-    }
-
     pub fn advance(&self, seconds: i64) {
-        self.clock.0.fetch_add(seconds, Ordering::SeqCst);
+        self.clock.advance(seconds);
     }
 
     pub fn client(&self) -> EwsClient {
         let sign_in = Box::new(Basic::new(USER, "demo".to_owned().into()));
-        let settings =
-            EwsSettings { pause: Arc::new(NoPause::default()), ..EwsSettings::new(self.server.url(), sign_in) };
-        EwsClient::new(settings).unwrap()
+        EwsClient::new(EwsSettings::new(self.server.url(), sign_in, self.clock.clone())).unwrap()
     }
 
     pub fn engine(&self, fault: Arc<dyn Fault>) -> Engine<EwsClient, MailTree> {
@@ -165,7 +129,7 @@ impl World {
     pub fn engine_with(&self, fault: Arc<dyn Fault>, state: State) -> Engine<EwsClient, MailTree> {
         Engine {
             remote: Arc::new(self.client()),
-            local: Arc::new(MailTree::open(&self.database(), ACCOUNT, self.local_clock()).unwrap()),
+            local: Arc::new(MailTree::open(&self.database(), ACCOUNT, self.clock.clone()).unwrap()),
             state: Arc::new(state),
             env: Env { clock: self.clock.clone(), fault },
             settings: Settings {

@@ -114,7 +114,7 @@ fn take(to: &[PathBuf], context: &Context, output: &Output) -> anyhow::Result<Ex
     let runs: Vec<TargetRun> = targets
         .into_iter()
         .map(|dir| {
-            let taken = backup::take(&source, &Target::new(dir.clone()), context.now(), fastrand::u128(..));
+            let taken = backup::take(&source, &Target::new(dir.clone()), context.now(), context.env.clock.unique());
             TargetRun::of(dir, taken)
         })
         .collect();

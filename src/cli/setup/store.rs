@@ -5,7 +5,7 @@ use secrecy::ExposeSecret as _;
 use super::Values;
 use crate::cli::context::Context;
 use crate::cli::failure::Hinted;
-use crate::identity::{Account, IdentityLock, Marker, MarkerError, PasswordSource, config, secrets};
+use crate::identity::{Account, IdentityLock, Marker, MarkerError, config, secrets};
 use crate::local::{MailTree, on_my_computer};
 use crate::state::State;
 
@@ -45,7 +45,7 @@ impl Missing {
             place: !layout.marker().exists() || !layout.account(&account.name).exists(),
             password: values.new_password.as_ref().is_some_and(|password| {
                 // One that cannot be read, or that others can read, is replaced.
-                let stored = PasswordSource::File.read(&layout.secret(&account.name)).ok().flatten();
+                let stored = secrets::read_file(&layout.secret(&account.name)).ok();
                 stored.is_none_or(|stored| stored.expose_secret() != password.expose_secret())
             }),
             account: values.before.as_ref() != Some(account),
@@ -70,7 +70,7 @@ pub(super) fn store(context: &Context, values: &Values, missing: &Missing) -> an
     let (layout, account) = (&context.layout, &values.account);
     let marker = marker(context)?;
     if missing.place {
-        MailTree::create(&layout.database(), account.name.as_str(), context.file_clock())?;
+        MailTree::create(&layout.database(), account.name.as_str(), context.env.clock.clone())?;
     }
     if let Some(password) = values.new_password.as_ref().filter(|_| missing.password) {
         secrets::store_file(&layout.secret(&account.name), password)?;
@@ -83,7 +83,7 @@ pub(super) fn store(context: &Context, values: &Values, missing: &Missing) -> an
 
 fn marker(context: &Context) -> Result<Marker, MarkerError> {
     match Marker::read(&context.layout) {
-        Err(MarkerError::Missing { .. }) => Marker::new(fastrand::u128(..)).create(&context.layout),
+        Err(MarkerError::Missing { .. }) => Marker::new(context.env.clock.unique()).create(&context.layout),
         result => result,
     }
 }

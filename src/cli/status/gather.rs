@@ -22,7 +22,7 @@ pub(super) fn account(context: &Context, account: &Account) -> anyhow::Result<Ac
         folders: Vec::new(),
         problems: Vec::new(),
     };
-    let tree = MailTree::open(&layout.database(), account.name.as_str(), context.file_clock());
+    let tree = MailTree::open(&layout.database(), account.name.as_str(), context.env.clock.clone());
     let mut local = match LocalFolders::read(tree) {
         Ok(local) => local,
         Err(error) => {

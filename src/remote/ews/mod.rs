@@ -17,7 +17,6 @@ mod ask;
 mod bodies;
 mod codes;
 mod codes_table;
-mod pause;
 mod payload;
 mod read;
 mod rebuild;
@@ -34,8 +33,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use pause::{Pause, WallClock};
-
+use crate::clock::Clock;
 use crate::remote::RemoteError;
 use crate::remote::auth::SignIn;
 use transport::Transport;
@@ -57,12 +55,12 @@ pub struct Settings {
     /// How long one spell of throttling may hold this run up before it fails with [`RemoteError::Throttled`].
     pub max_throttle_wait: Duration,
     /// Time and chance.
-    pub pause: Arc<dyn Pause>,
+    pub clock: Arc<dyn Clock>,
 }
 
 impl Settings {
-    /// Settings for a server and a sign-in, the rest as it is best for most.
-    pub fn new(url: impl Into<String>, sign_in: Box<dyn SignIn>) -> Self {
+    /// Settings for a server, a sign-in and a clock, the rest as it is best for most.
+    pub fn new(url: impl Into<String>, sign_in: Box<dyn SignIn>, clock: Arc<dyn Clock>) -> Self {
         Self {
             url: url.into(),
             sign_in,
@@ -71,7 +69,7 @@ impl Settings {
             user_agent: concat!("pimsync/", env!("CARGO_PKG_VERSION")).to_owned(),
             limits: TimeLimits::default(),
             max_throttle_wait: Duration::from_secs(15 * 60),
-            pause: Arc::new(WallClock::default()),
+            clock,
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::pause::Pause;
+use crate::clock::Clock;
 use crate::remote::RemoteError;
 
 /// The first wait when the server does not say how long; doubled each time. Between what neighbours do (1 s and 60 s).
@@ -18,7 +18,7 @@ const JITTER: f64 = 0.1;
 
 /// Holds back all requests of a mailbox while the server asks for it.
 pub(super) struct Throttle {
-    pause: Arc<dyn Pause>,
+    clock: Arc<dyn Clock>,
     /// How long a spell of throttling may take in all.
     patience: Duration,
     spell: Mutex<Spell>,
@@ -36,8 +36,8 @@ struct Spell {
 }
 
 impl Throttle {
-    pub(super) fn new(pause: Arc<dyn Pause>, patience: Duration) -> Self {
-        Self { pause, patience, spell: Mutex::default() }
+    pub(super) fn new(clock: Arc<dyn Clock>, patience: Duration) -> Self {
+        Self { clock, patience, spell: Mutex::default() }
     }
 
     /// Comes back when requests may go out.
@@ -46,7 +46,7 @@ impl Throttle {
     /// [`RemoteError::Throttled`] when that takes longer than this run is willing to wait.
     pub(super) async fn pass(&self) -> Result<(), RemoteError> {
         loop {
-            let now = self.pause.now();
+            let now = self.clock.elapsed();
             let spell = *self.spell();
             let wait = spell.until.saturating_sub(now);
             if wait.is_zero() {
@@ -56,14 +56,14 @@ impl Throttle {
                 return Err(RemoteError::Throttled { wait });
             }
             tracing::info!(seconds = wait.as_secs(), "the server asks to slow down");
-            self.pause.sleep(wait).await;
+            self.clock.sleep(wait).await;
         }
     }
 
     /// The server asked to slow down, and said for how long or not.
     pub(super) fn hear(&self, said: Option<Duration>) {
-        let now = self.pause.now();
-        let chance = self.pause.chance();
+        let now = self.clock.elapsed();
+        let chance = self.clock.chance();
         let mut spell = self.spell();
         let wait = said.unwrap_or_else(|| {
             let doubled = FIRST_WAIT.saturating_mul(1 << spell.strikes.min(8));
@@ -77,7 +77,7 @@ impl Throttle {
 
     /// A request went through: if it was sent after the last refusal, the spell is over.
     pub(super) fn went_through(&self) {
-        let now = self.pause.now();
+        let now = self.clock.elapsed();
         let mut spell = self.spell();
         if spell.until <= now {
             *spell = Spell::default();
@@ -87,7 +87,7 @@ impl Throttle {
     /// Waits a little before something that failed in passing is tried again; longer each time. Holds up nobody else.
     pub(super) async fn rest(&self, attempt: u32) {
         let wait = Duration::from_secs(1 << attempt.clamp(1, 6)) / 2;
-        self.pause.sleep(wait + wait.mul_f64(self.pause.chance())).await;
+        self.clock.sleep(wait + wait.mul_f64(self.clock.chance())).await;
     }
 
     fn spell(&self) -> MutexGuard<'_, Spell> {
@@ -96,25 +96,31 @@ impl Throttle {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
-    use std::future::Future;
-    use std::pin::Pin;
+    use crate::clock::Wait;
+    use std::time::SystemTime;
 
     /// A clock that stands still until somebody waits.
     #[derive(Default)]
-    pub(crate) struct Patient(Mutex<Duration>);
+    struct Patient(Mutex<Duration>);
 
-    impl Pause for Patient {
-        fn now(&self) -> Duration {
+    impl Clock for Patient {
+        fn wall(&self) -> SystemTime {
+            SystemTime::UNIX_EPOCH + self.elapsed()
+        }
+        fn elapsed(&self) -> Duration {
             *self.0.lock().unwrap()
         }
-        fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        fn sleep(&self, time: Duration) -> Wait {
             *self.0.lock().unwrap() += time;
             Box::pin(std::future::ready(()))
         }
-        fn chance(&self) -> f64 {
-            0.5
+        fn alarm(&self, _time: Duration) -> Wait {
+            Box::pin(std::future::pending())
+        }
+        fn random(&self) -> u64 {
+            1 << 63
         }
     }
 
@@ -127,11 +133,11 @@ pub(super) mod tests {
     async fn a_refusal_holds_back_every_request_for_as_long_as_was_said() {
         let (clock, throttle) = throttle(60);
         throttle.pass().await.unwrap();
-        assert_eq!(clock.now(), Duration::ZERO);
+        assert_eq!(clock.elapsed(), Duration::ZERO);
         throttle.hear(Some(Duration::from_secs(20)));
         throttle.hear(Some(Duration::from_secs(5)));
         throttle.pass().await.unwrap();
-        assert_eq!(clock.now(), Duration::from_secs(21), "the longer wait and its jitter");
+        assert_eq!(clock.elapsed(), Duration::from_secs(21), "the longer wait and its jitter");
     }
 
     #[tokio::test]
@@ -139,17 +145,17 @@ pub(super) mod tests {
         let (clock, throttle) = throttle(10_000);
         let mut waits = Vec::new();
         for _ in 0..3 {
-            let before = clock.now();
+            let before = clock.elapsed();
             throttle.hear(None);
             throttle.pass().await.unwrap();
-            waits.push((clock.now() - before).as_secs_f64());
+            waits.push((clock.elapsed() - before).as_secs_f64());
         }
         assert_eq!(waits, [10.5, 21.0, 42.0]);
         throttle.went_through();
-        let before = clock.now();
+        let before = clock.elapsed();
         throttle.hear(None);
         throttle.pass().await.unwrap();
-        assert_eq!((clock.now() - before).as_secs_f64(), 10.5);
+        assert_eq!((clock.elapsed() - before).as_secs_f64(), 10.5);
     }
 
     #[tokio::test]
@@ -164,7 +170,7 @@ pub(super) mod tests {
             }
         };
         assert!(matches!(error, RemoteError::Throttled { .. }));
-        assert!((50..=61).contains(&refusals) && clock.now() <= Duration::from_secs(61));
+        assert!((50..=61).contains(&refusals) && clock.elapsed() <= Duration::from_secs(61));
         throttle.hear(Some(Duration::from_secs(3600)));
         assert!(
             matches!(throttle.pass().await, Err(RemoteError::Throttled { wait }) if wait > Duration::from_secs(3000))

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
@@ -13,7 +13,7 @@ use reqwest::cookie::Jar;
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Certificate, StatusCode, Url};
 use secrecy::ExposeSecret;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 use super::answer::{Answer, Receiver, Response, ServerBuild, Verdict, read_answer};
 use super::codes::CodeClass;
@@ -23,6 +23,7 @@ use super::throttle::Throttle;
 use super::trace::{Pages, Trace};
 use super::xml::{Source, XmlError};
 use super::{Settings, TimeLimits};
+use crate::clock::{Clock, within};
 use crate::remote::RemoteError;
 use crate::remote::auth::SignIn;
 
@@ -71,6 +72,7 @@ impl From<RemoteError> for Failure {
 pub(super) struct Transport {
     url: Url,
     sign_in: Box<dyn SignIn>,
+    clock: Arc<dyn Clock>,
     limits: TimeLimits,
     user_agent: String,
     roots: Vec<Certificate>,
@@ -96,7 +98,8 @@ impl Transport {
         let cookies = Arc::new(Jar::default());
         let http = build_http(&url, &settings.user_agent, &settings.limits, &roots, &cookies)?;
         Ok(Self {
-            throttle: Throttle::new(settings.pause, settings.max_throttle_wait),
+            throttle: Throttle::new(settings.clock.clone(), settings.max_throttle_wait),
+            clock: settings.clock,
             trace: settings.trace.as_deref().map(Trace::new).transpose()?,
             permits: Semaphore::new(MOST_CONNECTIONS),
             http: Mutex::new(http),
@@ -308,19 +311,18 @@ impl Transport {
             if let Some(witness) = &mut witness {
                 witness(text.as_bytes());
             }
-            let sent = tokio::time::timeout(self.limits.idle, request.body(text.to_owned()).send()).await;
-            return sent.map_err(|_| silence())?.map_err(|error| self.not_sent(&error));
+            let sent = within(&*self.clock, self.limits.idle, request.body(text.to_owned()).send()).await;
+            return sent.ok_or_else(silence)?.map_err(|error| self.not_sent(&error));
         }
         let (to, from) = mpsc::channel(2);
         let body = stream::unfold(from, |mut from| async { from.recv().await.map(|piece| (piece, from)) });
         let request = request.header(header::CONTENT_LENGTH, payload.length()).body(reqwest::Body::wrap_stream(body));
-        let alive = Mutex::new(Instant::now());
-        let mut feeding = pin!(payload.feed(to.clone(), witness, || touch(&alive)));
+        let alive = Notify::new();
+        let mut feeding = pin!(payload.feed(to.clone(), witness, || alive.notify_one()));
         let mut sending = pin!(request.send());
         let mut all_fed = false;
         let mut to = Some(to);
         loop {
-            let quiet = alive.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
             tokio::select! {
                 response = &mut sending => return response.map_err(|error| self.not_sent(&error)),
                 fed = &mut feeding, if !all_fed => {
@@ -332,11 +334,8 @@ impl Transport {
                     all_fed = true;
                     to = None;
                 }
-                () = tokio::time::sleep(self.limits.idle.saturating_sub(quiet)) => {
-                    if alive.lock().unwrap_or_else(PoisonError::into_inner).elapsed() >= self.limits.idle {
-                        return Err(silence());
-                    }
-                }
+                () = alive.notified() => {}
+                () = self.clock.alarm(self.limits.idle) => return Err(silence()),
             }
         }
     }
@@ -355,14 +354,7 @@ impl Transport {
         headers.insert(header::AUTHORIZATION, authorization);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"));
         headers.insert(header::ACCEPT, HeaderValue::from_static("text/xml"));
-        let id = format!(
-            "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
-            fastrand::u32(..),
-            fastrand::u16(..),
-            fastrand::u16(..0x1000),
-            fastrand::u16(..0x1000),
-            fastrand::u64(..1 << 48)
-        );
+        let id = uuid(self.clock.unique());
         headers.extend(HeaderValue::from_str(&id).map(|id| (header::HeaderName::from_static("client-request-id"), id)));
         headers.insert("return-client-request-id", HeaderValue::from_static("true"));
         if self.sign_in.user().contains('@') {
@@ -383,14 +375,13 @@ impl Transport {
 
     /// The answer's body, with a limit on how long nothing comes.
     fn chunks(&self, response: reqwest::Response) -> Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>> {
-        let idle = self.limits.idle;
-        Box::pin(stream::unfold(response.bytes_stream(), move |mut stream| async move {
-            let next = tokio::time::timeout(idle, stream.next()).await;
-            let chunk = match next {
-                Ok(chunk) => chunk?.map_err(|error| io::Error::other(chain(&error))),
-                Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "nothing came for too long")),
+        let (clock, idle) = (self.clock.clone(), self.limits.idle);
+        Box::pin(stream::unfold((response.bytes_stream(), clock), move |(mut stream, clock)| async move {
+            let chunk = match within(&*clock, idle, stream.next()).await {
+                Some(chunk) => chunk?.map_err(|error| io::Error::other(chain(&error))),
+                None => Err(io::Error::new(io::ErrorKind::TimedOut, "nothing came for too long")),
             };
-            Some((chunk, stream))
+            Some((chunk, (stream, clock)))
         }))
     }
 }
@@ -423,8 +414,11 @@ impl Receiver for Listening<'_> {
     }
 }
 
-fn touch(alive: &Mutex<Instant>) {
-    *alive.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+/// A version 4 UUID (RFC 9562 §5.4) out of random bits.
+fn uuid(bits: u128) -> String {
+    let hex = format!("{:032x}", bits & !(0xf << 76) & !(0xf << 60) | 4 << 76 | 8 << 60);
+    let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| hex.get(part).unwrap_or_default());
+    parts.join("-")
 }
 
 fn silence() -> Failure {
