@@ -2,7 +2,12 @@
 //! can be read back. `PROPTEST_CASES` raises the number of cases; answers in the folder that `EWS_SAMPLES` names become seeds, too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-mod remote;
+#[path = "remote/canned.rs"]
+mod canned;
+#[path = "world/clock.rs"]
+mod clock;
+#[path = "remote/house.rs"]
+mod house;
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -13,6 +18,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use canned::{Canned, http, ok};
+use house::{Bodies, TestClock, tag};
 use pimsync::format::mime;
 use pimsync::identity::Config;
 use pimsync::local::{Keywords, Letters, MessageName, Subdir, foldername};
@@ -23,8 +30,6 @@ use pimsync::remote::{ItemChange, RemoteRead};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config as Cases, TestRunner};
-use remote::canned::{Canned, http, ok};
-use remote::{Bodies, TestClock, tag};
 
 /// One change to a seed.
 #[derive(Clone, Debug)]

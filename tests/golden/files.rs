@@ -7,7 +7,7 @@ use quick_xml::Reader;
 use quick_xml::events::Event;
 
 use super::{INBOX, PASSWORD, Talk, USER, compare, folder, item, path, renewing, split};
-use crate::remote::{InMemory, mime, upload};
+use crate::house::{InMemory, mime, upload};
 
 fn file_names() -> Vec<String> {
     let files = std::fs::read_dir(path("")).unwrap();

@@ -6,7 +6,7 @@ use pimsync::remote::{
 };
 
 use super::{ARCHIVE, BIN, INBOX, PROJECTS, ROOT, Talk, folder};
-use crate::remote::folder_removal;
+use crate::house::folder_removal;
 
 fn all_special() -> Vec<(Special, FolderId)> {
     let ids = ["EM", "EQ", "EN", "EU", "EO", "ES", "EP", "ER", "ET", "EV", "EW"];

@@ -8,7 +8,7 @@ use pimsync::pim::{
 use pimsync::remote::{ChangePage, Fetched, ItemChange, ItemError, ItemErrorClass, RemoteRead};
 
 use super::{A, B, C, INBOX, KEY_A, KEY_B, KEY_C, NOON, Talk, folder, item};
-use crate::remote::{Bodies, tag};
+use crate::house::{Bodies, tag};
 
 /// The message that has everything.
 fn full() -> ServerMessage {

@@ -1,4 +1,5 @@
-//! Talks between the client and a server that only knows its part.
+//! Talks between the client and a server that only knows its part: what goes over the wire, byte for byte. A change in `*.request.xml` is a
+//! change in what servers see: whoever renews those files shows it to the reviewer.
 //!
 //! - `*.request.xml`: a request as the client sends it, in one line. Renewed by `UPDATE_GOLDEN=1`.
 //! - `*.exchange.xml`, `*.gromox.xml`: an answer in the manner of that server, written by hand for people to read: the white space
@@ -20,8 +21,8 @@ use pimsync::remote::Versioned;
 use pimsync::remote::auth::Basic;
 use pimsync::remote::ews::{EwsClient, Settings};
 
-use crate::remote::TestClock;
-use crate::remote::canned::{Canned, http};
+use crate::canned::{Canned, http};
+use crate::house::TestClock;
 
 const USER: &str = "golden@example.org";
 const PASSWORD: &str = "sesame-open";

@@ -8,7 +8,7 @@ use pimsync::remote::{
 };
 
 use super::{A, ARCHIVE, B, C, INBOX, KEY_A, KEY_B, KEY_C, NOON, Talk, folder, item, versioned};
-use crate::remote::{InMemory, message_removal, tag};
+use crate::house::{InMemory, message_removal, tag};
 
 fn placed(id: &str, key: &str) -> Placed {
     Placed { id: item(id), change_key: ChangeKey::new(key) }
@@ -193,7 +193,7 @@ async fn writes_for_an_older_server() {
         ("delete-messages-2010", "delete-messages-2010.exchange"),
     ]);
     let page = talk.client.item_changes(&folder(INBOX), None, 100).await.unwrap();
-    assert_eq!(crate::remote::present(&page)[0].marks.follow_up, FollowUp::Flagged);
+    assert_eq!(crate::house::present(&page)[0].marks.follow_up, FollowUp::Flagged);
     assert!(talk.client.update_marks(&updates()[..1]).await.unwrap()[0].is_ok());
     let [everything, _, _] = &updates()[..] else { panic!() };
     let (from, to) = (everything.to.clone(), everything.from.clone());

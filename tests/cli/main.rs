@@ -1,0 +1,13 @@
+//! Whole runs of the program in a temporary folder.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, unreachable_pub)]
+
+mod backup;
+mod disk;
+mod local;
+mod secrets;
+mod setup;
+mod status;
+mod support;
+mod sync;
+mod tls;

@@ -1,0 +1,129 @@
+//! `pimsync status`: what it leaves out, nobody knows of until it is lost.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use crate::support::{ANNA, Machine, tree};
+use serde_json::Value;
+
+fn folder<'j>(status: &'j Value, path: &str) -> &'j Value {
+    let folders = status["accounts"][0]["folders"].as_array().unwrap();
+    folders.iter().find(|folder| folder["path"] == path).unwrap_or_else(|| panic!("{path} is not in {status}"))
+}
+
+#[test]
+fn before_the_first_sync_there_is_nothing_to_tell() {
+    let machine = Machine::set_up();
+    machine.run(&["status"]).expect_code(0).expect_out("Never synchronized.");
+    let status = machine.json(&["status"], 0);
+    assert_eq!(status["accounts"][0]["last_run"], Value::Null);
+    assert_eq!(status["accounts"][0]["folders"], serde_json::json!([]));
+}
+
+#[test]
+fn local_changes_are_counted_by_folder() {
+    let machine = Machine::with_messages(4);
+    let calm = machine.json(&["status"], 0);
+    assert_eq!(folder(&calm, "Inbox")["pending"], serde_json::json!({"new": 0, "changed": 0, "gone": 0}));
+    assert_eq!((&folder(&calm, "Inbox")["items"], &folder(&calm, "Inbox")["result"]), (&4.into(), &"done".into()));
+
+    let files = machine.messages("Inbox");
+    let name = files[0].file_name().unwrap().to_str().unwrap().split(':').next().unwrap().to_owned();
+    fs::rename(&files[0], machine.folder("Inbox/cur").join(format!("{name}:2,FS"))).unwrap();
+    fs::remove_file(&files[1]).unwrap();
+    machine.deliver("Inbox", "mine");
+    for part in ["cur", "new", "tmp"] {
+        fs::create_dir_all(machine.folder("Plans").join(part)).unwrap();
+    }
+    machine.deliver("Plans", "plan");
+    let before = tree(machine.home.path());
+    let status = machine.json(&["status"], 0);
+    assert_eq!(folder(&status, "Inbox")["pending"], serde_json::json!({"new": 1, "changed": 1, "gone": 1}));
+    assert_eq!(folder(&status, "Plans")["pending"]["new"], 1);
+    assert_eq!(folder(&status, "Plans")["result"], "never");
+    machine.run(&["status"]).expect_code(0).expect_out("1 new, 1 changed, 1 gone");
+    assert_eq!(tree(machine.home.path()), before, "status only reads");
+
+    machine.run(&["sync"]).expect_code(0);
+    let after = machine.json(&["status"], 0);
+    for path in ["Inbox", "Plans"] {
+        assert_eq!(folder(&after, path)["pending"], serde_json::json!({"new": 0, "changed": 0, "gone": 0}), "{path}");
+    }
+}
+
+#[test]
+fn folders_of_other_kinds_are_told_of() {
+    let machine = Machine::with_messages(1);
+    let status = machine.json(&["status"], 0);
+    let calendar = folder(&status, "Calendar");
+    assert_eq!((&calendar["synced"], &calendar["result"]), (&false.into(), &"not-synced".into()));
+    assert_eq!((&calendar["kind"], &calendar["pending"]), (&"calendar".into(), &Value::Null));
+    machine.run(&["status"]).expect_code(0).expect_out("Not synced yet:").expect_out("Calendar (calendar");
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_told() {
+    let machine = Machine::with_messages(1);
+    fs::remove_dir(machine.folder("Outbox/new")).unwrap();
+    std::os::unix::fs::symlink("/etc", machine.folder("Elsewhere")).unwrap();
+    let ran = machine.run(&["status"]).expect_code(0);
+    ran.expect_out("Left alone:").expect_out("symbolic link");
+}
+
+#[test]
+fn every_member_of_every_document_is_in_the_manual() {
+    let machine = Machine::with_messages(30);
+    let mut members = BTreeSet::new();
+    machine.arrive("Inbox", "one-more");
+    collect(&machine.json(&["sync", "--dry-run"], 0), &mut members);
+    for file in machine.messages("Inbox").iter().take(10) {
+        fs::remove_file(file).unwrap();
+    }
+    collect(&machine.json(&["sync"], 3), &mut members);
+    collect(&machine.json(&["status"], 0), &mut members);
+    collect(&machine.json(&machine.setup_arguments(), 0), &mut members);
+    collect(&machine.json(&["sync", "Nowhere"], 2), &mut members);
+    let page = fs::read_to_string("man/pimsync-json.5").unwrap();
+    for member in members {
+        assert!(page.contains(&member), "{member} is not in pimsync-json(5)");
+    }
+}
+
+/// The members of a document, but for those named after a folder.
+fn collect(json: &Value, members: &mut BTreeSet<String>) {
+    match json {
+        Value::Object(object) => {
+            for (name, value) in object {
+                if !name.starts_with(|first: char| first.is_uppercase()) {
+                    members.insert(name.clone());
+                }
+                collect(value, members);
+            }
+        }
+        Value::Array(array) => array.iter().for_each(|value| collect(value, members)),
+        _ => {}
+    }
+}
+
+#[test]
+fn an_account_can_be_picked() {
+    let machine = Machine::set_up();
+    machine.run(&["setup", "--demo", "--no-sync"]).expect_code(0);
+    assert_eq!(machine.json(&["status"], 0)["accounts"].as_array().unwrap().len(), 2);
+    let one = machine.json(&["status", "--account", ANNA], 0);
+    assert_eq!(one["accounts"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn what_is_only_here_is_counted() {
+    let machine = Machine::set_up();
+    let local = machine.database().join("On My Computer");
+    machine.run(&["status"]).expect_code(0);
+    fs::write(local.join("Inbox/cur/1:2,S"), "Subject: x\n\nx\n").unwrap();
+    fs::write(local.join("Groups/club.vcf"), "BEGIN:VCARD\n").unwrap();
+    let status = machine.json(&["status"], 0);
+    let folders = status["only_here"].as_array().unwrap();
+    let items = |path: &str| folders.iter().find(|folder| folder["path"] == path).unwrap()["items"].as_u64();
+    assert_eq!((items("Inbox"), items("Groups"), items("Notes")), (Some(1), Some(1), Some(0)));
+    machine.run(&["status"]).expect_code(0).expect_out("Only here").expect_out("Inbox (mail, 1 item)");
+}

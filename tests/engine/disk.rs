@@ -1,0 +1,283 @@
+//! A disk that fails in every way it can, at every call: while it does, a run ends with an error that says what happened or goes on with the
+//! rest; after it, a sync ends whole. Nothing is lost, nothing is there twice.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::world::day::{self, difference};
+use crate::world::{CutAt, Side, World};
+use pimsync::exchange::{Flag, NewMessage, Personality};
+use pimsync::local::{
+    Changed, Delivery, DirId, DirStamp, Expect, FileStat, FolderDir, FolderForm, FolderRemoved, Keywords, Leftovers,
+    LocalError, LocalRead, LocalTree, LocalWrite, MailTree, MessageName, Moved, ScanEnd, Staged, StagedFile,
+};
+use pimsync::pim::{Categories, Digest};
+use pimsync::plan::proof::{FolderRemoval, MessageRemoval};
+use pimsync::sync::{Engine, Report, Request, SyncError};
+
+/// Which calls fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ill {
+    /// That one alone.
+    Once(usize),
+    /// That one and all after it.
+    From(usize),
+}
+
+/// What fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    Writing,
+    ReadingAndWriting,
+}
+
+/// A tree on a disk that fails.
+struct Sick {
+    tree: MailTree,
+    ill: Ill,
+    at: At,
+    how: io::ErrorKind,
+    calls: AtomicUsize,
+    failed: std::sync::Mutex<&'static str>,
+}
+
+impl Sick {
+    fn call(&self, action: &'static str) -> Result<(), LocalError> {
+        let number = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
+        let fails = match self.ill {
+            Ill::Once(at) => number == at,
+            Ill::From(at) => number >= at,
+        };
+        match fails {
+            true => {
+                *self.failed.lock().unwrap() = action;
+                Err(LocalError::Io { action, path: PathBuf::from("/sick/disk"), source: self.how.into() })
+            }
+            false => Ok(()),
+        }
+    }
+
+    fn read(&self, action: &'static str) -> Result<(), LocalError> {
+        if self.at == At::ReadingAndWriting { self.call(action) } else { Ok(()) }
+    }
+}
+
+impl LocalRead for Sick {
+    fn folders(&self) -> Result<LocalTree, LocalError> {
+        self.read("folders")?;
+        self.tree.folders()
+    }
+    fn scan(&self, dir: &FolderDir, visit: &mut dyn FnMut(MessageName)) -> Result<ScanEnd, LocalError> {
+        self.read("scan")?;
+        self.tree.scan(dir, visit)
+    }
+    fn stamp(&self, dir: &FolderDir) -> Result<DirStamp, LocalError> {
+        self.read("stamp")?;
+        self.tree.stamp(dir)
+    }
+    fn keywords(&self, dir: &FolderDir) -> Result<Keywords, LocalError> {
+        self.read("keywords")?;
+        self.tree.keywords(dir)
+    }
+    fn stat(&self, dir: &FolderDir, name: &MessageName) -> Result<Option<FileStat>, LocalError> {
+        self.read("stat")?;
+        self.tree.stat(dir, name)
+    }
+    fn digest(&self, dir: &FolderDir, name: &MessageName) -> Result<Option<(Digest, u64)>, LocalError> {
+        self.read("digest")?;
+        self.tree.digest(dir, name)
+    }
+    fn open(&self, dir: &FolderDir, name: &MessageName) -> Result<Option<File>, LocalError> {
+        self.read("open")?;
+        self.tree.open(dir, name)
+    }
+}
+
+impl LocalWrite for Sick {
+    fn create_folder(&self, dir: &FolderDir, form: FolderForm, true_name: &str) -> Result<DirId, LocalError> {
+        self.call("create_folder")?;
+        self.tree.create_folder(dir, form, true_name)
+    }
+    fn rename_folder(&self, from: &FolderDir, to: &FolderDir, true_name: &str) -> Result<Moved, LocalError> {
+        self.call("rename_folder")?;
+        self.tree.rename_folder(from, to, true_name)
+    }
+    fn remove_folder(&self, dir: &FolderDir, proof: FolderRemoval) -> Result<FolderRemoved, LocalError> {
+        self.call("remove_folder")?;
+        self.tree.remove_folder(dir, proof)
+    }
+    fn stage(&self, dir: &FolderDir) -> Result<Staged, LocalError> {
+        self.call("stage")?;
+        self.tree.stage(dir)
+    }
+    fn deliver(&self, batch: Vec<Delivery>) -> Result<Vec<Result<FileStat, LocalError>>, LocalError> {
+        self.call("deliver")?;
+        self.tree.deliver(batch)
+    }
+    fn rename(&self, dir: &FolderDir, from: &MessageName, to: &MessageName) -> Result<Moved, LocalError> {
+        self.call("rename")?;
+        self.tree.rename(dir, from, to)
+    }
+    fn move_message(
+        &self,
+        from_dir: &FolderDir,
+        from: &MessageName,
+        to_dir: &FolderDir,
+        to: &MessageName,
+    ) -> Result<Moved, LocalError> {
+        self.call("move_message")?;
+        self.tree.move_message(from_dir, from, to_dir, to)
+    }
+    fn remove(
+        &self,
+        dir: &FolderDir,
+        name: &MessageName,
+        expect: &Expect,
+        proof: MessageRemoval,
+    ) -> Result<Changed, LocalError> {
+        self.call("remove")?;
+        self.tree.remove(dir, name, expect, proof)
+    }
+    fn replace(
+        &self,
+        dir: &FolderDir,
+        name: &MessageName,
+        staged: StagedFile,
+        expect: Digest,
+    ) -> Result<Changed, LocalError> {
+        self.call("replace")?;
+        self.tree.replace(dir, name, staged, expect)
+    }
+    fn assign_keywords(&self, dir: &FolderDir, categories: &Categories) -> Result<Keywords, LocalError> {
+        self.call("assign_keywords")?;
+        self.tree.assign_keywords(dir, categories)
+    }
+    fn keep_conflict_copy(&self, dir: &FolderDir, name: &MessageName) -> Result<Option<PathBuf>, LocalError> {
+        self.call("keep_conflict_copy")?;
+        self.tree.keep_conflict_copy(dir, name)
+    }
+    fn settle(&self, dirs: &[FolderDir]) -> Result<(), LocalError> {
+        self.call("settle")?;
+        self.tree.settle(dirs)
+    }
+    fn clear_stale_tmp(&self) -> Result<Leftovers, LocalError> {
+        self.call("clear_stale_tmp")?;
+        self.tree.clear_stale_tmp()
+    }
+}
+
+/// A busy day, with a category, a draft that was edited on both sides, and a message in a folder that is gone here.
+fn prepared() -> World {
+    let world = World::unrecorded(Personality::Exchange);
+    world.arrive_as("Drafts", "both", NewMessage { draft: true, ..NewMessage::default() });
+    day::before(&world);
+    day::edits(&world);
+    world.mailbox.set_flag(&world.id("kept"), Flag::Flagged).unwrap();
+    fs::write(world.file("both"), World::mime_with("both", "mine")).unwrap();
+    world.mailbox.replace_mime(&world.id("both"), &World::mime_with("both", "theirs")).unwrap();
+    world
+}
+
+fn run(world: &World, ill: Ill, at: At, how: io::ErrorKind) -> (Result<Report, SyncError>, usize, &'static str) {
+    let Engine { remote, local, state, env, settings, observer } = world.engine(Arc::new(CutAt::default()));
+    let tree = Arc::into_inner(local).unwrap();
+    let local = Arc::new(Sick { tree, ill, at, how, calls: AtomicUsize::new(0), failed: Default::default() });
+    let engine = Engine { remote, local: local.clone(), state, env, settings, observer };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let result = runtime.block_on(engine.run(&Request::default()));
+    drop((runtime, engine));
+    let failed = *local.failed.lock().unwrap();
+    (result, local.calls.load(Ordering::SeqCst), failed)
+}
+
+type Ends = (Side, Side, Vec<String>);
+
+fn ends(world: &World) -> Ends {
+    let (remote, local) = day::ends(world);
+    (remote, local, world.conflicts())
+}
+
+/// What is wrong after a run on a failing disk and one after it.
+fn recovers(world: &World, wanted: &Ends) -> Result<(), String> {
+    let error = |error: SyncError| error.to_string();
+    let sync = || world.try_sync(&Request::default(), Arc::new(CutAt::default()));
+    world.advance(2 * 86_400);
+    let report = sync().map_err(error)?;
+    let mut is = ends(world);
+    // Where one end of a move could not be seen, it became an upload and a deletion: a second copy may lie where deleted messages do.
+    for side in [&mut is.0, &mut is.1] {
+        side.get_mut("Deleted Items").unwrap().retain(|seen| seen.id != "m-here@example.org");
+    }
+    let differences = [difference(&is.0, &wanted.0), difference(&is.1, &wanted.1)].concat();
+    let again = sync().map_err(error)?;
+    let busy = !again.folders.is_empty() || !world.dry_run().planned.is_empty();
+    if differences.is_empty() && is.2 == wanted.2 && world.troubles().is_empty() && !busy {
+        return Ok(());
+    }
+    Err(format!("{differences:?}, copies {:?}, {:?}, {:?}, again {again:?}", is.2, report.notices, world.troubles()))
+}
+
+/// Lets the disk fail at each call in turn. `judge` says what is wrong with how the run under it ended.
+fn befall(at: At, how: io::ErrorKind, ill: fn(usize) -> Ill, judge: fn(&Result<Report, SyncError>) -> Option<String>) {
+    let world = prepared();
+    world.sync();
+    world.sync();
+    let wanted = ends(&world);
+    assert_eq!(wanted.2, ["mine"]);
+    let mut failed = Vec::new();
+    for number in 1.. {
+        let world = prepared();
+        let ill = ill(number);
+        let (result, calls, call) = run(&world, ill, at, how);
+        if calls < number {
+            break;
+        }
+        let told = judge(&result);
+        let after = recovers(&world, &wanted).err();
+        failed.extend(told.into_iter().chain(after).map(|how| format!("{ill:?}, {call}: {how}")));
+    }
+    assert!(failed.is_empty(), "{how:?}:\n{}", failed.join("\n\n"));
+}
+
+/// The whole run stops, and says where and why.
+fn stops(result: &Result<Report, SyncError>) -> Option<String> {
+    match result {
+        Err(SyncError::Local(error)) if error.to_string().contains("/sick/disk") => None,
+        other => Some(format!("the run did not stop with the disk's error: {other:?}")),
+    }
+}
+
+#[test]
+fn a_full_disk_stops_the_run_and_loses_nothing() {
+    befall(At::Writing, io::ErrorKind::StorageFull, Ill::From, |result| {
+        let full = |error: &SyncError| error.to_string().contains("make room");
+        stops(result).or_else(|| (!result.as_ref().err().is_some_and(full)).then(|| format!("no advice: {result:?}")))
+    });
+}
+
+#[test]
+fn a_disk_that_became_read_only_stops_the_run_and_loses_nothing() {
+    befall(At::Writing, io::ErrorKind::ReadOnlyFilesystem, Ill::Once, stops);
+}
+
+#[test]
+fn a_disk_with_a_bad_block_stops_the_run_and_loses_nothing() {
+    befall(At::ReadingAndWriting, io::ErrorKind::Other, Ill::Once, |_| None);
+}
+
+#[test]
+fn what_may_not_be_done_once_is_told_and_done_later() {
+    befall(At::ReadingAndWriting, io::ErrorKind::PermissionDenied, Ill::Once, |_| None);
+}
+
+#[test]
+fn what_may_not_be_written_is_told_and_written_later() {
+    befall(At::Writing, io::ErrorKind::PermissionDenied, Ill::From, |result| {
+        // What cannot be made durable must not be noted; all else concerns one folder or message.
+        let stopped = result.as_ref().err().map(SyncError::to_string);
+        stopped.filter(|error| !error.contains("settle")).map(|error| format!("the whole run stopped: {error}"))
+    });
+}

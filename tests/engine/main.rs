@@ -1,0 +1,21 @@
+//! The engine between an embedded Exchange and a temporary directory.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+#[path = "../remote/canned.rs"]
+mod canned;
+mod crash;
+mod disk;
+mod dry_run;
+mod faults;
+mod folders;
+mod hostile;
+mod local;
+mod mail;
+mod meddling;
+#[path = "../mortal/mod.rs"]
+mod mortal;
+mod odd_files;
+mod state_lost;
+#[path = "../world/mod.rs"]
+mod world;

@@ -1,0 +1,9 @@
+//! The embedded Exchange, asked as any client asks it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod basics;
+mod client;
+mod faults;
+mod strict;
+mod sync;

@@ -1,0 +1,14 @@
+//! The way to a server: what every implementation of the remote traits must do, recorded exchanges, and answers that are out of taste.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod canned;
+#[path = "../world/clock.rs"]
+mod clock;
+mod contract;
+#[path = "../golden/mod.rs"]
+mod golden;
+mod house;
+mod odd_answers;
+mod samples;
+mod tls;
