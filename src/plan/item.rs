@@ -173,7 +173,8 @@ pub enum Op<R, L> {
         /// Why that is allowed.
         proof: MessageRemoval,
     },
-    /// Pull: the same message lies on both sides, new to us on both.
+    /// Pull: the same message lies on both sides, new to us on both. What the file says beyond `agreed` is pushed once the base knows the
+    /// message: by the plan that is made then.
     Adopt {
         /// The server's.
         remote: RemoteState<R>,
@@ -220,16 +221,6 @@ pub enum Op<R, L> {
         content: PushContent,
         /// The folder it moves to.
         move_to: Option<FolderKey>,
-    },
-    /// Push: tell the server what only the file of an adopted message said. Its [`Op::Adopt`] must have been carried out, and gave
-    /// the item its number.
-    PushAdopted {
-        /// The server's.
-        remote: RemoteState<R>,
-        /// The file, as it is after the adoption.
-        local: LocalState<L>,
-        /// What the server shall say.
-        marks: ServerMarks,
     },
     /// Push: the file was deleted, so delete the message.
     Delete {
@@ -281,7 +272,7 @@ impl<R, L> Default for Plan<R, L> {
 }
 
 /// Plans for a set of items. `sizes` says how many items each folder holds in the base, for the brake.
-pub fn plan<R: Clone, L: Clone>(
+pub fn plan<R, L: Clone>(
     cases: impl IntoIterator<Item = Case<R, L>>,
     policy: ConflictPolicy,
     brake: Brake,
@@ -356,7 +347,7 @@ impl<R, L> Decision<R, L> {
 }
 
 /// The decision. Every combination has its line; none is left to a default.
-fn decide<R: Clone, L: Clone>(case: Case<R, L>, policy: ConflictPolicy) -> Decision<R, L> {
+fn decide<R, L: Clone>(case: Case<R, L>, policy: ConflictPolicy) -> Decision<R, L> {
     use Seen::{Away, Here, Same, Unknown};
     match (case.base, case.remote, case.local) {
         // Known, and both sides were seen.
@@ -419,7 +410,7 @@ fn remote_changed<R>(base: &Base, remote: &RemoteState<R>) -> bool {
 
 /// The same message on both sides, known to neither: what either side says of it holds. Where the bodies differ, nobody can tell which one
 /// was edited.
-fn adopt<R: Clone, L: Clone>(remote: RemoteState<R>, local: LocalState<L>, policy: ConflictPolicy) -> Decision<R, L> {
+fn adopt<R, L>(remote: RemoteState<R>, local: LocalState<L>, policy: ConflictPolicy) -> Decision<R, L> {
     let mut marks = local.marks.clone();
     let there = remote.marks.to_local();
     for flag in Flag::ALL {
@@ -428,18 +419,12 @@ fn adopt<R: Clone, L: Clone>(remote: RemoteState<R>, local: LocalState<L>, polic
     marks.categories.extend(there.categories.clone());
     let told = marks::push(&there, &marks, &remote.marks);
     let content = Content::of(remote.edited, local.edited, policy);
-    if told == remote.marks {
-        return Decision::pull(Op::Adopt { remote, local, agreed: marks.clone(), marks, content });
-    }
-    let after = LocalState { marks: marks.clone(), ..local.clone() };
-    Decision {
-        push: Some(Op::PushAdopted { remote: remote.clone(), local: after, marks: told }),
-        ..Decision::pull(Op::Adopt { remote, local, marks, agreed: there, content })
-    }
+    let agreed = if told == remote.marks { marks.clone() } else { there };
+    Decision::pull(Op::Adopt { remote, local, marks, agreed, content })
 }
 
 /// Present on both sides: field by field, what changed there comes here, and what changed here goes there.
-fn merge<R: Clone, L: Clone>(
+fn merge<R, L: Clone>(
     base: &Base,
     remote: Option<RemoteState<R>>,
     local: Option<LocalState<L>>,

@@ -5,6 +5,7 @@
 
 pub mod adopt;
 pub mod folders;
+pub mod groundwork;
 pub mod guard;
 pub mod item;
 pub mod moves;

@@ -141,22 +141,11 @@ impl Writer<'_> {
 
     /// Adds a folder; its `key` and `listing` are not looked at.
     pub fn add_folder(&self, account: AccountKey, folder: &FolderRow) -> Result<FolderKey, StateError> {
-        self.prepare_cached(
-            "INSERT INTO folder (account, remote_id, parent, name, kind, special, dir, dev, ino)
-             VALUES (:account, :id, :parent, :name, :kind, :special, :dir, :dev, :ino)",
-        )?
-        .execute(named_params! {
-            ":account": account.0,
-            ":id": folder.id.as_str(),
-            ":parent": folder.parent.map(|key| key.0),
-            ":name": folder.name,
-            ":kind": folder.kind.as_str(),
-            ":special": folder.special.map(SpecialFolder::as_str),
-            ":dir": folder.dir,
-            ":dev": folder.dir_id.map(|(dev, _)| dev.cast_signed()),
-            ":ino": folder.dir_id.map(|(_, ino)| ino.cast_signed()),
-        })?;
-        Ok(FolderKey(self.last_insert_rowid()))
+        self.prepare_cached("INSERT INTO folder (account, remote_id, name, kind) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![account.0, folder.id.as_str(), folder.name, folder.kind.as_str()])?;
+        let key = FolderKey(self.last_insert_rowid());
+        self.set_folder(&FolderRow { key, ..folder.clone() })?;
+        Ok(key)
     }
 
     /// Notes a folder's id, name, place, role, kind and directory.

@@ -226,12 +226,9 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
                     local.at.name.key().to_string(),
                     describe(&local.marks),
                 ),
-                Op::Download { .. }
-                | Op::Update { .. }
-                | Op::Adopt { .. }
-                | Op::PushAdopted { .. }
-                | Op::Refresh { .. }
-                | Op::Forget { .. } => continue,
+                Op::Download { .. } | Op::Update { .. } | Op::Adopt { .. } | Op::Refresh { .. } | Op::Forget { .. } => {
+                    continue;
+                }
             };
             self.run.planned(&folder, action, item, detail);
         }
@@ -278,7 +275,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
                 }
                 // Whatever the server shows was pulled page by page; none of these can come out of the cases of this plan.
                 Op::Download { .. } | Op::Update { .. } | Op::Adopt { .. } => {}
-                Op::Upload { .. } | Op::Push { .. } | Op::PushAdopted { .. } | Op::Delete { .. } => {}
+                Op::Upload { .. } | Op::Push { .. } | Op::Delete { .. } => {}
             }
         }
         let touched: Vec<FolderDir> = touched.into_iter().collect();

@@ -12,12 +12,12 @@ use super::bodies::{FileBody, rendering_of_file};
 use super::finish::FinalOp;
 use super::rows::{refreshed, rows_of, take_content};
 use super::scan::{LocalFile, LocalView};
-use super::tree::{Place, Tree};
+use super::tree::{Place, Remade, Tree, remake};
 use super::{NoticeKind, Progress, Run, Step, SyncError, letters, stops_run};
 use crate::format::mime;
 use crate::local::LocalWrite;
 use crate::pim::{
-    ChangeKey, Digest, Flag, Flags, FolderId, FolderKey, FolderKind, ItemKey, ServerMarks, SpecialFolder, Tag, UnixTime,
+    ChangeKey, Digest, Flag, Flags, FolderId, FolderKey, ItemKey, ServerMarks, SpecialFolder, Tag, UnixTime,
 };
 use crate::plan::proof::MessageRemoval;
 use crate::plan::{LocalState, Op, PushContent};
@@ -117,13 +117,8 @@ impl Work {
             },
             Op::Refresh { key, local, .. } => self.refreshes.extend(local.map(|local| (key, local))),
             Op::Delete { key, proof } => self.deletes.push((key, proof)),
-            // Pulls were carried out before. What an adopted file has to tell, the end of the round has found as a change of a known item.
-            Op::Download { .. }
-            | Op::Update { .. }
-            | Op::Remove { .. }
-            | Op::Adopt { .. }
-            | Op::PushAdopted { .. }
-            | Op::Forget { .. } => {}
+            // Pulls were carried out before.
+            Op::Download { .. } | Op::Update { .. } | Op::Remove { .. } | Op::Adopt { .. } | Op::Forget { .. } => {}
         }
     }
 }
@@ -354,36 +349,22 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
                 None if place.on_server => break Some(place.row.id.clone()),
                 None => {
                     at = place.row.parent;
-                    missing.push(place.clone());
+                    missing.push(place.row.clone());
                 }
             }
         };
-        while let (Some(place), Some(above)) = (missing.pop(), parent.clone()) {
-            let made = self.run.remote().create_folder(&above, &place.row.name, FolderKind::Mail).await?;
-            match made {
-                Ok(id) => {
-                    self.run.step(Step::FolderPlacedRemotely)?;
-                    self.changed.store(true, Ordering::Relaxed);
-                    let mut row = place.row.clone();
-                    row.id = id.clone();
-                    row.on_server = true;
-                    let listing = crate::state::Listing { stamp: None, ..Default::default() };
-                    self.run
-                        .commit(move |tx| {
-                            tx.set_folder(&row)?;
-                            tx.set_listing(row.key, &listing)
-                        })
-                        .await?;
-                    self.folders.insert(place.key(), id.clone());
-                    parent = Some(id);
-                }
-                Err(error) => {
-                    let text =
-                        format!("the folder could not be made again on the server: {error}; the next sync tries again");
-                    self.run.notice(place.path(), NoticeKind::Held, None, text);
-                    return Ok(None);
-                }
-            }
+        let Some(above) = parent.as_mut() else { return Ok(None) };
+        missing.reverse();
+        let Remade { folders, refused } = remake(self.run, above.clone(), missing).await?;
+        for row in folders {
+            self.changed.store(true, Ordering::Relaxed);
+            self.folders.insert(row.key, row.id.clone());
+            *above = row.id;
+        }
+        if let Some((row, error)) = refused {
+            let text = format!("the folder could not be made again on the server: {error}; the next sync tries again");
+            self.run.notice(row.dir.as_deref().unwrap_or(&row.name), NoticeKind::Held, None, text);
+            return Ok(None);
         }
         Ok(parent)
     }

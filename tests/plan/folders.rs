@@ -8,6 +8,7 @@ use pimsync::pim::{FolderId, FolderKey};
 use pimsync::plan::folders::{
     BaseFolder, Emptied, Ending, FolderOp, LocalFolder, RemoteFolder, Trees, end_folders, plan_folders,
 };
+use pimsync::plan::groundwork::{Groundwork, groundwork};
 use pimsync::plan::{Brake, Side};
 use proptest::prelude::*;
 
@@ -740,4 +741,45 @@ fn many_folders_do_not_go_without_a_word() {
     assert!(!are_held(Brake::On, 30));
     assert!(!are_held(Brake::On, 24), "few folders are no mass deletion");
     assert!(!are_held(Brake::Released, 25));
+}
+
+/// Else a folder that was deleted there and made again would be deleted here, with what was changed in it.
+#[test]
+fn a_folder_made_again_in_its_old_place_is_the_same_folder() {
+    let (base, mut remote) = in_step(&[(1, None, "Projects"), (2, Some(1), "Plans"), (3, None, "Other")]);
+    let local = [directory(1, None, "Projects"), directory(2, Some(1), "Plans"), directory(3, None, "Other")];
+    let ground = |remote: &[RemoteFolder]| groundwork(&Trees { base: &base, remote, local: &local });
+    assert_eq!(ground(&remote), []);
+    remote[1].id = id(9);
+    remote[1].name = "PLANS".into();
+    assert_eq!(ground(&remote), [Groundwork::Reborn { key: FolderKey(2), id: id(9) }]);
+    remote[1].parent = None;
+    assert_eq!(ground(&remote), [], "in another place it is another folder");
+}
+
+/// Else what somebody put into it here would have nowhere to go.
+#[test]
+fn a_folder_that_is_gone_there_is_made_again_for_what_was_put_into_it_here() {
+    let (base, mut remote) = in_step(&[(1, None, "Projects"), (2, Some(1), "Plans"), (3, None, "Other")]);
+    remote.drain(..2);
+    let [projects, plans, other] =
+        [directory(1, None, "Projects"), directory(2, Some(1), "Plans"), directory(3, None, "Other")];
+    let ground = |local: &[LocalFolder<u32>]| groundwork(&Trees { base: &base, remote: &remote, local });
+    assert_eq!(ground(&[projects.clone(), plans.clone(), other.clone()]), [], "what lay in it goes with it");
+    let new = LocalFolder { known: None, ..directory(4, Some(2), "New") };
+    let again = [Groundwork::MakeAgain(FolderKey(2))];
+    assert_eq!(ground(&[projects.clone(), plans.clone(), other.clone(), new]), again);
+    let moved = LocalFolder { parent: Some(2), ..other };
+    assert_eq!(ground(&[projects, plans, moved]), again);
+}
+
+/// Else the spare name that a run was cut off with would be taken for somebody's wish, and be given to the directory.
+#[test]
+fn a_spare_name_is_nobodys_wish() {
+    let (base, mut remote) = in_step(&[(1, None, "a")]);
+    let local = [directory(1, None, "b")];
+    let ground = |remote: &[RemoteFolder]| groundwork(&Trees { base: &base, remote, local: &local });
+    assert_eq!(ground(&remote), []);
+    remote[0].name = "b (1)".into();
+    assert_eq!(ground(&remote), [Groundwork::Spare { key: FolderKey(1), name: "b (1)".into() }]);
 }

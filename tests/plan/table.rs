@@ -112,7 +112,6 @@ fn print_op(op: &Op<(), ()>) -> String {
             };
             format!("push [{}]{content}{}", letters(&marks.to_local()), place(move_to))
         }
-        Op::PushAdopted { marks, .. } => format!("push [{}]", letters(&marks.to_local())),
         Op::Delete { .. } => "delete message".into(),
     }
 }
@@ -216,7 +215,7 @@ fn a_new_message() {
     same       unknown    -
     unchanged  same       download
     unchanged  unchanged  adopt [], agreed []
-    unchanged  read       adopt [S], agreed []; push [S]
+    unchanged  read       adopt [S], agreed []
     unchanged  away       download
     unchanged  unknown    hold local: unknown
     read       same       download

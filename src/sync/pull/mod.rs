@@ -188,12 +188,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                 Ok(())
             }
             // Deletions are judged together, at the end of the round; pushes come after that.
-            Op::Remove { .. }
-            | Op::Download { .. }
-            | Op::Upload { .. }
-            | Op::Push { .. }
-            | Op::PushAdopted { .. }
-            | Op::Delete { .. } => Ok(()),
+            Op::Remove { .. } | Op::Download { .. } | Op::Upload { .. } | Op::Push { .. } | Op::Delete { .. } => Ok(()),
         }
     }
 

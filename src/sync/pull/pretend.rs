@@ -49,7 +49,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             }
             Op::Refresh { key, remote, local } => self.refresh(key, remote, local)?,
             Op::Forget { key } => self.notes.push(Note::Forget(key)),
-            Op::Remove { .. } | Op::Upload { .. } | Op::Push { .. } | Op::PushAdopted { .. } | Op::Delete { .. } => {}
+            Op::Remove { .. } | Op::Upload { .. } | Op::Push { .. } | Op::Delete { .. } => {}
         }
         Ok(())
     }

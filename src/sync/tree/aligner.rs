@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::known::Known;
-use super::local::{Directories, match_directories, recognise_spare_names};
+use super::local::{Directories, match_directories};
 use super::names::Names;
 use super::remote::{self, RemoteTree};
 use super::{Directory, Place, Tree};
 use crate::local::{FolderDir, LocalWrite};
 use crate::pim::{FolderId, FolderKey, ServerFolder};
 use crate::plan::folders::{self, FolderOp, Trees};
+use crate::plan::groundwork::{Groundwork, groundwork};
 use crate::plan::{Brake, Side};
 use crate::remote::RemoteWrite;
 use crate::state::{FolderRow, Listing};
@@ -35,12 +36,35 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         let remote = remote::observe(run, &known).await?;
         let local = Directories::observe(run, &known).await?;
         match_directories(run, &mut known, &local)?;
-        recognise_spare_names(&mut known, &remote, &local);
         let mirrored = remote.mirrored(&remote.visible());
         Ok(Self { run, known, remote, mirrored, local, names: None, moves: Vec::new(), all_taken_in: true })
     }
 
     pub(super) fn plan(&self) -> Vec<FolderOp<FolderDir>> {
+        self.with_trees(folders::plan_folders)
+    }
+
+    /// Settles what has to be before the folders are compared one by one.
+    pub(super) async fn lay_ground(&mut self) -> Result<(), SyncError> {
+        for work in self.with_trees(groundwork) {
+            match work {
+                Groundwork::Spare { key, name } => {
+                    let Some(row) = self.known.row(key) else { continue };
+                    self.known.note(FolderRow { name, ..row.clone() });
+                }
+                Groundwork::Reborn { key, id } => {
+                    let Some(row) = self.known.row(key).cloned() else { continue };
+                    let reborn = FolderRow { id, on_server: true, listing: Listing::default(), ..row };
+                    self.note_new_listing(reborn).await?;
+                }
+                Groundwork::MakeAgain(key) => self.make_again(key).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The three trees, as the plan reads them.
+    fn with_trees<T>(&self, read: impl Fn(&Trees<'_, FolderDir>) -> T) -> T {
         let base: Vec<_> = self
             .known
             .rows()
@@ -75,7 +99,7 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
                 known: self.known.in_dir(&folder.dir),
             })
             .collect();
-        folders::plan_folders(&Trees { base: &base, remote: &remote, local: &local })
+        read(&Trees { base: &base, remote: &remote, local: &local })
     }
 
     /// The operation with its directories where they lie by now.

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Directory;
 use super::known::Known;
-use super::remote::RemoteTree;
 use crate::local::{DirId, FolderDir, LocalFolder, LocalTree, LocalWrite, MessageName, foldername};
-use crate::plan::folders;
 use crate::remote::RemoteWrite;
 use crate::state::{FolderRow, name_hash};
 use crate::sync::{NoticeKind, Run, SyncError, stops_run};
@@ -163,16 +161,4 @@ fn overlap<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
         met if met * 2 >= names.len() => Overlap::Most,
         _ => Overlap::Some,
     })
-}
-
-/// A folder that was on its way to another name, by way of a spare one, when the run was cut off: nobody on the server named it so.
-pub(super) fn recognise_spare_names(known: &mut Known, remote: &RemoteTree, local: &Directories) {
-    for folder in local.folders.values() {
-        let Some(row) = known.in_dir(&folder.dir).and_then(|key| known.row(key)) else { continue };
-        let spare = folders::spare_name(&folder.name, row.key);
-        if remote.folders.get(&row.id).is_some_and(|there| there.name == spare) {
-            let row = FolderRow { name: spare, ..row.clone() };
-            known.note(row);
-        }
-    }
 }

@@ -20,6 +20,7 @@ use crate::plan::folders::FolderOp;
 use crate::remote::RemoteWrite;
 use crate::state::FolderRow;
 use aligner::Aligner;
+pub(super) use there::{Remade, remake};
 
 /// A folder and where it can be found now.
 #[derive(Clone, Debug)]
@@ -95,8 +96,7 @@ where
     L: LocalWrite + 'static,
 {
     let mut aligner = Aligner::observe(run).await?;
-    aligner.recognise_reborn().await?;
-    aligner.restore_for_newcomers().await?;
+    aligner.lay_ground().await?;
     let ops = aligner.plan();
     let placed: Vec<FolderOp<FolderDir>> =
         ops.iter().filter(|op| matches!(op, FolderOp::PlaceLocal { .. })).cloned().collect();

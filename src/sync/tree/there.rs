@@ -1,63 +1,22 @@
 //! What the folders' plan does to the server's folders.
 
-use std::collections::{BTreeSet, HashMap};
-
 use super::aligner::Aligner;
 use crate::local::{FolderDir, LocalWrite};
 use crate::pim::{FolderId, FolderKey, FolderKind, ServerFolder};
 use crate::remote::{ItemError, ItemErrorClass, RemoteWrite};
 use crate::state::{FolderRow, Listing};
-use crate::sync::{Action, NoticeKind, Step, SyncError};
+use crate::sync::{Action, NoticeKind, Run, Step, SyncError};
 
 impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'_, '_, R, L> {
-    /// A folder that is gone on the server, and another one of the same name in the same place, are one folder that was made again: by us,
-    /// for what was new in it here, or by somebody there. It is listed from the beginning.
-    pub(super) async fn recognise_reborn(&mut self) -> Result<(), SyncError> {
-        let mut strangers: HashMap<(Option<FolderKey>, String), FolderId> = HashMap::new();
-        for folder in self.remote.folders.values().filter(|folder| self.known.row_of(&folder.id).is_none()) {
-            if let Some(parent) = self.parent_row(folder) {
-                strangers.insert((parent.map(|row| row.key), folder.name.to_lowercase()), folder.id.clone());
-            }
+    /// Makes a folder that is gone on the server again there, for what is new in it here.
+    pub(super) async fn make_again(&mut self, key: FolderKey) -> Result<(), SyncError> {
+        let Some(row) = self.known.row(key).cloned() else { return Ok(()) };
+        if self.run.is_dry() {
+            let dir = row.dir.clone().unwrap_or_default();
+            self.run.planned(&dir, Action::CreateFolderThere, row.name, String::new());
+            return Ok(());
         }
-        let gone: Vec<FolderRow> =
-            self.known.rows().filter(|row| !self.remote.folders.contains_key(&row.id)).cloned().collect();
-        for mut row in gone {
-            let Some(id) = strangers.remove(&(row.parent, row.name.to_lowercase())) else { continue };
-            (row.id, row.on_server, row.listing) = (id, true, Listing::default());
-            self.note_new_listing(row).await?;
-        }
-        Ok(())
-    }
-
-    /// A folder that is gone on the server is made again there for folders that were made in it, or moved into it, here.
-    pub(super) async fn restore_for_newcomers(&mut self) -> Result<(), SyncError> {
-        let mut needed = BTreeSet::new();
-        for folder in self.local.folders.values().filter(|folder| folder.maildir) {
-            let above = folder.dir.parent().and_then(|above| self.known.in_dir(&above));
-            let Some(above) = above.filter(|above| !self.is_there(*above)) else { continue };
-            let is_newcomer = match self.known.in_dir(&folder.dir) {
-                None => true,
-                Some(key) => self.is_there(key) && self.known.row(key).is_some_and(|row| row.parent != Some(above)),
-            };
-            if is_newcomer {
-                needed.insert(above);
-            }
-        }
-        for key in needed {
-            let Some(row) = self.known.row(key).cloned() else { continue };
-            if self.run.is_dry() {
-                let dir = row.dir.clone().unwrap_or_default();
-                self.run.planned(&dir, Action::CreateFolderThere, row.name, String::new());
-            } else {
-                self.id_there(Some(&row)).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether the server has a known folder.
-    fn is_there(&self, key: FolderKey) -> bool {
-        self.known.row(key).is_some_and(|row| self.remote.folders.contains_key(&row.id))
+        self.id_there(Some(&row)).await.map(drop)
     }
 
     /// A new directory. The server is told first; when the answer is lost, the next listing has the folder, and it is adopted by its
@@ -106,29 +65,23 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'_, '_, R, L> {
                 }
             }
         };
-        while let Some(mut row) = missing.pop() {
-            match self.run.remote().create_folder(&id, &row.name, FolderKind::Mail).await? {
-                Ok(made) => {
-                    self.run.step(Step::FolderPlacedRemotely)?;
-                    let folder = ServerFolder {
-                        id: made.clone(),
-                        change_key: None,
-                        parent: std::mem::replace(&mut id, made.clone()),
-                        name: row.name.clone(),
-                        kind: row.kind,
-                    };
-                    self.remote.folders.insert(made.clone(), folder);
-                    (row.id, row.on_server, row.listing) = (made, true, Listing::default());
-                    self.note_new_listing(row).await?;
-                }
-                Err(error) => {
-                    let dir = FolderDir::new(row.dir.as_deref().unwrap_or_default())?;
-                    self.folder_refused(&dir, "made again", &error);
-                    return Ok(None);
-                }
+        missing.reverse();
+        let Remade { folders, refused } = remake(self.run, id.clone(), missing).await?;
+        for row in folders {
+            let parent = std::mem::replace(&mut id, row.id.clone());
+            let folder =
+                ServerFolder { id: row.id.clone(), change_key: None, parent, name: row.name.clone(), kind: row.kind };
+            self.remote.folders.insert(row.id.clone(), folder);
+            self.known.note(row);
+        }
+        match refused {
+            None => Ok(Some(id)),
+            Some((row, error)) => {
+                let dir = FolderDir::new(row.dir.as_deref().unwrap_or_default())?;
+                self.folder_refused(&dir, "made again", &error);
+                Ok(None)
             }
         }
-        Ok(Some(id))
     }
 
     pub(super) async fn rename_remote(&mut self, key: FolderKey, name: String) -> Result<(), SyncError> {
@@ -200,4 +153,40 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'_, '_, R, L> {
             format!("the folder was not {done} on the server: {why}"),
         );
     }
+}
+
+/// Folders that were made again on the server.
+pub(in crate::sync) struct Remade {
+    /// As they are noted now.
+    pub(in crate::sync) folders: Vec<FolderRow>,
+    /// The one that the server refused, before those below it could be asked for.
+    pub(in crate::sync) refused: Option<(FolderRow, ItemError)>,
+}
+
+/// Makes folders again on the server that are gone there: the first in `above`, each other in the one before it. They are listed from the
+/// beginning.
+pub(in crate::sync) async fn remake<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
+    run: &Run<'_, R, L>,
+    mut above: FolderId,
+    missing: Vec<FolderRow>,
+) -> Result<Remade, SyncError> {
+    let mut folders = Vec::new();
+    for row in missing {
+        match run.remote().create_folder(&above, &row.name, FolderKind::Mail).await? {
+            Ok(id) => {
+                run.step(Step::FolderPlacedRemotely)?;
+                let row = FolderRow { id: id.clone(), on_server: true, listing: Listing::default(), ..row };
+                let fresh = row.clone();
+                run.commit(move |tx| {
+                    tx.set_folder(&fresh)?;
+                    tx.set_listing(fresh.key, &fresh.listing)
+                })
+                .await?;
+                folders.push(row);
+                above = id;
+            }
+            Err(error) => return Ok(Remade { folders, refused: Some((row, error)) }),
+        }
+    }
+    Ok(Remade { folders, refused: None })
 }

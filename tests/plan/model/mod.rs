@@ -322,12 +322,6 @@ impl World {
                 self.note(id, local.at, local.marks.clone(), local.marks.to_server());
             }
             Op::Push { key, local, marks, content, move_to } => self.push(key, &local, marks, content, move_to),
-            Op::PushAdopted { remote, local, marks } => {
-                let (key, _) =
-                    self.rows.iter().find(|(_, row)| row.id == remote.at).expect("the message was adopted before");
-                let key = *key;
-                self.push(key, &local, marks, PushContent::Keep, None);
-            }
             Op::Delete { key, proof: _ } => {
                 let row = self.rows.remove(&key).expect("deletes a known item");
                 self.remote.remove(&row.id).expect("deletes a message that is there");
