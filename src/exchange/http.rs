@@ -15,12 +15,14 @@ use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Personality;
 use super::faults::Action;
 use super::process::{self, Reply};
 use super::server::{RequestLog, Shared};
+use super::wire::{Afterword, Wire};
 
 /// The longest request that is taken.
 const MAX_REQUEST: usize = 64 * 1024 * 1024;
@@ -87,17 +89,28 @@ pub(super) async fn serve(listener: std::net::TcpListener, shared: Arc<Shared>, 
         // A failure only means that small answers wait a little.
         let _ = stream.set_nodelay(true);
         let shared = Arc::clone(&shared);
-        tokio::spawn(async move {
-            let service = service_fn(move |request| answer(Arc::clone(&shared), request));
-            let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "embedded Exchange: a connection ended");
-            }
-        });
+        let afterword = Afterword::default();
+        match shared.like {
+            Personality::Exchange => tokio::spawn(converse(stream, shared, afterword)),
+            Personality::Gromox => tokio::spawn(converse(Wire::new(stream, afterword.clone()), shared, afterword)),
+        };
     }
 }
 
-async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Answer>, Broken> {
+/// Answers all requests of a connection.
+async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send>(stream: S, shared: Arc<Shared>, afterword: Afterword) {
+    let service = service_fn(move |request| answer(Arc::clone(&shared), afterword.clone(), request));
+    let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "embedded Exchange: a connection ended");
+    }
+}
+
+async fn answer(
+    shared: Arc<Shared>,
+    afterword: Afterword,
+    request: Request<Incoming>,
+) -> Result<Response<Answer>, Broken> {
     let path = request.uri().path().to_ascii_lowercase();
     if path == "/ews/genericerrorpage.htm" {
         return Ok(page(StatusCode::OK, "<html><body>Something went wrong.</body></html>"));
@@ -110,7 +123,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
         return Ok(unauthorized());
     };
     match *request.method() {
-        Method::POST => post(shared, user, request).await,
+        Method::POST => post(shared, afterword, user, request).await,
         Method::GET => Ok(page(StatusCode::OK, "<html><body>You have created a service.</body></html>")),
         _ => Ok(page(StatusCode::METHOD_NOT_ALLOWED, "")),
     }
@@ -141,7 +154,12 @@ fn unauthorized() -> Response<Answer> {
     response
 }
 
-async fn post(shared: Arc<Shared>, user: String, request: Request<Incoming>) -> Result<Response<Answer>, Broken> {
+async fn post(
+    shared: Arc<Shared>,
+    afterword: Afterword,
+    user: String,
+    request: Request<Incoming>,
+) -> Result<Response<Answer>, Broken> {
     let (head, body) = request.into_parts();
     if shared.like == Personality::Gromox && head.headers.contains_key(header::TRANSFER_ENCODING) {
         return Ok(close(page(StatusCode::BAD_REQUEST, "")));
@@ -175,7 +193,13 @@ async fn post(shared: Arc<Shared>, user: String, request: Request<Incoming>) -> 
         return Err(Broken);
     }
     let (status, body) = match reply {
-        Reply::Whole(status, text) => (status, whole(text, &actions)),
+        Reply::Whole(text) => (200, whole(text, &actions)),
+        Reply::Fault(status, text) => {
+            if shared.like == Personality::Gromox && status == 200 {
+                afterword.say(&text);
+            }
+            (status, whole(text, &actions))
+        }
         Reply::Pieces(pieces) => (200, Answer::Pieces(pieces)),
     };
     Ok(dress(&shared, &head.headers, status, body))

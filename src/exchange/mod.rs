@@ -20,6 +20,7 @@ mod server;
 mod soap;
 mod store;
 mod time;
+mod wire;
 mod xml;
 
 use std::net::{Ipv4Addr, SocketAddr};

@@ -16,11 +16,12 @@ use super::soap::{self, Answer, Refusal};
 use super::store;
 use super::xml::{self, Element, Ns};
 
-/// An answer, whole or in pieces.
+/// An answer: whole, in pieces, or a fault with its status.
 #[derive(Debug)]
 pub(super) enum Reply {
-    Whole(u16, String),
+    Whole(String),
     Pieces(mpsc::Receiver<Bytes>),
+    Fault(u16, String),
 }
 
 /// A request at the door: what it is and what befalls it.
@@ -282,7 +283,7 @@ impl Outlet<'_> {
     fn finish(mut self) {
         let text = self.waiting.take().unwrap_or_default();
         if self.pieces.is_none() {
-            return self.reply(200, text);
+            return self.reply(200, Reply::Whole, text);
         }
         self.log.bytes_out += text.len() as u64;
         self.shared.log(self.log);
@@ -294,10 +295,10 @@ impl Outlet<'_> {
 
     fn fail(mut self, status: u16, text: String) {
         self.waiting = None;
-        self.reply(status, text);
+        self.reply(status, |text| Reply::Fault(status, text), text);
     }
 
-    fn reply(self, status: u16, text: String) {
+    fn reply(self, status: u16, reply: impl Fn(String) -> Reply, text: String) {
         if let Some(stem) = &self.recording {
             record(stem, "response", &text);
         }
@@ -305,7 +306,7 @@ impl Outlet<'_> {
         self.shared.log(RequestLog { status: status_seen, bytes_out, ..self.log });
         if let Some(reply_to) = self.reply_to {
             // Nobody listens when the client went away.
-            let _ = reply_to.send(Reply::Whole(status, text));
+            let _ = reply_to.send(reply(text));
         }
     }
 }

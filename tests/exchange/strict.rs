@@ -1,6 +1,11 @@
 //! What Exchange refuses, the embedded one must refuse too: a client that passes here without care would fail there.
 
-use crate::client::{Answer, Client};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use crate::client::{Answer, Client, USER};
+use base64::Engine as _;
 use pimsync::exchange::{NewMessage, Options, Personality, User};
 
 const MAIL: &str = "From: Ada <ada@example.com>\r\nTo: Bob <bob@example.com>\r\nSubject: Hello\r\n\r\nText\r\n";
@@ -341,5 +346,49 @@ fn mangled_requests_are_answered_too() {
             let answer = client.try_post(&request).unwrap_or_else(|error| panic!("{error}: {request}"));
             assert!(answer.status == 200 || answer.status == 500, "{}: {request}", answer.status);
         }
+    }
+}
+
+/// Sends a request over a connection of its own, and gives back what comes until there are `answers` whole ones.
+fn talk(client: &Client, extra: &str, body: &str, answers: usize) -> String {
+    let url = reqwest::Url::parse(&client.server.url()).unwrap();
+    let mut stream = TcpStream::connect(("127.0.0.1", url.port().unwrap())).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let sign_in = base64::engine::general_purpose::STANDARD.encode(format!("{USER}:demo"));
+    let head = format!(
+        "POST {} HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {sign_in}\r\nContent-Type: text/xml\r\n\
+         Content-Length: {}\r\n{extra}\r\n",
+        url.path(),
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(body.as_bytes()).unwrap();
+    let mut heard = String::new();
+    let mut piece = [0; 4096];
+    while heard.matches("Envelope>").count() < answers {
+        let length = stream.read(&mut piece).unwrap();
+        assert!(length > 0, "{heard}");
+        heard.push_str(&String::from_utf8_lossy(&piece[..length]));
+    }
+    heard
+}
+
+/// A client that reused the connection would take the second one for the answer to its next request.
+#[test]
+fn gromox_says_a_fault_twice() {
+    let gromox = Client::start(Personality::Gromox);
+    let heard = talk(&gromox, "", "<nonsense", 2);
+    assert_eq!(heard.matches("HTTP/1.1 200 OK").count(), 2, "{heard}");
+    assert_eq!(heard.matches("faultcode>").count(), 4, "{heard}");
+}
+
+/// A client that waits for it before it sends a body waits for ever.
+#[test]
+fn gromox_never_says_continue() {
+    for (like, said) in [(Personality::Exchange, true), (Personality::Gromox, false)] {
+        let client = Client::start(like);
+        let heard = talk(&client, "Expect: 100-continue\r\n", &client.envelope(&client.sync("inbox", "", 10)), 1);
+        assert_eq!(heard.contains("100 Continue"), said, "{heard}");
+        assert!(heard.contains("200 OK"), "{heard}");
     }
 }

@@ -274,3 +274,19 @@ async fn a_body_without_end_is_given_up() {
         assert!(error.to_string().contains("10 bytes"), "{error}");
     }
 }
+
+/// gromox says a fault twice on one connection: what is asked next must not be answered by it.
+#[tokio::test]
+async fn a_fault_that_is_said_twice_answers_nothing_else() {
+    let house = House::like(Personality::Gromox);
+    house.fill("Inbox", &["a", "b"]);
+    house.fill("Drafts", &["c"]);
+    for _ in 0..10 {
+        let nowhere = FolderId::new("nonsense");
+        assert!(house.client.item_changes(&nowhere, None, 10).await.is_err());
+        for (folder, count) in [("Inbox", 2), ("Drafts", 1)] {
+            let page = house.client.item_changes(&house.folder(folder), None, 10).await.unwrap();
+            assert_eq!(page.changes.len(), count, "{folder}");
+        }
+    }
+}
