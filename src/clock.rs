@@ -24,7 +24,7 @@ pub trait Clock: Send + Sync {
     /// The end of our patience with others, who need real time even where ours is only played.
     fn alarm(&self, time: Duration) -> Wait;
 
-    /// Any number, new each time. Nothing secret may hang on it.
+    /// Any number, new each time. Good for the password of a server that lives as long as this run, and for no other secret.
     fn random(&self) -> u64;
 
     /// The time of day in seconds.

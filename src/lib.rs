@@ -52,15 +52,16 @@
 //! | [`cli`] | one file a subcommand |
 //! | [`sync`] | the engine |
 //! | [`backup`] | archives, and what comes back out of them |
+//! | [`identity`] | layout, settings, secrets, lock |
 //! | [`state`] | `state.db` |
 //! | [`local`] | the directory |
 //! | [`remote`] | the server; `remote::ews` speaks Exchange Web Services |
 //! | [`mod@plan`] | the decisions; pure |
 //! | [`mod@format`] | items as bytes |
 //! | [`pim`] | items as values; pure |
-//! | [`identity`] | layout, settings, secrets, lock |
 //! | [`clock`] | time and chance, from one source |
 //! | [`exchange`] | the embedded Exchange, for `setup --demo`, tests and benches |
+
 #![warn(clippy::disallowed_methods)]
 
 pub mod backup;
