@@ -413,7 +413,7 @@ fn relative(month: Date, index: WeekIndex, days: Weekdays) -> Option<Date> {
         WeekIndex::Second => counted.nth(1),
         WeekIndex::Third => counted.nth(2),
         WeekIndex::Fourth => counted.nth(3),
-        WeekIndex::Last => counted.last(),
+        WeekIndex::Last => counted.next_back(),
     }
 }
 
