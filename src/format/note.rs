@@ -225,13 +225,15 @@ fn listed(lines: &[&str]) -> Categories {
 
 /// Cuts at commas outside of quotes.
 fn cut(list: &str) -> Vec<&str> {
-    let (mut quoted, mut escaped) = (None, false);
+    let (mut quoted, mut escaped, mut begins) = (None, false, true);
     let is_cut = |character: char| {
+        let at_start = begins;
+        begins = quoted.is_none() && character == ',' || begins && character == ' ';
         match (quoted, character) {
             _ if escaped => escaped = false,
             (Some('"'), '\\') => escaped = true,
             (Some(open), close) if open == close => quoted = None,
-            (None, '"' | '\'') => quoted = Some(character),
+            (None, '"' | '\'') if at_start => quoted = Some(character),
             (None, ',') => return true,
             _ => {}
         }

@@ -50,6 +50,12 @@ fn the_front_matter_of_others_stays() {
 }
 
 #[test]
+fn a_quote_within_a_name_is_part_of_it() {
+    let file = parse("---\ncategories: [It's, 'b, c', d\"]\n---\n");
+    assert_eq!(file.note().categories, categories(&["It's", "b, c", "d\""]));
+}
+
+#[test]
 fn text_that_begins_like_a_front_matter_is_text() {
     for body in ["---\ncolour: pink\n---\nx", "---", "---\n", "----\n", "---\nno, not one\n---\n"] {
         let note = Note { text: body.into(), ..Note::default() };

@@ -115,9 +115,13 @@ impl Content<Text> for Tel {
         let fits = number.as_str().bytes().all(|byte| byte.is_ascii_digit() || b"+-.()".contains(&byte));
         if is_uri && fits {
             property.value = format!("tel:{number}");
-        } else {
-            property.set_parameter("VALUE", None);
-            property.value = escape(number.as_str());
+            return property;
+        }
+        property.set_parameter("VALUE", None);
+        property.value = escape(number.as_str());
+        if Self::read(&property).as_ref() != Some(number) {
+            // The number itself begins with the scheme.
+            property.value.insert_str(0, "tel:");
         }
         property
     }
@@ -231,9 +235,15 @@ pub(super) fn read_photo(property: &Property) -> Option<Photo> {
             (property.parameter("TYPE").unwrap_or_default().to_owned(), property.value.as_str())
         }
     };
+    let kind = if is_media_type(&kind) { kind } else { String::new() };
     let data: Vec<u8> = data.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     let data = STANDARD.decode(data).ok().filter(|data| !data.is_empty())?;
     Some(Photo { kind: Text::from(kind.to_ascii_lowercase()), data: data.into() })
+}
+
+/// RFC 6838 §4.2, less what nobody uses: nothing that ends a `data:` address.
+fn is_media_type(kind: &str) -> bool {
+    kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
 /// Replaces the picture in the file. A link to one goes, too: who reads the file would see the old face.
@@ -244,7 +254,7 @@ pub(super) fn set_photo(card: &mut Component, photo: Option<&Photo>, version: Ve
         };
         let group = old.into_iter().next().and_then(|property| property.group);
         let data = STANDARD.encode(&photo.data);
-        let kind = photo.kind.as_str();
+        let kind = Some(photo.kind.as_str()).filter(|kind| is_media_type(kind)).unwrap_or_default();
         let mut property = match version {
             Version::V4 if kind.is_empty() => Property::new("PHOTO", format!("data:;base64,{data}")),
             Version::V4 => Property::new("PHOTO", format!("data:image/{kind};base64,{data}")),
