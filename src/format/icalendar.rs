@@ -2,6 +2,7 @@
 //!
 //! A file is patched: what the server cannot hold, such as further alarms or X- properties, stays in it.
 
+pub mod event;
 mod parts;
 pub mod rule;
 pub mod todo;

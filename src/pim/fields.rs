@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::event::{Busy, EventState, When};
 use super::task::{Percent, TaskStatus};
 use super::{Categories, Importance, Sensitivity, Text, marks};
 
@@ -27,6 +28,9 @@ impl FieldValue for Sensitivity {}
 impl FieldValue for Importance {}
 impl FieldValue for TaskStatus {}
 impl FieldValue for Percent {}
+impl FieldValue for When {}
+impl FieldValue for Busy {}
+impl FieldValue for EventState {}
 impl<T: Clone + PartialEq> FieldValue for Option<T> {}
 impl<T: Clone + PartialEq> FieldValue for Vec<T> {}
 

@@ -4,6 +4,7 @@
 
 mod classes;
 pub mod contact;
+pub mod event;
 mod fields;
 pub mod folder;
 pub mod ids;
@@ -16,6 +17,7 @@ mod text;
 
 pub use classes::{Importance, Sensitivity};
 pub use contact::{Address, AddressKey, Contact, ContactField, DayOfLife, Gender, PhoneKey, Photo};
+pub use event::{Event, EventField};
 pub use fields::{FieldValue, Merged};
 pub use folder::{ActivityMark, FolderKind, ServerFolder, SpecialFolder};
 pub use ids::{ChangeKey, Digest, FileKey, FolderId, FolderKey, ItemId, ItemKey, SearchKey, SyncState, Tag, UnixTime};

@@ -314,7 +314,7 @@ impl Recurrence {
     }
 
     /// The same days, told from the first of them on, as a file has to tell them; `None` where there are none.
-    pub fn from_first(&self) -> Option<Self> {
+    pub fn trimmed(&self) -> Option<Self> {
         Some(Self { start: self.days().next()?, ..self.clone() })
     }
 
