@@ -20,10 +20,15 @@ use std::time::Duration;
 
 use canned::{Canned, http, ok};
 use house::{Bodies, TestClock, tag};
-use pimsync::format::mime;
+use pimsync::format::content::{Document, Limits};
+use pimsync::format::icalendar::event::EventFile;
+use pimsync::format::icalendar::todo::TodoFile;
+use pimsync::format::note::NoteFile;
+use pimsync::format::vcard::VcardFile;
+use pimsync::format::{mime, timezone};
 use pimsync::identity::Config;
 use pimsync::local::{Keywords, Letters, MessageName, Subdir, foldername};
-use pimsync::pim::{FolderId, ItemId};
+use pimsync::pim::{FolderId, ItemId, UnixTime};
 use pimsync::remote::auth::Basic;
 use pimsync::remote::ews::{EwsClient, Settings};
 use pimsync::remote::{ItemChange, RemoteRead};
@@ -244,6 +249,93 @@ fn parts_within_parts_without_end() {
         mime::semantic_digest(mail.as_bytes()).unwrap();
         mime::facts(mail.as_bytes()).unwrap();
     }
+}
+
+/// The golden files of a kind, and words that hurt its readers.
+fn golden(kinds: &[&str]) -> Vec<Vec<u8>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let mut files: Vec<_> = kinds
+        .iter()
+        .flat_map(|kind| fs::read_dir(root.join(kind)).unwrap().map(|entry| entry.unwrap().path()))
+        .filter(|path| path.extension() != Some(OsStr::new("md")))
+        .collect();
+    files.sort();
+    let mut seeds: Vec<Vec<u8>> = files.iter().map(|file| fs::read(file).unwrap()).collect();
+    let hurting = [
+        "BEGIN:VEVENT\nDTSTART:99991231T235959Z\nDURATION:P999999999W\nRRULE:FREQ=DAILY\nEXDATE:99991231T235959Z\nEND:VEVENT\n",
+        "BEGIN:VTODO\nDTSTART:00000101\nRRULE:FREQ=YEARLY;INTERVAL=8\nEND:VTODO\n",
+        "DTSTART;TZID=\"/////////////\":16010101T000060\n",
+    ];
+    seeds.extend(hurting.map(|text| format!("BEGIN:VCALENDAR\n{text}END:VCALENDAR\n").into_bytes()));
+    seeds
+}
+
+#[test]
+fn content_lines() {
+    cases(400, bent(golden(&["ics", "vcf"])), |file| {
+        if let Ok(document) = Document::parse(file.clone(), Limits::default()) {
+            assert_eq!(document.to_bytes(), file);
+        }
+    });
+}
+
+#[test]
+fn contacts() {
+    cases(200, bent(golden(&["vcf"])), |bytes| {
+        let Ok(mut file) = VcardFile::parse(bytes.clone()) else { return };
+        let contact = file.contact();
+        file.patch(&contact);
+        assert_eq!(file.to_bytes(), bytes);
+        assert_eq!(VcardFile::new(&contact).contact(), contact);
+    });
+}
+
+#[test]
+fn events_and_tasks() {
+    cases(300, bent(golden(&["ics"])), |bytes| {
+        if let Ok(mut file) = TodoFile::parse(bytes.clone())
+            && let Ok(task) = file.task()
+        {
+            file.patch(&task);
+            assert_eq!(file.to_bytes(), bytes);
+            assert_eq!(TodoFile::new(&task, UnixTime(0)).task().unwrap(), task);
+        }
+        if let Ok(mut file) = EventFile::parse(bytes.clone())
+            && let Ok(event) = file.event()
+        {
+            file.patch(&event).unwrap();
+            let again = EventFile::parse(file.to_bytes()).unwrap();
+            assert_eq!(again.event().unwrap(), event);
+            assert_eq!(EventFile::new(&event, UnixTime(0)).unwrap().event().unwrap(), event);
+        }
+    });
+}
+
+#[test]
+fn notes() {
+    let seeds = [
+        "---\ncolour: blue\ncategories: [a, \"b, c\"]\n---\ntext\n",
+        "Title\n\ntext",
+        "---\r\ntags:\r\n- x\r\n---\r\n",
+    ];
+    cases(400, bent(seeds.map(|seed| seed.as_bytes().to_vec()).to_vec()), |bytes| {
+        let Ok(mut file) = NoteFile::parse(bytes.clone()) else { return };
+        let note = file.note();
+        file.patch(&note).unwrap();
+        assert_eq!(file.as_bytes(), bytes);
+        assert_eq!(NoteFile::new(&note).unwrap().note(), note);
+    });
+}
+
+#[test]
+fn names_of_zones() {
+    let seeds = ["(UTC+01:00) Amsterdam, Berlin", "/mozilla.org/1/Europe/Berlin", "W. Europe Standard Time", "UTC"];
+    cases(400, bent(seeds.map(|seed| seed.as_bytes().to_vec()).to_vec()), |name| {
+        let name = String::from_utf8_lossy(&name);
+        if let Ok(zone) = timezone::resolve(&name, None, jiff::civil::date(2026, 1, 1)) {
+            assert_eq!(*zone.tzid, *name);
+        }
+    });
 }
 
 #[test]

@@ -1,0 +1,96 @@
+//! Files as programs write them: what each says, and that it stays as it is. `INSTA_UPDATE=always` accepts what changed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+use std::fmt::Debug;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use pimsync::format::icalendar::event::EventFile;
+use pimsync::format::icalendar::todo::TodoFile;
+use pimsync::format::vcard::VcardFile;
+use pimsync::pim::{Contact, DayOfLife, Task};
+
+fn files(kind: &str) -> Vec<(String, PathBuf)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(kind);
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let named = |path: PathBuf| (path.file_stem().unwrap().to_string_lossy().into_owned(), path);
+    let mut files: Vec<_> =
+        paths.filter(|path| path.extension().is_some_and(|extension| extension == kind)).map(named).collect();
+    files.sort();
+    files
+}
+
+/// The fields that say something, one a line.
+fn said(item: &impl Debug, nothing: &impl Debug) -> String {
+    let (item, nothing) = (format!("{item:#?}"), format!("{nothing:#?}"));
+    let silent: Vec<&str> = nothing.lines().filter(|line| line.starts_with("    ") && line.ends_with(',')).collect();
+    item.lines().filter(|line| !silent.contains(line)).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn each_file_is_listed_with_its_trait() {
+    let mut count = 0;
+    for kind in ["vcf", "ics"] {
+        let list = fs::read_to_string(format!("{}/tests/golden/{kind}/README.md", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        for (name, _) in files(kind) {
+            assert!(list.contains(&format!("| {name} | ")), "{name}.{kind}");
+            count += 1;
+        }
+    }
+    assert!(count >= 60, "{count}");
+}
+
+#[test]
+fn contacts_are_read_and_stay() {
+    for (name, path) in files("vcf") {
+        let bytes = fs::read(&path).unwrap();
+        let mut file = VcardFile::parse(bytes.clone()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let contact = file.contact();
+        file.patch(&contact);
+        assert_eq!(file.to_bytes(), bytes, "{name}");
+        insta::assert_snapshot!(format!("vcf-{name}"), said(&contact, &Contact::default()));
+    }
+}
+
+/// One field changed on the server changes the lines of that field, and no other.
+#[test]
+fn a_change_of_a_contact_leaves_all_other_lines() {
+    for (name, path) in files("vcf") {
+        let bytes = fs::read(&path).unwrap();
+        let mut file = VcardFile::parse(bytes.clone()).unwrap();
+        let mut contact = file.contact();
+        contact.birthday = DayOfLife::without_year(7, 7);
+        contact.job_title = "Changed".into();
+        file.patch(&contact);
+        assert_eq!(file.contact(), contact, "{name}");
+        let written = String::from_utf8(file.to_bytes()).unwrap();
+        let original = String::from_utf8(bytes).unwrap();
+        let is_of_field = |line: &&str| ["BDAY", "TITLE"].iter().any(|name| line.to_uppercase().starts_with(name));
+        let others = |text: &str| text.split_inclusive('\n').filter(|line| !is_of_field(line)).collect::<String>();
+        assert_eq!(others(&written), others(&original), "{name}");
+    }
+}
+
+#[test]
+fn events_and_tasks_are_read_and_stay() {
+    for (name, path) in files("ics") {
+        let bytes = fs::read(&path).unwrap();
+        if let Ok(mut file) = TodoFile::parse(bytes.clone()) {
+            let task = file.task().unwrap_or_else(|error| panic!("{name}: {error}"));
+            file.patch(&task);
+            assert_eq!(file.to_bytes(), bytes, "{name}");
+            insta::assert_snapshot!(format!("ics-{name}"), said(&task, &Task::default()));
+            continue;
+        }
+        let event = EventFile::parse(bytes.clone()).and_then(|mut file| {
+            let event = file.event()?;
+            file.patch(&event)?;
+            assert_eq!(file.to_bytes(), bytes, "{name}");
+            Ok(event)
+        });
+        match event {
+            Ok(event) => insta::assert_snapshot!(format!("ics-{name}"), format!("{event:#?}")),
+            Err(held) => insta::assert_snapshot!(format!("ics-{name}"), held.to_string()),
+        }
+    }
+}
