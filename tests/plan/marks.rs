@@ -48,13 +48,12 @@ fn adopted(remote: &ServerMarks, local: &Marks) -> (ServerMarks, Marks) {
     let here = LocalState { at: (), folder: FolderKey(1), marks: local.clone(), edited: false };
     let case = Case { base: None, remote: Seen::Here(there), local: Seen::Here(here) };
     let plan = plan([case], ConflictPolicy::KeepBoth, Brake::On, &[]);
-    let [Op::Adopt { marks: file, .. }] = plan.pulls.as_slice() else { panic!("not adopted: {:?}", plan.pulls) };
-    let server = match plan.pushes.as_slice() {
-        [] => remote,
-        [Op::PushAdopted { marks, .. }] => marks,
-        other => panic!("more than marks are pushed: {other:?}"),
+    let [Op::Adopt { marks: file, agreed, .. }] = plan.pulls.as_slice() else {
+        panic!("not adopted: {:?}", plan.pulls)
     };
-    (server.clone(), file.clone())
+    assert!(plan.pushes.is_empty(), "pushed before the base knows it: {:?}", plan.pushes);
+    // What is pushed once the base knows it.
+    (push(agreed, file, remote), file.clone())
 }
 
 /// The file with the server's draft mark: another one is no change of marks but a new message.

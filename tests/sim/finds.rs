@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::{Arc, Mutex};
 
-use crate::world::{CutAt, World};
+use crate::world::{CutAt, Side, World};
 use pimsync::exchange::{Action, Flag, NewMessage, Personality, Rule};
 use pimsync::plan::ConflictPolicy;
 use pimsync::sync::{CutOff, Fault, Report, Request, Step};
@@ -587,7 +587,7 @@ fn a_message_rewritten_and_moved_here_into_deleted_items_is_rewritten_there() {
         rewritten_elsewhere(&world, "a", "Deleted Items", "mine");
         world.sync_with(&only("Inbox"));
         world.settle();
-        let trash = |side: world::Side| side["Deleted Items"].iter().filter(|seen| seen.body == "mine").count();
+        let trash = |side: Side| side["Deleted Items"].iter().filter(|seen| seen.body == "mine").count();
         assert_eq!((trash(world.remote()), trash(world.local())), (1, 1));
         world.assert_alike();
     }
