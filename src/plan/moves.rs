@@ -151,6 +151,12 @@ mod tests {
     }
 
     #[test]
+    fn one_file_is_the_file_of_one_item() {
+        let gone = [vanished(1, like(1, "a", 7)), vanished(2, like(1, "b", 7))];
+        assert_eq!(local_moves(&gone, &[appeared(10, like(2, "x", 7))]), [(ItemKey(1), 10)]);
+    }
+
+    #[test]
     fn copies_that_are_renamed_do_not_change_places() {
         let draft = Flags::default().with(crate::pim::Flag::Draft, true);
         let pairs = local_moves(

@@ -415,7 +415,10 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                     continue;
                 }
             };
-            observed.notes.push(pull::Note::EndTrouble(remote.at.id.clone()));
+            // What waits for its folder here goes on waiting.
+            if self.unrendered.contains(&remote.at.id) && !matches!(case.local, Seen::Unknown) {
+                observed.notes.push(pull::Note::EndTrouble(remote.at.id.clone()));
+            }
             match here {
                 // Both sides were edited alike: an answer to a push was lost, or a pull was cut off.
                 Some(content) if file.edited && content.rendering == Some(now) => {
