@@ -173,10 +173,6 @@ fn gromox_goes_its_own_ways() {
     let unknown = client.call("<m:GetServerTimeZones ReturnFullTimeZoneData=\"false\"/>");
     assert_eq!(unknown.status, 500);
     assert!(unknown.body.contains("Unknown request"));
-    let broken = client.post("<a><b></a>");
-    assert_eq!(broken.status, 200);
-    assert!(broken.body.contains("SOAP:Client"));
-    assert_eq!(broken.header("content-type"), Some("text/xml"));
     let id = add(&client.mailbox(), "Inbox", 1);
     let moved = |extra: &str, id: &str| {
         client.call(&format!(
@@ -186,6 +182,11 @@ fn gromox_goes_its_own_ways() {
     };
     let new = moved("", &id).item_id();
     assert!(ids(&moved("<m:ReturnNewItemIds>true</m:ReturnNewItemIds>", &new)).is_empty());
+    // Last, since such a fault is said twice, and the second time is there for whoever asks next on the connection.
+    let broken = client.post("<a><b></a>");
+    assert_eq!(broken.status, 200);
+    assert!(broken.body.contains("SOAP:Client"));
+    assert_eq!(broken.header("content-type"), Some("text/xml"));
 }
 
 #[test]
