@@ -130,9 +130,14 @@ impl NoteFile {
                 NoteField::Colour => (is_colour, note.colour.map(|colour| format!("colour: {}", colour.name()))),
                 NoteField::Categories => (is_categories, write_list(&note.categories)),
             };
-            let lines: Vec<&str> = front.iter().map(String::as_str).collect();
-            let (at, length) = entry(&lines, is).unwrap_or((front.len(), 0));
-            front.splice(at..at + length, line);
+            // An entry that stands there twice must not come to light when the first one goes.
+            let mut place = None;
+            while let Some((at, length)) = entry(&front, is) {
+                front.drain(at..at + length);
+                place.get_or_insert(at);
+            }
+            let at = place.unwrap_or(front.len());
+            front.splice(at..at, line);
             changed = true;
         }
         changed.then_some(front)
@@ -200,10 +205,10 @@ fn is_categories(line: &str) -> bool {
 }
 
 /// Where an entry is, and how many lines it has: those that are indented or items of a list belong to the one before.
-fn entry(front: &[&str], is: impl Fn(&str) -> bool) -> Option<(usize, usize)> {
-    let at = front.iter().position(|line| is(line))?;
-    let rest = front.get(at + 1..).unwrap_or_default();
-    let more = rest.iter().take_while(|line| line.starts_with([' ', '\t']) || line.starts_with("- ")).count();
+fn entry<L: AsRef<str>>(front: &[L], is: impl Fn(&str) -> bool) -> Option<(usize, usize)> {
+    let at = front.iter().position(|line| is(line.as_ref()))?;
+    let belongs = |line: &str| line.starts_with([' ', '\t']) || line.starts_with("- ");
+    let more = front.iter().skip(at + 1).take_while(|line| belongs(line.as_ref())).count();
     Some((at, 1 + more))
 }
 

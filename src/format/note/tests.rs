@@ -83,6 +83,13 @@ fn line_ends_are_the_files() {
 }
 
 #[test]
+fn an_entry_that_stands_there_twice_does_not_come_to_light() {
+    let mut file = parse("---\ncategories: a\nx: y\ncategories: [[\n---\nText\n");
+    file.patch(&Note { categories: Categories::new(), ..file.note() }).unwrap();
+    assert_eq!(text(&file), "---\nx: y\n---\nText\n");
+}
+
+#[test]
 fn what_is_no_note_is_told() {
     assert_eq!(NoteFile::parse(vec![0xFF, 0xFE]), Err(NoteError::NotUtf8));
     assert_eq!(NoteFile::parse(vec![b'x'; (16 << 20) + 1]), Err(NoteError::TooLarge { found: (16 << 20) + 1 }));
