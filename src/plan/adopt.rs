@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
+use crate::pim::Digest;
+
 /// Something that tells whether a message and a file are the same one. Stronger clues are smaller.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Clue {
@@ -11,6 +13,8 @@ pub enum Clue {
     Name(String),
     /// The message carries the tag that this file would be uploaded with.
     Tag(String),
+    /// Both say this (semantic digest). Asked for where Message-IDs do not tell apart what they are to.
+    Text(Digest),
     /// Both have this Message-ID. Duplicates are common, so it counts last, and each copy pairs once.
     MessageId(String),
 }
@@ -63,7 +67,8 @@ fn strength(clue: &Clue) -> u8 {
     match clue {
         Clue::Name(_) => 0,
         Clue::Tag(_) => 1,
-        Clue::MessageId(_) => 2,
+        Clue::Text(_) => 2,
+        Clue::MessageId(_) => 3,
     }
 }
 

@@ -105,6 +105,18 @@ pub enum ConflictPolicy {
     Local,
 }
 
+impl ConflictPolicy {
+    /// The policy where it is not known whether the server's version is somebody's at all: it may be what was last sent there. Then it does not
+    /// replace a later one without a trace.
+    #[must_use]
+    pub fn in_doubt(self) -> Self {
+        match self {
+            Self::KeepBoth | Self::Server => Self::KeepBoth,
+            Self::Local => Self::Local,
+        }
+    }
+}
+
 /// What a pull does about a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {

@@ -1,6 +1,6 @@
 //! Moves: what vanished here and appeared there with the same content was moved, not deleted and made anew.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
 use crate::pim::{Digest, FileKey, Flags, FolderKey, ItemKey, SearchKey};
@@ -101,6 +101,19 @@ pub struct Departed {
     pub key: ItemKey,
     /// What it keeps through moves.
     pub search_key: SearchKey,
+    /// What it says, where that was looked at.
+    pub text: Option<Digest>,
+    /// What it takes to know it again.
+    pub known_by: KnownBy,
+}
+
+/// What it takes to know a departed item again among copies of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KnownBy {
+    /// Its search key: should it be taken for another, then a file is brought up to date that nobody has edited.
+    SearchKey,
+    /// Its text, too: its file was edited here, and the edit is for no other message than this.
+    Text,
 }
 
 /// A message of the server that no item is known for.
@@ -108,20 +121,51 @@ pub struct Departed {
 pub struct Arrived<R> {
     /// Where the caller finds it.
     pub at: R,
-    /// The folder it lies in.
-    pub folder: FolderKey,
     /// What it keeps through moves.
     pub search_key: SearchKey,
+    /// What it says, where that was looked at.
+    pub text: Option<Digest>,
 }
 
-/// Pairs departed items with messages of the same search key. Copies share it, so each departed item takes one message at most,
-/// in the order given.
+/// Pairs departed items with messages of the same search key. Copies share it, so that one with the same text goes first, and each departed
+/// item takes one message at most, in the order given.
 pub fn remote_moves<R: Clone>(departed: &[Departed], arrived: &[Arrived<R>]) -> Vec<(ItemKey, R)> {
-    let mut free: HashMap<&SearchKey, Vec<ItemKey>> = HashMap::new();
-    for item in departed.iter().rev() {
-        free.entry(&item.search_key).or_default().push(item.key);
+    let mut items: Vec<&Departed> = departed.iter().collect();
+    let mut messages: Vec<&Arrived<R>> = arrived.iter().collect();
+    let mut pairs = Vec::new();
+    take_pairs(
+        (&mut items, |item| Some((&item.search_key, item.text?))),
+        (&mut messages, |message| Some((&message.search_key, message.text?))),
+        &mut pairs,
+    );
+    take_pairs(
+        (&mut items, |item| (item.known_by == KnownBy::SearchKey).then_some(&item.search_key)),
+        (&mut messages, |message| Some(&message.search_key)),
+        &mut pairs,
+    );
+    pairs
+}
+
+/// Moves what has the same of something out of both lists.
+fn take_pairs<'a, R: Clone, K: Hash + Eq>(
+    (items, key_of_item): (&mut Vec<&'a Departed>, impl Fn(&'a Departed) -> Option<K>),
+    (messages, key_of_message): (&mut Vec<&'a Arrived<R>>, impl Fn(&'a Arrived<R>) -> Option<K>),
+    pairs: &mut Vec<(ItemKey, R)>,
+) {
+    let mut free: HashMap<K, Vec<ItemKey>> = HashMap::new();
+    for item in items.iter().rev() {
+        if let Some(key) = key_of_item(item) {
+            free.entry(key).or_default().push(item.key);
+        }
     }
-    arrived.iter().filter_map(|message| Some((free.get_mut(&message.search_key)?.pop()?, message.at.clone()))).collect()
+    let mut taken = HashSet::new();
+    messages.retain(|message| {
+        let Some(item) = key_of_message(message).and_then(|key| free.get_mut(&key)?.pop()) else { return true };
+        taken.insert(item);
+        pairs.push((item, message.at.clone()));
+        false
+    });
+    items.retain(|item| !taken.contains(&item.key));
 }
 
 #[cfg(test)]
@@ -182,11 +226,31 @@ mod tests {
         assert_eq!(pairs, [(ItemKey(1), 10)]);
     }
 
+    fn departed(key: i64, text: Option<u8>, known_by: KnownBy) -> Departed {
+        let text = text.map(|text| Digest([text; 16]));
+        Departed { key: ItemKey(key), search_key: SearchKey::new("k"), text, known_by }
+    }
+
+    fn arrived(at: char, text: Option<u8>) -> Arrived<char> {
+        Arrived { at, search_key: SearchKey::new("k"), text: text.map(|text| Digest([text; 16])) }
+    }
+
     #[test]
     fn copies_do_not_share_one_departed_item() {
-        let search_key = SearchKey::new("k");
-        let arrived = |at| Arrived { at, folder: FolderKey(1), search_key: search_key.clone() };
-        let departed = [Departed { key: ItemKey(5), search_key: search_key.clone() }];
-        assert_eq!(remote_moves(&departed, &[arrived('a'), arrived('b')]), [(ItemKey(5), 'a')]);
+        let gone = [departed(5, None, KnownBy::SearchKey)];
+        assert_eq!(remote_moves(&gone, &[arrived('a', None), arrived('b', None)]), [(ItemKey(5), 'a')]);
+    }
+
+    #[test]
+    fn among_copies_the_same_text_goes_first() {
+        let gone = [departed(5, Some(1), KnownBy::SearchKey), departed(6, Some(2), KnownBy::SearchKey)];
+        let new = [arrived('a', Some(2)), arrived('b', Some(3))];
+        assert_eq!(remote_moves(&gone, &new), [(ItemKey(6), 'a'), (ItemKey(5), 'b')]);
+    }
+
+    #[test]
+    fn what_was_edited_here_is_not_taken_for_a_copy_with_another_text() {
+        assert_eq!(remote_moves(&[departed(5, Some(1), KnownBy::Text)], &[arrived('a', Some(2))]), []);
+        assert_eq!(remote_moves(&[departed(5, Some(1), KnownBy::Text)], &[arrived('a', Some(1))]), [(ItemKey(5), 'a')]);
     }
 }

@@ -334,7 +334,7 @@ impl Writer<'_> {
 
     /// Notes all of an item anew.
     pub fn set_item(&self, item: &ItemRow) -> Result<(), StateError> {
-        self.end_pulling(item.key)?;
+        self.end_begun(item.key)?;
         self.store_item(
             "UPDATE item SET folder = :folder, remote_id = :id, remote_hash = :id_hash, change_key = :change_key, search_hash = :search,
              size = :size, server = :server, categories = :categories, file = :file, file_hash = :file_hash, flags = :flags, len = :len,
@@ -382,7 +382,7 @@ impl Writer<'_> {
 
     /// Notes how an item stands.
     pub fn set_standing(&self, key: ItemKey, standing: Standing) -> Result<(), StateError> {
-        self.end_pulling(key)?;
+        self.end_begun(key)?;
         self.prepare_cached("UPDATE item SET standing = ?2 WHERE key = ?1")?
             .execute(params![key.0, standing as i64])?;
         Ok(())
@@ -397,7 +397,7 @@ impl Writer<'_> {
     /// Notes that the server reported the item gone from under that id. An item that another folder's listing has found again meanwhile has a
     /// new id, and is not gone.
     pub fn set_gone(&self, key: ItemKey, id: &ItemId) -> Result<(), StateError> {
-        self.end_pulling(key)?;
+        self.end_begun(key)?;
         self.prepare_cached("UPDATE item SET standing = ?3 WHERE key = ?1 AND remote_hash = ?2")?.execute(params![
             key.0,
             hash(id.as_str().as_bytes()),
@@ -418,7 +418,7 @@ impl Writer<'_> {
 
     /// Forgets an item.
     pub fn forget_item(&self, key: ItemKey) -> Result<(), StateError> {
-        self.end_pulling(key)?;
+        self.end_begun(key)?;
         self.prepare_cached("DELETE FROM item WHERE key = ?1")?.execute([key.0])?;
         Ok(())
     }

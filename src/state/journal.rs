@@ -1,12 +1,13 @@
-//! What is under way, and what was done: intents of uploads, and the runs.
+//! What is under way, and what was done: intents of uploads and of new bodies of drafts, and the runs.
 //!
-//! Other writes need no intent. A delivery has its row before its file (`Standing::Arriving`); a move on the server is found again by the
+//! Other writes to the server need no intent. A delivery has its row before its file (`Standing::Arriving`); a move on the server is found again by the
 //! search key; changes of flags and deletions can be repeated without harm.
 
 use rusqlite::{OptionalExtension, params};
 
+use super::items::categories_in;
 use super::{AccountKey, Reader, StateError, Writer};
-use crate::pim::{Digest, FileKey, FolderKey, ItemKey, Tag, UnixTime};
+use crate::pim::{Digest, FileKey, Flags, FolderKey, ItemKey, Marks, Tag, UnixTime};
 
 /// An upload that was begun and whose answer was not noted yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,19 @@ pub struct UploadIntent {
     pub instead_of: Option<ItemKey>,
     /// Of a draft: what it says (semantic digest), so that an edit on the server is told from it.
     pub rendering: Option<Digest>,
+    /// What the file said; `None` in what earlier versions noted.
+    pub says: Option<Marks>,
+}
+
+/// A new body of a draft that was sent and whose answer was not noted yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replacing {
+    /// Hash of the file that was sent.
+    pub digest: Digest,
+    /// Its bytes.
+    pub len: u64,
+    /// What it says (semantic digest).
+    pub rendering: Digest,
 }
 
 /// How a run ended.
@@ -68,10 +82,16 @@ impl Reader<'_> {
     /// The uploads of an account that were begun and not finished.
     pub fn upload_intents(&self, account: AccountKey) -> Result<Vec<UploadIntent>, StateError> {
         let mut statement = self.0.prepare_cached(
-            "SELECT tag, folder, file, len, digest, since, instead_of, rendering FROM upload JOIN folder ON folder.key = upload.folder WHERE folder.account = ?1",
+            "SELECT tag, folder, file, len, digest, since, instead_of, rendering, flags, names FROM upload
+             JOIN folder ON folder.key = upload.folder LEFT JOIN category_set ON category_set.key = upload.categories
+             WHERE folder.account = ?1",
         )?;
-        let rows = statement.query_map([account.0], |row| {
-            Ok(UploadIntent {
+        let mut rows = statement.query([account.0])?;
+        let mut intents = Vec::new();
+        while let Some(row) = rows.next()? {
+            let flags = row.get::<_, Option<_>>(8)?.map(Flags::from_bits);
+            let categories = categories_in(row, "names")?;
+            intents.push(UploadIntent {
                 tag: Tag::new(row.get::<_, String>(0)?),
                 folder: FolderKey(row.get(1)?),
                 file: FileKey::new(row.get::<_, Vec<u8>>(2)?),
@@ -80,9 +100,20 @@ impl Reader<'_> {
                 since: UnixTime(row.get(5)?),
                 instead_of: row.get::<_, Option<i64>>(6)?.map(ItemKey),
                 rendering: row.get::<_, Option<[u8; 16]>>(7)?.map(Digest),
-            })
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+                says: flags.map(|flags| Marks { flags, categories }),
+            });
+        }
+        Ok(intents)
+    }
+
+    /// What was last sent as the new body of a draft, if that was not answered.
+    pub fn replacing(&self, item: ItemKey) -> Result<Option<Replacing>, StateError> {
+        let mut statement = self.0.prepare_cached("SELECT digest, len, rendering FROM replacing WHERE item = ?1")?;
+        let sent = statement.query_row([item.0], |row| {
+            let (digest, len) = (Digest(row.get(0)?), row.get::<_, i64>(1)?.unsigned_abs());
+            Ok(Replacing { digest, len, rendering: Digest(row.get(2)?) })
+        });
+        Ok(sent.optional()?)
     }
 
     /// The last run of an account.
@@ -105,9 +136,11 @@ impl Reader<'_> {
 impl Writer<'_> {
     /// Notes that an upload begins.
     pub fn add_upload(&self, intent: &UploadIntent) -> Result<(), StateError> {
+        let says = intent.says.as_ref();
+        let categories = says.map_or(Ok(None), |says| self.category_set(&says.categories))?;
         self.prepare_cached(
-            "INSERT OR REPLACE INTO upload (tag, folder, file, len, digest, since, instead_of, rendering)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT OR REPLACE INTO upload (tag, folder, file, len, digest, since, instead_of, rendering, flags, categories)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?
         .execute(params![
             intent.tag.as_str(),
@@ -118,7 +151,23 @@ impl Writer<'_> {
             intent.since.0,
             intent.instead_of.map(|key| key.0),
             intent.rendering.map(|digest| digest.0),
+            says.map(|says| says.flags.to_bits()),
+            categories,
         ])?;
+        Ok(())
+    }
+
+    /// Notes that a draft's body is about to be sent.
+    pub fn begin_replacing(&self, item: ItemKey, sent: &Replacing) -> Result<(), StateError> {
+        self.prepare_cached("INSERT OR REPLACE INTO replacing (item, digest, len, rendering) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![item.0, sent.digest.0, sent.len.cast_signed(), sent.rendering.0])?;
+        Ok(())
+    }
+
+    /// Whatever is noted of an item settles what was begun with it.
+    pub(super) fn end_begun(&self, item: ItemKey) -> Result<(), StateError> {
+        self.end_pulling(item)?;
+        self.prepare_cached("DELETE FROM replacing WHERE item = ?1")?.execute([item.0])?;
         Ok(())
     }
 

@@ -20,7 +20,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 pub use folders::{Account, AccountKey, FolderRow, Listing};
 pub use items::{Brief, ItemRow, KnownFile, Standing, name_hash, search_hash};
-pub use journal::{RunResult, RunRow, UploadIntent};
+pub use journal::{Replacing, RunResult, RunRow, UploadIntent};
 pub use pulling::Pulling;
 pub use trouble::{CHANGED, Conflict, HeldRow, LONGEST_PATIENCE, Subject, Trouble, UNRENDERED, WAITS_FOR_FOLDER};
 

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::{StateError, damaged};
 
 /// The format of the tables below.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 /// Tells our databases from others' (`file` shows it).
 const APPLICATION_ID: i64 = 0x7069_6d73;
 
@@ -77,7 +77,9 @@ CREATE TABLE upload (
     digest BLOB NOT NULL,
     since INTEGER NOT NULL,
     instead_of INTEGER,       -- the item that it is a new version of
-    rendering BLOB            -- of a draft: its semantic digest
+    rendering BLOB,           -- of a draft: its semantic digest
+    flags INTEGER,            -- what the file said
+    categories INTEGER        -- a row of `category_set`
 ) STRICT;
 
 CREATE TABLE trouble (
@@ -139,6 +141,19 @@ CREATE TABLE pulling (
 ) STRICT;
 ";
 
+/// New bodies of drafts that were sent and not answered yet.
+const REPLACING: &str = "
+CREATE TABLE replacing (
+    item INTEGER PRIMARY KEY,
+    digest BLOB NOT NULL,     -- of the file that was sent
+    len INTEGER NOT NULL,
+    rendering BLOB NOT NULL   -- its semantic digest
+) STRICT;
+";
+
+/// What the third format added to the second.
+const THIRD: &str = "ALTER TABLE upload ADD COLUMN flags INTEGER; ALTER TABLE upload ADD COLUMN categories INTEGER;";
+
 /// Sets the connection up and makes the tables where there are none.
 pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), StateError> {
     connection.pragma_update(None, "journal_mode", "wal").map_err(|error| damaged(path, error))?;
@@ -146,8 +161,9 @@ pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), StateE
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "cache_size", -8192)?;
     let change = match check_version(connection, path)? {
-        0 => &format!("{TABLES}{PULLING}"),
-        1 => &format!("ALTER TABLE upload ADD COLUMN rendering BLOB;\n{PULLING}"),
+        0 => &format!("{TABLES}{PULLING}{REPLACING}"),
+        1 => &format!("ALTER TABLE upload ADD COLUMN rendering BLOB;\n{PULLING}{THIRD}{REPLACING}"),
+        2 => &format!("{THIRD}{REPLACING}"),
         _ => return Ok(()),
     };
     connection.execute_batch("BEGIN IMMEDIATE")?;
@@ -180,7 +196,10 @@ mod tests {
                 "    instead_of INTEGER,       -- the item that it is a new version of\n",
                 "    instead_of INTEGER\n",
             )
-            .replace("    rendering BLOB            -- of a draft: its semantic digest\n", "");
+            .replace(
+                "    rendering BLOB,           -- of a draft: its semantic digest\n    flags INTEGER,            -- what the file said\n    categories INTEGER        -- a row of `category_set`\n",
+                "",
+            );
         connection.execute_batch(&first).unwrap();
         connection.pragma_update(None, "user_version", 1).unwrap();
         let columns = |connection: &Connection| -> i64 {
@@ -188,7 +207,7 @@ mod tests {
         };
         assert_eq!(columns(&connection), 7);
         prepare(&connection, Path::new("state.db")).unwrap();
-        assert_eq!((columns(&connection), check_version(&connection, Path::new("state.db")).unwrap()), (8, FORMAT));
+        assert_eq!((columns(&connection), check_version(&connection, Path::new("state.db")).unwrap()), (10, FORMAT));
         prepare(&connection, Path::new("state.db")).unwrap();
     }
 }

@@ -23,6 +23,7 @@ mod letters;
 mod pages;
 mod pull;
 mod push;
+mod recognise;
 mod recover;
 mod rejoin;
 pub mod report;

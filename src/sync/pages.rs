@@ -1,6 +1,6 @@
 //! The server's side of a folder: its changes, page by page, observed and turned into cases for the plan.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Mutex;
 
@@ -8,20 +8,14 @@ use tokio::sync::SemaphorePermit;
 
 use super::bodies::{Rendering, rendering_of_file, renderings};
 use super::pull;
-use super::push::tag_of_version;
-use super::recover;
-use super::rejoin::normal_message_id;
 use super::scan::{Content, LocalFile, LocalView, scan_late};
 use super::tree::{Place, Tree};
 use super::{Activity, Progress, Run, SyncError, lock};
-use crate::format::mime;
-use crate::local::{FolderDir, LocalWrite, MessageName, delivered_mark, id_mark, key_matches_id};
-use crate::pim::{FileKey, ItemId, ItemKey, SearchKey, ServerMarks, ServerMessage, SyncState, Tag};
-use crate::plan::adopt::{Clue, Loose, adopt};
-use crate::plan::moves::{Arrived, Departed, remote_moves};
-use crate::plan::{self, Base, Case, Evidence, RemoteState, Seen};
+use crate::local::LocalWrite;
+use crate::pim::{ItemId, ItemKey, ServerMarks, ServerMessage, SyncState};
+use crate::plan::{self, Base, Case, RemoteState, Seen};
 use crate::remote::{ChangePage, ItemChange, ItemErrorClass, RemoteError, RemoteWrite};
-use crate::state::{ItemRow, Listing, Standing, Subject, UNRENDERED, search_hash};
+use crate::state::{ItemRow, Listing, Standing, Subject, UNRENDERED};
 
 /// Changes asked for in one page: what a server allows at most (MS-OXWSSYNC 3.1.4.2.3.3, `MaxChangesReturned`).
 const PAGE: u16 = 512;
@@ -100,11 +94,11 @@ impl Advance {
     }
 }
 
-struct Puller<'p, 'e, R, L> {
-    run: &'p Run<'e, R, L>,
-    tree: &'p Tree,
-    place: &'p Place,
-    view: &'p Mutex<LocalView>,
+pub(super) struct Puller<'p, 'e, R, L> {
+    pub(super) run: &'p Run<'e, R, L>,
+    pub(super) tree: &'p Tree,
+    pub(super) place: &'p Place,
+    pub(super) view: &'p Mutex<LocalView>,
     /// While everything is listed: the items that were not met yet.
     sweep: Option<HashSet<ItemKey>>,
     /// Messages that the server could not render: they are compared again, whether they changed or not.
@@ -253,7 +247,13 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         turn: Option<SemaphorePermit<'_>>,
     ) -> Result<(), SyncError> {
         let observed = self.observe(changes).await?;
-        let plan = plan::plan(observed.cases, self.run.engine.settings.policy, self.run.request.brake, &[]);
+        let (policy, brake) = (self.run.engine.settings.policy, self.run.request.brake);
+        let (doubtful, clear): (Vec<_>, Vec<_>) =
+            observed.cases.into_iter().enumerate().partition(|(at, _)| observed.in_doubt.contains(at));
+        let mut plan = plan::plan(clear.into_iter().map(|(_, case)| case), policy, brake, &[]);
+        let doubtful = plan::plan(doubtful.into_iter().map(|(_, case)| case), policy.in_doubt(), brake, &[]);
+        plan.pulls.extend(doubtful.pulls);
+        plan.held.extend(doubtful.held);
         for held in &plan.held {
             self.run.hold(
                 self.place,
@@ -351,7 +351,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         self.case(row, state, perhaps, observed)
     }
 
-    fn case(
+    pub(super) fn case(
         &self,
         row: ItemRow,
         remote: RemoteState<Box<ServerMessage>>,
@@ -375,7 +375,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
     }
 
     /// An item can come from a folder that had no reason to be scanned.
-    fn ensure_scanned(&self, row: &ItemRow) -> Result<(), SyncError> {
+    pub(super) fn ensure_scanned(&self, row: &ItemRow) -> Result<(), SyncError> {
         let mut view = lock(self.view);
         if view.scanned.contains_key(&row.folder) || view.unknown.contains(&row.folder) {
             return Ok(());
@@ -419,14 +419,28 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             if self.unrendered.contains(&remote.at.id) && !matches!(case.local, Seen::Unknown) {
                 observed.notes.push(pull::Note::EndTrouble(remote.at.id.clone()));
             }
+            // A scan does not read each file.
+            let rewritten = here.is_some_and(|content| content.digest != row.digest);
+            let edited = file.edited || rewritten && !matches!(case.local, Seen::Unknown);
+            let sent = self.run.state().read(|state| state.replacing(row.key))?;
+            observed.in_doubt.extend(sent.map(|_| at));
+            let sent = sent.filter(|sent| sent.rendering == now && !matches!(case.local, Seen::Unknown));
             match here {
                 // Both sides were edited alike: an answer to a push was lost, or a pull was cut off.
-                Some(content) if file.edited && content.rendering == Some(now) => {
+                Some(content) if edited && content.rendering == Some(now) => {
                     let alike = LocalFile { edited: false, content: Some(content), ..file };
                     case.local = Seen::Here(alike.state());
                     lock(self.view).changed.insert(row.key, alike);
                 }
-                Some(content) if !file.edited => {
+                // It says what was sent to it: the answer was lost, and the file was edited once more.
+                Some(content) if let Some(sent) = sent => {
+                    let agreed = Content { digest: sent.digest, len: sent.len, rendering: Some(now) };
+                    let edited = content.digest != sent.digest;
+                    let file = LocalFile { edited, content: Some(agreed), ..file };
+                    case.local = Seen::Here(file.state());
+                    lock(self.view).changed.insert(row.key, file);
+                }
+                Some(content) if !edited => {
                     // What was put together may say the same, and lacks headers all the same.
                     let put_together = self.unrendered.contains(&remote.at.id);
                     remote.edited = put_together || row.rendering.or(content.rendering) != Some(now);
@@ -434,6 +448,11 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                 _ => {
                     let by_size = perhaps_edited(&row, &remote.at);
                     remote.edited = row.rendering.map_or(by_size, |before| before != now);
+                    if edited && !file.edited {
+                        let file = LocalFile { edited, ..file };
+                        case.local = Seen::Here(file.state());
+                        lock(self.view).changed.insert(row.key, file);
+                    }
                 }
             }
         }
@@ -441,7 +460,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
     }
 
     /// What a file holds now; `None` when it cannot be read.
-    fn content_of(&self, file: &LocalFile) -> Option<Content> {
+    pub(super) fn content_of(&self, file: &LocalFile) -> Option<Content> {
         let dir = self.tree.place(file.folder)?.dir().ok()?;
         tokio::task::block_in_place(|| {
             let (digest, len) = self.run.local().digest(&dir, &file.name).ok()??;
@@ -450,303 +469,20 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         })
     }
 
-    /// Messages that no item is known for under their id: uploads whose answer was lost, moves, messages that lie here already, and what is
-    /// really new.
-    async fn unknown(&self, messages: Vec<ServerMessage>, observed: &mut Observed) -> Result<(), SyncError> {
-        if messages.is_empty() {
-            return Ok(());
-        }
-        let mut moved = self.moved(&messages).await?;
-        self.follow(&messages, &moved)?;
-        let mut rest = Vec::new();
-        for message in messages {
-            match moved.remove(&message.id) {
-                Some(row) => {
-                    // A file that was edited may have been edited alike there.
-                    let edited = lock(self.view).changed.get(&row.key).is_some_and(|file| file.edited);
-                    let perhaps = edited || perhaps_edited(&row, &message);
-                    let state = self.remote_state(message);
-                    self.case(row, state, perhaps, observed)?;
-                }
-                None => rest.push(message),
-            }
-        }
-        let mut adopted = self.adopted(&rest)?;
-        let uncompared = self.find_edited(&rest, &mut adopted).await?;
-        let unknown_here = lock(self.view).unknown.contains(&self.place.key());
-        for message in rest {
-            let mut remote = self.remote_state(message);
-            let waits = unknown_here || uncompared.contains(&remote.at.id);
-            let local = match adopted.remove(&remote.at.id).filter(|_| !uncompared.contains(&remote.at.id)) {
-                Some(file) => {
-                    remote.edited = file.edited;
-                    Seen::Here(file.state())
-                }
-                None if waits => {
-                    let message = &remote.at;
-                    observed
-                        .notes
-                        .push(pull::Note::Retry { id: message.id.clone(), label: super::rows::label(message) });
-                    Seen::Unknown
-                }
-                None => Seen::Away(Evidence::CompleteListing),
-            };
-            observed.cases.push(Case { base: None, remote: Seen::Here(remote), local });
-        }
-        Ok(())
-    }
-
-    /// A file that a moved message had, and that is gone from where it was, may lie here already: after a state.db from a backup, say, since
-    /// before the move.
-    fn follow(&self, messages: &[ServerMessage], moved: &HashMap<ItemId, ItemRow>) -> Result<(), SyncError> {
-        let without_file: Vec<ServerMessage> = messages
-            .iter()
-            .filter(|message| moved.get(&message.id).is_some_and(|row| lock(self.view).away.contains(&row.key)))
-            .cloned()
-            .collect();
-        for (id, file) in self.adopted(&without_file)? {
-            let Some(row) = moved.get(&id) else { continue };
-            let edited = self.content_of(&file).is_none_or(|content| content.digest != row.digest);
-            let mut view = lock(self.view);
-            view.claim(&file);
-            view.away.remove(&row.key);
-            view.changed.insert(row.key, LocalFile { edited, ..file });
-        }
-        Ok(())
-    }
-
-    fn remote_state(&self, message: ServerMessage) -> RemoteState<Box<ServerMessage>> {
+    pub(super) fn remote_state(&self, message: ServerMessage) -> RemoteState<Box<ServerMessage>> {
         RemoteState { folder: self.place.key(), marks: message.marks.clone(), edited: false, at: Box::new(message) }
-    }
-
-    /// Which of the messages are known items that moved here: the search key is the same, and the old id is gone.
-    async fn moved(&self, messages: &[ServerMessage]) -> Result<HashMap<ItemId, ItemRow>, SyncError> {
-        let mut arrived = Vec::new();
-        let mut candidates: BTreeMap<ItemKey, ItemRow> = BTreeMap::new();
-        let mut moved = self.uploaded(messages).await?;
-        moved.extend(self.moved_uploads(messages, &moved).await?);
-        let unmoved = messages.iter().filter(|message| !moved.contains_key(&message.id));
-        self.run.state().read(|state| {
-            for message in unmoved {
-                let Some(search) = &message.search_key else { continue };
-                let rows = state.items_by_search(self.run.account, search_hash(search))?;
-                if !rows.is_empty() {
-                    let (at, search_key) = (message.id.clone(), search.clone());
-                    arrived.push(Arrived { at, folder: self.place.key(), search_key });
-                    candidates.extend(rows.into_iter().map(|row| (row.key, row)));
-                }
-            }
-            Ok(())
-        })?;
-        if candidates.is_empty() {
-            return Ok(moved);
-        }
-        let departed = self.departed(&candidates, messages).await?;
-        let pairs = remote_moves(&departed, &arrived);
-        moved.extend(pairs.into_iter().filter_map(|(key, id)| Some((id, candidates.remove(&key)?))));
-        Ok(moved)
-    }
-
-    /// Which of the messages are uploads whose answers were lost, and which somebody has moved here since.
-    async fn uploaded(&self, messages: &[ServerMessage]) -> Result<HashMap<ItemId, ItemRow>, SyncError> {
-        let mut uploaded = HashMap::new();
-        if self.run.is_dry() || messages.iter().all(|message| message.tag.is_none()) {
-            return Ok(uploaded);
-        }
-        let intents = self.run.state().read(|state| state.upload_intents(self.run.account))?;
-        for message in messages {
-            let intent = intents.iter().find(|intent| Some(&intent.tag) == message.tag.as_ref());
-            if let Some(intent) = intent
-                && let Some(row) = recover::adopt_upload(self.run, intent, message).await?
-            {
-                self.forget_loose(&row);
-                uploaded.insert(message.id.clone(), row);
-            }
-        }
-        Ok(uploaded)
-    }
-
-    /// Which of the messages were uploaded by us, and moved here before a listing told their search keys: their tags tell.
-    async fn moved_uploads(
-        &self,
-        messages: &[ServerMessage],
-        known: &HashMap<ItemId, ItemRow>,
-    ) -> Result<HashMap<ItemId, ItemRow>, SyncError> {
-        let tagged: HashMap<&str, &ItemId> = messages
-            .iter()
-            .filter(|message| !known.contains_key(&message.id))
-            .filter_map(|message| Some((message.tag.as_ref()?.as_str(), &message.id)))
-            .collect();
-        if tagged.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let mut uploads: Vec<(&ItemId, ItemRow)> = Vec::new();
-        for row in self.run.state().read(|state| state.items_without_search(self.run.account))? {
-            let Some(place) = self.tree.place(row.folder) else { continue };
-            let tag = self.run.tag(place, &row.file);
-            let version = tag_of_version(&tag, row.digest, row.flags);
-            if let Some(id) = [tag, version].iter().find_map(|tag| tagged.get(tag.as_str())) {
-                uploads.push((*id, row));
-            }
-        }
-        let mut moved = HashMap::new();
-        for uploads in uploads.chunks(100) {
-            let ids: Vec<ItemId> = uploads.iter().map(|(_, row)| row.id.clone()).collect();
-            let answers = self.run.remote().messages(&ids).await?;
-            for ((id, row), answer) in uploads.iter().zip(answers) {
-                // One that is still there was copied.
-                if matches!(answer, Err(error) if error.class == ItemErrorClass::Gone) {
-                    moved.insert((*id).clone(), row.clone());
-                }
-            }
-        }
-        Ok(moved)
-    }
-
-    /// The file of an upload is no stranger any more.
-    fn forget_loose(&self, row: &ItemRow) {
-        let mut view = lock(self.view);
-        match view.loose.get_mut(&row.folder).and_then(|files| files.remove(&row.file)) {
-            Some(file) => {
-                view.changed.insert(row.key, file);
-            }
-            None => {
-                view.away.insert(row.key);
-            }
-        }
-    }
-
-    /// Which of the items are no longer under their id.
-    async fn departed(
-        &self,
-        candidates: &BTreeMap<ItemKey, ItemRow>,
-        messages: &[ServerMessage],
-    ) -> Result<Vec<Departed>, SyncError> {
-        let rows: Vec<&ItemRow> = candidates.values().collect();
-        let mut departed = Vec::new();
-        let hash_of: HashMap<i64, &SearchKey> = messages
-            .iter()
-            .filter_map(|message| message.search_key.as_ref())
-            .map(|key| (search_hash(key), key))
-            .collect();
-        for rows in rows.chunks(100) {
-            let ids: Vec<ItemId> = rows.iter().map(|row| row.id.clone()).collect();
-            let answers = self.run.remote().messages(&ids).await?;
-            for (row, answer) in rows.iter().zip(answers) {
-                let gone = matches!(&answer, Err(error) if error.class == ItemErrorClass::Gone);
-                if let (true, Some(search)) = (gone, row.search.and_then(|hash| hash_of.get(&hash))) {
-                    departed.push(Departed { key: row.key, search_key: (*search).clone() });
-                }
-            }
-        }
-        Ok(departed)
-    }
-
-    /// Which of the messages lie here already.
-    fn adopted(&self, messages: &[ServerMessage]) -> Result<HashMap<ItemId, LocalFile>, SyncError> {
-        let folder = self.place.key();
-        let is_empty = lock(self.view).loose.get(&folder).is_none_or(BTreeMap::is_empty);
-        if is_empty || messages.is_empty() {
-            return Ok(HashMap::new());
-        }
-        self.gather_clues()?;
-        let view = lock(self.view);
-        let (Some(files), Some(index)) = (view.loose.get(&folder), view.clues.get(&folder)) else {
-            return Ok(HashMap::new());
-        };
-        let remote: Vec<Loose<ItemId>> =
-            messages.iter().map(|message| Loose { at: message.id.clone(), clues: clues_of_message(message) }).collect();
-        let mut local: BTreeMap<&FileKey, Loose<&FileKey>> = BTreeMap::new();
-        let clues: BTreeSet<&Clue> = remote.iter().flat_map(|message| &message.clues).collect();
-        for clue in clues {
-            for key in index.get(clue).into_iter().flatten().filter(|key| files.contains_key(*key)) {
-                local.entry(key).or_insert_with(|| Loose { at: key, clues: vec![] }).clues.push(clue.clone());
-            }
-        }
-        let local: Vec<Loose<&FileKey>> = local.into_values().collect();
-        Ok(adopt(&remote, &local).into_iter().filter_map(|(id, key)| Some((id, files.get(key)?.clone()))).collect())
-    }
-
-    /// What the folder's loose files could be known by: read once, since every page of a listing may ask for it.
-    fn gather_clues(&self) -> Result<(), SyncError> {
-        let (folder, dir) = (self.place.key(), self.place.dir()?);
-        let names: Vec<MessageName> = {
-            let view = lock(self.view);
-            if view.clues.contains_key(&folder) {
-                return Ok(());
-            }
-            view.loose.get(&folder).into_iter().flat_map(BTreeMap::values).map(|file| file.name.clone()).collect()
-        };
-        let mut index: HashMap<Clue, Vec<FileKey>> = HashMap::new();
-        tokio::task::block_in_place(|| {
-            for name in names {
-                for clue in self.clues_of_file(&dir, &name) {
-                    index.entry(clue).or_default().push(name.key().clone());
-                }
-            }
-        });
-        lock(self.view).clues.insert(folder, index);
-        Ok(())
-    }
-
-    /// Marks the adopted files whose bodies are not the server's. Only those are compared that may have been edited: drafts, and what was
-    /// delivered here and has another time since. Of the rest nobody knows how the server rendered it when both sides agreed, and renderings
-    /// differ from what was uploaded. Returns the messages that could not be read just now.
-    async fn find_edited(
-        &self,
-        messages: &[ServerMessage],
-        adopted: &mut HashMap<ItemId, LocalFile>,
-    ) -> Result<HashSet<ItemId>, SyncError> {
-        let perhaps = |message: &&ServerMessage| {
-            adopted
-                .get(&message.id)
-                .is_some_and(|file| message.marks.draft || self.changed_since_delivery(file, message))
-        };
-        let asked: Vec<_> = messages.iter().filter(perhaps).map(|message| (message.id.clone(), message.size)).collect();
-        let there = renderings(self.run.remote(), &asked).await?;
-        let mut uncompared = HashSet::new();
-        for ((id, _), there) in asked.iter().zip(there) {
-            let Some(file) = adopted.get_mut(id) else { continue };
-            let here = self.content_of(file);
-            match (here.and_then(|content| content.rendering), there) {
-                (Some(here), Rendering::Says(there)) if here != there => {
-                    file.edited = true;
-                    file.content = Some(Content::only_there(there));
-                }
-                (_, Rendering::NotNow) => {
-                    uncompared.insert(id.clone());
-                }
-                // What was compared is what is agreed on, whatever somebody writes into it before that is noted.
-                (Some(_) | None, Rendering::Says(_) | Rendering::Never) => file.content = here,
-            }
-        }
-        Ok(uncompared)
-    }
-
-    fn changed_since_delivery(&self, file: &LocalFile, message: &ServerMessage) -> bool {
-        let Ok(dir) = self.place.dir() else { return false };
-        let stat = tokio::task::block_in_place(|| self.run.local().stat(&dir, &file.name));
-        key_matches_id(file.name.key(), &message.id)
-            && matches!(stat, Ok(Some(stat)) if stat.mtime() != super::rows::received(message))
-    }
-
-    fn clues_of_file(&self, dir: &FolderDir, name: &MessageName) -> Vec<Clue> {
-        let mut clues: Vec<Clue> =
-            delivered_mark(name.key()).map(|mark| Clue::Name(mark.to_owned())).into_iter().collect();
-        clues.push(Clue::Tag(self.run.tag(self.place, name.key()).to_string()));
-        let facts = self.run.local().open(dir, name).ok().flatten().and_then(|file| mime::facts(file).ok());
-        clues.extend(facts.and_then(|facts| facts.message_id).map(|id| Clue::MessageId(normal_message_id(&id))));
-        clues
     }
 }
 
 /// A page, turned into cases.
 #[derive(Default)]
-struct Observed {
-    cases: Vec<Case<Box<ServerMessage>, LocalFile>>,
-    notes: Vec<pull::Note>,
+pub(super) struct Observed {
+    pub(super) cases: Vec<Case<Box<ServerMessage>, LocalFile>>,
+    pub(super) notes: Vec<pull::Note>,
     /// Cases whose bodies may have changed, with what was agreed.
     perhaps: Vec<(usize, ItemRow)>,
+    /// Cases of drafts that were sent without an answer, and that say something else now: a server can say in its own way what it was given.
+    in_doubt: HashSet<usize>,
 }
 
 /// The last word on each item of a page: items can be listed more than once.
@@ -768,7 +504,7 @@ fn latest(changes: Vec<ItemChange>) -> Vec<ItemChange> {
 
 /// Whether a body may have changed. A change key changes with anything, so the size has to tell, but for drafts, which are meant to be
 /// edited.
-fn perhaps_edited(row: &ItemRow, message: &ServerMessage) -> bool {
+pub(super) fn perhaps_edited(row: &ItemRow, message: &ServerMessage) -> bool {
     if message.change_key == row.change_key {
         return row.size == 0 && message.marks.draft;
     }
@@ -781,31 +517,11 @@ fn perhaps_edited(row: &ItemRow, message: &ServerMessage) -> bool {
     message.marks.draft || difference > SIZE_OF_MARKS || only_size
 }
 
-fn clues_of_message(message: &ServerMessage) -> Vec<Clue> {
-    let mut clues = vec![Clue::Name(id_mark(&message.id))];
-    clues.extend(message.tag.as_ref().map(|tag| Clue::Tag(tag.to_string())));
-    clues.extend(message.message_id.as_deref().map(|id| Clue::MessageId(normal_message_id(id))));
-    clues
-}
-
 impl ItemChange {
     fn id(&self) -> &ItemId {
         match self {
             Self::Present(message) => &message.id,
             Self::Read { id, .. } | Self::Gone(id) => id,
         }
-    }
-}
-
-impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
-    /// The tag of a file's upload: the same each time.
-    pub(super) fn tag(&self, place: &Place, file: &crate::pim::FileKey) -> Tag {
-        let mut hasher = blake3::Hasher::new();
-        for part in [self.engine.settings.identity.as_bytes(), place.row.id.as_str().as_bytes(), file.as_bytes()] {
-            hasher.update(&(part.len() as u64).to_le_bytes());
-            hasher.update(part);
-        }
-        let hex = hasher.finalize().to_hex();
-        Tag::new(hex.get(..32).unwrap_or_default())
     }
 }

@@ -24,7 +24,7 @@ use crate::plan::{LocalState, Op, PushContent};
 use crate::remote::{
     Disposal, ItemError, ItemErrorClass, MarkUpdate, Placed, RemoteError, RemoteWrite, Upload, Versioned,
 };
-use crate::state::{ItemRow, Standing, Subject, UploadIntent};
+use crate::state::{ItemRow, Replacing, Standing, Subject, UploadIntent};
 
 /// Items of one batch.
 const BATCH: usize = 100;
@@ -245,6 +245,10 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
             let Some(file) = self.read_file(&local.at).await? else { continue };
             let body = self.body(&local.at)?;
             let item = Versioned { id: row.id.clone(), change_key: row.change_key.clone() };
+            if let Some(rendering) = file.rendering {
+                let sent = Replacing { digest: file.digest, len: file.len, rendering };
+                self.run.commit(move |tx| tx.begin_replacing(key, &sent)).await?;
+            }
             match self.run.remote().replace_draft(&item, &body).await? {
                 Ok(change_key) => {
                     self.run.step(Step::DraftReplaced)?;
@@ -512,6 +516,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
                 since,
                 instead_of: upload.instead_of,
                 rendering: file.rendering,
+                says: Some(upload.local.marks.clone()),
             })
             .collect();
         self.run.commit(move |tx| intents.iter().try_for_each(|intent| tx.add_upload(intent))).await
@@ -641,7 +646,8 @@ pub(super) fn tag_of_version(tag: &Tag, digest: Digest, flags: Flags) -> Tag {
     let mut hasher = blake3::Hasher::new();
     hasher.update(tag.as_str().as_bytes());
     hasher.update(&digest.0);
-    hasher.update(&[flags.to_bits()]);
+    // Of the flags, a new version is made for this alone; the others may be changed before the tag is looked for.
+    hasher.update(&[u8::from(flags.has(Flag::Draft))]);
     Tag::new(hasher.finalize().to_hex().get(..32).unwrap_or_default())
 }
 

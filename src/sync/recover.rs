@@ -268,6 +268,8 @@ where
         run.commit(move |tx| tx.end_upload(&tag)).await?;
         return Ok(None);
     }
+    // What was uploaded is what was agreed: whatever the message says beyond that, somebody has changed there since.
+    let says = intent.says.clone().unwrap_or_else(|| message.marks.to_local());
     let row = ItemRow {
         key: ItemKey(0),
         folder: intent.folder,
@@ -276,9 +278,9 @@ where
         search: message.search_key.as_ref().map(search_hash),
         // Somebody may have edited a draft since: it is compared when it is listed.
         size: if message.marks.draft { 0 } else { message.size },
-        server: message.marks.clone(),
+        server: says.to_server(),
         file: intent.file.clone(),
-        flags: message.marks.to_local().flags,
+        flags: says.flags,
         len: intent.len,
         digest: intent.digest,
         rendering: intent.rendering,

@@ -11,7 +11,7 @@ use crate::format::mime;
 use crate::local::{
     DirStamp, FolderDir, Keywords, Letters, LocalError, LocalRead, LocalWrite, MessageName, ScanEnd, delivered_mark,
 };
-use crate::pim::{Digest, FileKey, FolderKey, ItemKey, Marks, UnixTime};
+use crate::pim::{Digest, FileKey, FolderKey, ItemId, ItemKey, Marks, Tag, UnixTime};
 use crate::plan::adopt::Clue;
 use crate::plan::moves::{Appeared, Likeness, Vanished, edited_moves, local_moves};
 use crate::plan::{Evidence, LocalState, Seen};
@@ -72,6 +72,10 @@ pub(super) struct LocalView {
     pub(super) remote_unknown: BTreeSet<FolderKey>,
     /// Folders that were scanned.
     pub(super) scanned: BTreeMap<FolderKey, Scanned>,
+    /// Items that were found again under another id in this round, and the ids.
+    pub(super) found_again: BTreeMap<ItemKey, ItemId>,
+    /// Uploads whose answers were lost and that were found in this round.
+    pub(super) uploads_found: HashMap<Tag, ItemId>,
     /// Whether some of them were scanned only when it turned out to be needed.
     pub(super) scanned_late: bool,
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::{Arc, Mutex};
 
-use crate::world::{CutAt, Side, World};
+use crate::world::{CutAt, Side, World, files};
 use pimsync::exchange::{Action, Flag, NewMessage, Personality, Rule};
 use pimsync::plan::ConflictPolicy;
 use pimsync::sync::{CutOff, Fault, Report, Request, Step};
@@ -764,4 +764,202 @@ fn a_draft_that_is_edited_while_it_is_adopted_is_edited() {
         assert!(world.remote()["Drafts"].iter().any(|seen| seen.body == "mine"), "{:?}", world.remote());
         world.assert_alike();
     }
+}
+
+/// The server's text had been put into the file; a sync that reads no files then noted the message as agreed, and the next one took the text
+/// for an edit made here.
+#[test]
+fn a_text_taken_over_right_before_a_crash_is_no_edit() {
+    for like in BOTH {
+        let world = World { policy: ConflictPolicy::Local, ..World::new(like) };
+        let id = world.arrive("Inbox", "a");
+        world.sync();
+        world.mailbox.replace_mime(&id, &World::mime_with("a", "theirs, and longer than what it was before")).unwrap();
+        drop(world.try_sync(&Request::default(), CutAtNth::new(1, Step::FileChanged)).unwrap_err());
+        world.sync();
+        let report = world.sync_with(&World::full());
+        assert_eq!((report.total().uploaded, copies(&world, "a")), (0, 1));
+    }
+}
+
+/// The copy has the search key of the draft that was deleted: it was taken for it, and its text for the newer one.
+#[test]
+fn a_draft_edited_here_and_deleted_there_is_not_taken_for_a_copy_of_another() {
+    for like in BOTH {
+        let world = World { policy: ConflictPolicy::Server, ..World::new(like) };
+        let first = world.arrive_as("Drafts", "a", draft());
+        let second = world.mailbox.copy_item(&first, "Sent Items").unwrap();
+        world.sync();
+        world.mailbox.replace_mime(&second, &World::mime_with("a", "another")).unwrap();
+        world.sync();
+        let file = files(&world.account_dir().join("Drafts")).pop().unwrap();
+        fs::write(file, World::mime_with("a", "mine")).unwrap();
+        world.mailbox.copy_item(&second, "Junk Email").unwrap();
+        world.mailbox.delete_item(&first).unwrap();
+        world.settle();
+        let remote = world.remote();
+        assert!(remote.values().flatten().any(|seen| seen.body == "mine"), "{remote:?}");
+    }
+}
+
+/// Its Message-ID could not be asked for, since it had another id there by now.
+#[test]
+fn a_draft_that_is_moved_there_and_edited_under_another_name_here_stays_one() {
+    for like in BOTH {
+        let world = World::new(like);
+        let id = world.arrive_as("Drafts", "a", draft());
+        world.sync();
+        world.mailbox.move_item(&id, "Deleted Items").unwrap();
+        world.remove("a");
+        world.put_bytes("Drafts", &World::mime_with("a", "mine"), ":2,DS");
+        world.settle();
+        let moved = &world.remote()["Deleted Items"];
+        assert_eq!((copies(&world, "a"), moved[0].body.as_str()), (1, "mine"));
+    }
+}
+
+/// What somebody had changed on it there counted as uploaded, and never came here.
+#[test]
+fn an_upload_that_is_marked_there_before_its_answer_comes_is_marked_here() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.sync();
+        world.put("Inbox", "a", ":2,S");
+        drop(world.try_sync(&Request::default(), CutAtNth::new(1, Step::UploadsSent)).unwrap_err());
+        world.mailbox.set_categories(&world.id("a"), &["Blue"]).unwrap();
+        world.settle();
+        assert_eq!(
+            (world.local()["Inbox"][0].categories.as_slice(), copies(&world, "a")),
+            (&["Blue".to_owned()][..], 1)
+        );
+    }
+}
+
+/// It was read only after it had been told that it lies there already, so that the edit counted as agreed.
+#[test]
+fn a_message_that_is_edited_while_it_is_adopted_is_edited() {
+    let world = World::new(Personality::Exchange);
+    world.arrive("Inbox", "a");
+    world.arrive("Inbox", "b");
+    world.sync();
+    lose_state(&world);
+    let id = world.id("b");
+    world.mailbox.set_read(&id, true).unwrap();
+    world.mailbox.set_flag(&world.id("a"), Flag::Flagged).unwrap();
+    let (first, second) = (world.file("a"), world.file("b"));
+    // One of the two is renamed first; the other is not read yet.
+    let edit = During::nth(1, Step::FileChanged, move || {
+        for (name, file) in [("a", first), ("b", second)].into_iter().filter(|(_, file)| file.exists()) {
+            fs::write(file, World::mime_with(name, "mine")).unwrap();
+        }
+    });
+    world.try_sync(&Request::default(), edit).unwrap();
+    world.sync_with(&World::full());
+    world.assert_alike();
+    assert!(world.remote()["Inbox"].iter().any(|seen| seen.body == "mine"), "{:?}", world.remote());
+}
+
+/// The letter of the category could not be assigned where the folder no longer was; nothing ever did it again.
+#[test]
+fn a_category_of_a_message_in_a_folder_that_is_moved_here_meanwhile_comes_here() {
+    let world = World::new(Personality::Exchange);
+    world.mailbox.create_folder("Inbox", "One", "").unwrap();
+    world.mailbox.create_folder("", "Two", "").unwrap();
+    world.arrive("Inbox/One", "a");
+    world.sync();
+    world.mailbox.set_categories(&world.id("a"), &["Green"]).unwrap();
+    let root = world.account_dir();
+    let edit = During::nth(1, Step::ChangesNoted, move || {
+        fs::rename(root.join("Inbox/One"), root.join("Two/One")).unwrap();
+    });
+    world.try_sync(&Request::default(), edit).unwrap();
+    world.settle();
+    assert_eq!(world.local()["Two/One"][0].categories, ["Green"]);
+}
+
+/// The server says what was sent to it: that is no edit by somebody else.
+#[test]
+fn a_draft_that_is_edited_again_after_a_push_without_an_answer_is_no_conflict() {
+    {
+        let world = World::new(Personality::Exchange);
+        world.arrive_as("Drafts", "a", draft());
+        world.sync();
+        let edit = |text: &str| fs::write(world.file("a"), World::mime_with("a", text)).unwrap();
+        edit("second");
+        drop(world.try_sync(&Request::default(), CutAtNth::new(1, Step::DraftReplaced)).unwrap_err());
+        edit("third");
+        let report = world.settle();
+        assert_eq!((report.total().conflicts, world.remote()["Drafts"][0].body.as_str()), (0, "third"));
+        edit("fourth");
+        drop(world.try_sync(&Request::default(), CutAtNth::new(1, Step::DraftReplaced)).unwrap_err());
+        edit("third");
+        let report = world.settle();
+        assert_eq!((report.total().conflicts, world.remote()["Drafts"][0].body.as_str()), (0, "third"));
+    }
+}
+
+/// The Message-ID told nothing, and the file was taken for the other message's.
+#[test]
+fn messages_of_one_message_id_are_known_by_what_they_say() {
+    for like in BOTH {
+        let world = World::new(like);
+        let (old, new) = (World::mime_with("a", "old"), World::mime_with("a", "new"));
+        world.mailbox.add_message("Inbox", NewMessage { mime: &old, ..NewMessage::default() }).unwrap();
+        world.mailbox.add_message("Inbox", NewMessage { mime: &new, ..NewMessage::default() }).unwrap();
+        world.sync();
+        lose_state(&world);
+        for file in files(&world.account_dir().join("Inbox")) {
+            let bytes = fs::read(&file).unwrap();
+            fs::remove_file(&file).unwrap();
+            let elsewhere = world.put_bytes("Inbox", &bytes, ":2,");
+            // The one that comes first there has the later name here.
+            let name = if bytes == old { "2.elsewhere:2," } else { "1.elsewhere:2," };
+            fs::rename(&elsewhere, elsewhere.with_file_name(name)).unwrap();
+        }
+        world.settle();
+        assert_eq!(copies(&world, "a"), 2);
+    }
+}
+
+/// gromox says in its own way what it was sent: nobody can tell whether it is that, and the later edit was lost where the server was to win.
+#[test]
+fn a_draft_that_may_have_been_sent_does_not_replace_a_later_one_without_a_trace() {
+    let world = World { policy: ConflictPolicy::Server, ..World::new(Personality::Gromox) };
+    world.arrive_as("Drafts", "a", draft());
+    world.sync();
+    let edit = |text: &str| fs::write(world.file("a"), World::mime_with("a", text)).unwrap();
+    edit("second");
+    drop(world.try_sync(&Request::default(), CutAtNth::new(1, Step::DraftReplaced)).unwrap_err());
+    edit("third");
+    world.settle();
+    assert_eq!((world.conflicts().len(), world.remote()["Drafts"][0].body.as_str()), (1, "second"));
+}
+
+/// Two folders are listed at a time: the item was taken for the one message and for the other, and the other never came.
+#[test]
+fn a_message_that_was_moved_there_and_copied_comes_twice() {
+    for like in BOTH {
+        let world = World::new(like);
+        let id = world.arrive("Inbox", "a");
+        world.sync();
+        let moved = world.mailbox.move_item(&id, "Sent Items").unwrap();
+        world.mailbox.copy_item(&moved, "Junk Email").unwrap();
+        world.mailbox.copy_item(&moved, "Outbox").unwrap();
+        world.settle();
+    }
+}
+
+/// The answer that was lost had said that the name is taken: the folder of that name was taken for the new one, and the run failed.
+#[test]
+fn a_folder_is_not_taken_for_one_of_its_name_when_the_answer_is_lost() {
+    let world = World::new(Personality::Exchange);
+    world.mailbox.create_folder("", "One", "").unwrap();
+    world.sync();
+    world.mailbox.rename_folder("One", "Two").unwrap();
+    world.mkdir("Two");
+    world.server.faults().add(Rule::on("CreateFolder", Action::CutBody { at: 200 }).times(4));
+    world.sync();
+    world.server.faults().clear();
+    let report = world.sync();
+    assert!(report.notices.iter().any(|notice| notice.text.contains("exists")), "{:?}", report.notices);
 }

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::sides::{Here, There};
+use pimsync::exchange::Personality;
 use pimsync::plan::ConflictPolicy;
 
 /// What went wrong.
@@ -97,6 +98,8 @@ pub struct Epoch {
 #[derive(Debug, Default)]
 pub struct Model {
     policy: ConflictPolicy,
+    /// Whether the server says texts in its own way, so that what was sent and not answered cannot be known again.
+    retells: bool,
     families: usize,
     versions: BTreeMap<String, usize>,
     pub epoch: Epoch,
@@ -107,8 +110,8 @@ pub fn family_of(token: &str) -> String {
 }
 
 impl Model {
-    pub fn new(policy: ConflictPolicy) -> Self {
-        Self { policy, ..Self::default() }
+    pub fn new(policy: ConflictPolicy, like: Personality) -> Self {
+        Self { policy, retells: like == Personality::Gromox, ..Self::default() }
     }
 
     pub fn new_family(&mut self) -> String {
@@ -269,11 +272,13 @@ impl Model {
             };
         };
         let is = Agreed::of(item);
+        let ours = |token: &str| by(Side::Here).any(|(_, _, write, _)| *write == Write::Token(token.to_owned()));
         for side in [Side::Here, Side::There] {
             let other = if side == Side::Here { Side::There } else { Side::Here };
             for write in last_of(by(side).map(|(_, _, write, _)| write)) {
                 let contested = by(other).any(|(_, _, theirs, _)| same_field(theirs, write));
-                if !contested && !is.has(write) {
+                let kept_beside = self.retells && epoch.cuts > 0 && matches!(write, Write::Token(_)) && ours(&is.token);
+                if !contested && !is.has(write) && !kept_beside {
                     return fail("skipped", format!("{family}: {side:?} last wrote {write:?}, but it is {is:?}"));
                 }
             }

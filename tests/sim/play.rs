@@ -113,7 +113,7 @@ pub fn play(script: &Script) -> (Vec<String>, Option<Failure>) {
     let scene = Arc::new(Scene {
         world,
         stage: Mutex::new(Stage {
-            model: Model::new(script.policy),
+            model: Model::new(script.policy, script.like),
             trace: Vec::new(),
             queue: Vec::new(),
             cut: None,

@@ -64,9 +64,12 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
     ) -> Result<(), SyncError> {
         let file = local.at;
         let Some(dir) = self.directory(file.folder).await? else { return Ok(()) };
-        let (at, name) = (dir.clone(), file.name.clone());
-        let read = self.run.blocking(move |local| local.digest(&at, &name)).await;
-        let (digest, len) = match read {
+        let (at, name, compared) = (dir.clone(), file.name.clone(), file.content);
+        let read = self.run.blocking(move |local| match compared {
+            Some(content) => Ok(Some((content.digest, content.len))),
+            None => local.digest(&at, &name),
+        });
+        let (digest, len) = match read.await {
             Ok(Some(read)) => read,
             Ok(None) => {
                 self.trouble(&remote.at, CHANGED, "its file vanished during the sync".to_owned());

@@ -18,7 +18,7 @@ use super::rows::{Remote, label, refreshed, take_content, take_remote};
 use super::scan::{LocalFile, LocalView};
 use super::tree::{self, Directory, Place, Tree};
 use super::{NoticeKind, Run, Step, SyncError, lock, stops_run};
-use crate::local::{FolderDir, Keywords, LocalWrite};
+use crate::local::{FolderDir, Keywords, LocalErrorClass, LocalWrite};
 use crate::pim::{FolderKey, ItemKey, Marks, ServerMessage, SyncState};
 use crate::plan::{Content, LocalState, Op};
 use crate::remote::RemoteWrite;
@@ -141,6 +141,8 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         });
         match keywords.await {
             Ok(keywords) => Ok(keywords),
+            // What lies in it is elsewhere now, and without the letters of its categories until they can be written.
+            Err(SyncError::Local(error)) if error.class() == LocalErrorClass::Gone => Err(error.into()),
             // Without the file the categories cannot be shown here; the base has them all the same.
             Err(SyncError::Local(error)) if !stops_run(&error) => {
                 self.run.notice(self.place.path(), NoticeKind::Skipped, None, error.to_string());

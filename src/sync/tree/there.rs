@@ -3,7 +3,7 @@
 use super::aligner::Aligner;
 use crate::local::{FolderDir, LocalWrite};
 use crate::pim::{FolderId, FolderKey, FolderKind, ServerFolder};
-use crate::remote::{ItemError, ItemErrorClass, RemoteWrite};
+use crate::remote::{ItemError, ItemErrorClass, PerItem, RemoteWrite};
 use crate::state::{FolderRow, Listing};
 use crate::sync::{Action, NoticeKind, Run, Step, SyncError};
 
@@ -35,7 +35,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'_, '_, R, L> {
             return Ok(());
         }
         let Some(parent_id) = self.id_there(parent_row.as_ref()).await? else { return Ok(()) };
-        match self.run.remote().create_folder(&parent_id, &name, FolderKind::Mail).await? {
+        match create(self.run, &parent_id, &name).await? {
             Ok(id) => {
                 self.run.step(Step::FolderPlacedRemotely)?;
                 let folder =
@@ -172,7 +172,7 @@ pub(in crate::sync) async fn remake<R: RemoteWrite + 'static, L: LocalWrite + 's
 ) -> Result<Remade, SyncError> {
     let mut folders = Vec::new();
     for row in missing {
-        match run.remote().create_folder(&above, &row.name, FolderKind::Mail).await? {
+        match create(run, &above, &row.name).await? {
             Ok(id) => {
                 run.step(Step::FolderPlacedRemotely)?;
                 let row = FolderRow { id: id.clone(), on_server: true, listing: Listing::default(), ..row };
@@ -189,4 +189,22 @@ pub(in crate::sync) async fn remake<R: RemoteWrite + 'static, L: LocalWrite + 's
         }
     }
     Ok(Remade { folders, refused: None })
+}
+
+/// Creates a folder. When the answer is lost, a folder of that name may be another that we know: then the answer was that the name is taken.
+async fn create<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
+    run: &Run<'_, R, L>,
+    parent: &FolderId,
+    name: &str,
+) -> Result<PerItem<FolderId>, SyncError> {
+    let created = run.remote().create_folder(parent, name, FolderKind::Mail).await?;
+    let known = run.state().read(|state| state.folders(run.account))?;
+    Ok(created.and_then(|id| match known.iter().any(|row| row.id == id) {
+        false => Ok(id),
+        true => Err(ItemError {
+            class: ItemErrorClass::Exists,
+            code: "ErrorFolderExists".to_owned(),
+            message: "a folder of that name exists there".to_owned(),
+        }),
+    }))
 }

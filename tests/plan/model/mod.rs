@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pimsync::pim::marks::Marks;
 use pimsync::pim::{Digest, FileKey, Flag, FolderKey, ItemKey, SearchKey, ServerMarks};
 use pimsync::plan::adopt::{Clue, Loose, adopt};
-use pimsync::plan::moves::{Appeared, Arrived, Departed, Likeness, Vanished, local_moves, remote_moves};
+use pimsync::plan::moves::{Appeared, Arrived, Departed, KnownBy, Likeness, Vanished, local_moves, remote_moves};
 use pimsync::plan::{
     Base, Brake, Case, ConflictPolicy, Content, Evidence, FolderSize, LocalState, Op, Plan, PushContent, RemoteState,
     Seen, plan,
@@ -157,7 +157,12 @@ impl World {
                     observed.known.insert(*key, if same { Seen::Same } else { Seen::Here(state) });
                 }
                 Some(_) => drop(observed.known.insert(*key, Seen::Unknown)),
-                None => departed.push(Departed { key: *key, search_key: search_key(row.search_key) }),
+                None => departed.push(Departed {
+                    key: *key,
+                    search_key: search_key(row.search_key),
+                    text: None,
+                    known_by: KnownBy::SearchKey,
+                }),
             }
         }
         let known: BTreeSet<Id> = self
@@ -170,11 +175,7 @@ impl World {
             self.remote.iter().filter(|(id, message)| visible(message) && !known.contains(id)).collect();
         let arrived: Vec<_> = loose
             .iter()
-            .map(|(id, message)| Arrived {
-                at: **id,
-                folder: message.folder,
-                search_key: search_key(message.search_key),
-            })
+            .map(|(id, message)| Arrived { at: **id, search_key: search_key(message.search_key), text: None })
             .collect();
         let moved = remote_moves(&departed, &arrived);
         for (key, id) in &moved {
