@@ -261,16 +261,20 @@ pub fn delivered_key(received: UnixTime, id: &ItemId) -> FileKey {
     FileKey::new(format!("{}.{}.pimsync", received.0.max(0), id_mark(id)).into_bytes())
 }
 
-/// Whether the key is one that [`delivered_key`] makes for this item, whenever it was received.
-pub fn key_matches_id(key: &FileKey, id: &ItemId) -> bool {
-    delivered_mark(key).is_some_and(|mark| mark == id_mark(id))
-}
-
 /// The part of a key of [`delivered_key`] that tells the item, as [`id_mark`] gives it; `None` for a key of another making.
 pub fn delivered_mark(key: &FileKey) -> Option<&str> {
+    delivered(key).map(|(_, mark)| mark)
+}
+
+/// The time of a key of [`delivered_key`], which the file has as long as nobody writes into it; `None` for a key of another making.
+pub fn delivered_at(key: &FileKey) -> Option<UnixTime> {
+    delivered(key)?.0.parse().ok().map(UnixTime)
+}
+
+fn delivered(key: &FileKey) -> Option<(&str, &str)> {
     let key = std::str::from_utf8(key.as_bytes()).ok()?;
     let (secs, mark) = key.strip_suffix(".pimsync")?.rsplit_once('.')?;
-    (!secs.is_empty() && secs.bytes().all(|byte| byte.is_ascii_digit())).then_some(mark)
+    (!secs.is_empty() && secs.bytes().all(|byte| byte.is_ascii_digit())).then_some((secs, mark))
 }
 
 /// What the key of a delivered message tells its item by: the start of a hash of the id.
@@ -347,9 +351,10 @@ mod tests {
     fn a_delivered_key_belongs_to_its_item_alone() {
         let (id, other) = (ItemId::new("AAMk="), ItemId::new("AAMk1"));
         let made = delivered_key(UnixTime(1_700_000_000), &id);
-        assert!(key_matches_id(&made, &id) && !key_matches_id(&made, &other));
-        assert!(key_matches_id(&delivered_key(UnixTime(-5), &id), &id));
-        assert!(!key_matches_id(&key("1.x.pimsync"), &id));
+        assert_eq!(delivered_mark(&made), Some(id_mark(&id).as_str()));
+        assert_ne!(id_mark(&id), id_mark(&other));
+        assert_eq!(delivered_at(&delivered_key(UnixTime(-5), &id)), Some(UnixTime(0)));
+        assert_eq!(delivered_at(&key("1.x.pimsync")), Some(UnixTime(1)));
     }
 
     proptest! {

@@ -41,7 +41,7 @@ pub use deliver::Delivery;
 pub use dir::FolderDir;
 pub use error::{LocalError, LocalErrorClass, Problem, ProblemKind};
 pub use keywords::Keywords;
-pub use message_name::{Letters, MessageName, Subdir, delivered_key, delivered_mark, id_mark, key_matches_id};
+pub use message_name::{Letters, MessageName, Subdir, delivered_at, delivered_key, delivered_mark, id_mark};
 pub use staged::{Staged, StagedFile};
 pub use stamp::DirStamp;
 pub(crate) use tree::EXCHANGE;

@@ -56,13 +56,15 @@ pub struct Listing {
     pub activity: Option<ActivityMark>,
     /// When the server was last asked.
     pub asked_at: Option<UnixTime>,
-    /// When both sides were last compared in full.
+    /// When the server's items were last listed from the beginning.
     pub listed_at: Option<UnixTime>,
+    /// When the files were last compared with the base one by one, and no edit was left to be pushed.
+    pub compared_at: Option<UnixTime>,
     /// The directory's stamp at the last scan that left nothing to do.
     pub stamp: Option<String>,
 }
 
-const FOLDER_COLUMNS: &str = "key, remote_id, parent, name, kind, special, dir, dev, ino, sync_state, activity, asked_at, listed_at, stamp, on_server, total";
+const FOLDER_COLUMNS: &str = "key, remote_id, parent, name, kind, special, dir, dev, ino, sync_state, activity, asked_at, listed_at, compared_at, stamp, on_server, total";
 
 impl Reader<'_> {
     /// The account of that name, if any.
@@ -112,6 +114,7 @@ fn folder_row(row: &Row<'_>) -> rusqlite::Result<FolderRow> {
             activity: row.get::<_, Option<String>>("activity")?.map(ActivityMark),
             asked_at: row.get::<_, Option<i64>>("asked_at")?.map(UnixTime),
             listed_at: row.get::<_, Option<i64>>("listed_at")?.map(UnixTime),
+            compared_at: row.get::<_, Option<i64>>("compared_at")?.map(UnixTime),
             stamp: row.get("stamp")?,
         },
         on_server: row.get("on_server")?,
@@ -172,7 +175,7 @@ impl Writer<'_> {
     /// Notes how far a folder was listed.
     pub fn set_listing(&self, folder: FolderKey, listing: &Listing) -> Result<(), StateError> {
         self.prepare_cached(
-            "UPDATE folder SET sync_state = ?2, activity = ?3, asked_at = ?4, listed_at = ?5, stamp = ?6 WHERE key = ?1",
+            "UPDATE folder SET sync_state = ?2, activity = ?3, asked_at = ?4, listed_at = ?5, stamp = ?6, compared_at = ?7 WHERE key = ?1",
         )?
         .execute(params![
             folder.0,
@@ -181,6 +184,7 @@ impl Writer<'_> {
             listing.asked_at.map(|time| time.0),
             listing.listed_at.map(|time| time.0),
             listing.stamp,
+            listing.compared_at.map(|time| time.0),
         ])?;
         Ok(())
     }

@@ -33,7 +33,8 @@ CREATE TABLE folder (
     sync_state TEXT,          -- where the listing of items goes on; NULL: from the beginning
     activity TEXT,            -- the hint that went with sync_state
     asked_at INTEGER,         -- when sync_state was last brought up to date
-    listed_at INTEGER,        -- when both sides were last compared in full
+    listed_at INTEGER,        -- when the server's items were last listed from the beginning
+    compared_at INTEGER,      -- when the files were last compared one by one
     stamp TEXT,               -- the directory's times at the last scan that found nothing to do
     on_server INTEGER NOT NULL DEFAULT 1, -- 0: gone there, and not yet dealt with here
     total INTEGER,            -- items that the server counts, for kinds not mirrored
@@ -152,7 +153,11 @@ CREATE TABLE replacing (
 ";
 
 /// What the third format added to the second.
-const THIRD: &str = "ALTER TABLE upload ADD COLUMN flags INTEGER; ALTER TABLE upload ADD COLUMN categories INTEGER;";
+const THIRD: &str = "
+ALTER TABLE upload ADD COLUMN flags INTEGER;
+ALTER TABLE upload ADD COLUMN categories INTEGER;
+ALTER TABLE folder ADD COLUMN compared_at INTEGER;
+";
 
 /// Sets the connection up and makes the tables where there are none.
 pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), StateError> {
@@ -200,6 +205,8 @@ mod tests {
                 "    rendering BLOB,           -- of a draft: its semantic digest\n    flags INTEGER,            -- what the file said\n    categories INTEGER        -- a row of `category_set`\n",
                 "",
             );
+        let first =
+            first.replace("    compared_at INTEGER,      -- when the files were last compared one by one\n", "");
         connection.execute_batch(&first).unwrap();
         connection.pragma_update(None, "user_version", 1).unwrap();
         let columns = |connection: &Connection| -> i64 {

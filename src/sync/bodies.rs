@@ -1,13 +1,13 @@
-//! Where message bodies go as they come off the wire, and where they come from on their way up.
+//! Where message bodies go as they come off the wire.
 
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::sync::Arc;
 
-use super::{Observer, Progress, Run, SyncError};
+use super::{Observer, Progress, SyncError};
 use crate::format::mime;
 use crate::local::{FolderDir, LocalError, LocalRead, LocalWrite, MessageName, Staged};
 use crate::pim::{Digest, ItemId};
-use crate::remote::{BodySink, BodySource, Fetched, ItemErrorClass, PerItem, RemoteRead, RemoteWrite};
+use crate::remote::{BodySink, Fetched, ItemErrorClass, PerItem, RemoteRead};
 
 /// Nameless files that are open at a time.
 const OPEN_AT_ONCE: usize = 64;
@@ -146,30 +146,4 @@ pub(super) async fn renderings<R: RemoteRead>(
 pub(super) fn rendering_of_file<L: LocalRead>(local: &L, dir: &FolderDir, name: &MessageName) -> Option<Digest> {
     let file = local.open(dir, name).ok()??;
     mime::semantic_digest(io::BufReader::new(file)).ok()
-}
-
-/// A message's file as the source of an upload.
-pub(super) struct FileBody<L> {
-    local: Arc<L>,
-    dir: FolderDir,
-    name: MessageName,
-}
-
-impl<L: LocalRead> FileBody<L> {
-    pub(super) fn new<R: RemoteWrite + 'static>(run: &Run<'_, R, L>, dir: FolderDir, name: MessageName) -> Self
-    where
-        L: LocalWrite + 'static,
-    {
-        Self { local: Arc::clone(&run.engine.local), dir, name }
-    }
-}
-
-impl<L: LocalRead> BodySource for FileBody<L> {
-    fn open(&self) -> io::Result<Box<dyn Read + Send>> {
-        let file = self.local.open(&self.dir, &self.name).map_err(|error| io::Error::other(error.to_string()))?;
-        match file {
-            Some(file) => Ok(Box::new(io::BufReader::with_capacity(64 * 1024, file))),
-            None => Err(io::Error::new(io::ErrorKind::NotFound, "the file vanished")),
-        }
-    }
 }

@@ -16,7 +16,7 @@ use crate::plan::folders::{Emptied, Ending, end_folders};
 use crate::plan::proof::{FolderRemoval, MessageRemoval};
 use crate::plan::{self, Base, Case, Evidence, FolderSize, HeldReason, Op, Plan, RemoteState, Seen, Side};
 use crate::remote::{Disposal, ItemErrorClass, RemoteWrite};
-use crate::state::{ItemRow, Standing, Subject, WAITS_FOR_FOLDER};
+use crate::state::{ItemRow, Listing, Standing, Subject, WAITS_FOR_FOLDER};
 
 type FinalCase = Case<Box<ServerMessage>, LocalFile>;
 pub(super) type FinalOp = Op<Box<ServerMessage>, LocalFile>;
@@ -38,7 +38,7 @@ where
     }
     let finisher = Finisher { run, tree, chosen: places.iter().map(Place::key).collect() };
     let (mut cases, sizes) = finisher.cases(&view)?;
-    let waits = finisher.let_wait(&mut cases, &view, gone_before);
+    let waits = finisher.let_wait(&mut cases, &view, gone_before)?;
     let plan = plan::plan(cases, run.engine.settings.policy, run.request.brake, &sizes);
     finisher.hold(&plan);
     if run.is_dry() {
@@ -100,12 +100,19 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
     }
 
     /// What was changed here, and is gone from its folder there, is uploaded anew unless it was only moved. Whether it was, the listings of all
-    /// folders tell, and those of this round may have been made before it was. Returns whether the next round has to look.
-    fn let_wait(&self, cases: &mut Vec<FinalCase>, view: &LocalView, gone_before: &BTreeSet<ItemKey>) -> bool {
+    /// folders tell, and those of this round may have been made before it was; and so may a message that waits to be known. Returns whether the next round has to look.
+    fn let_wait(
+        &self,
+        cases: &mut Vec<FinalCase>,
+        view: &LocalView,
+        gone_before: &BTreeSet<ItemKey>,
+    ) -> Result<bool, SyncError> {
         if self.run.is_dry() {
-            return false;
+            return Ok(false);
         }
-        let all = self.run.request.folders.is_empty() && view.remote_unknown.is_empty();
+        let troubles = self.run.state().read(|state| state.troubles(self.run.account))?;
+        let settled = troubles.iter().all(|trouble| trouble.code != WAITS_FOR_FOLDER);
+        let all = self.run.request.folders.is_empty() && view.remote_unknown.is_empty() && settled;
         let mut waits = false;
         cases.retain(|case| {
             let (Some(base), Seen::Away(_), Seen::Here(_)) = (&case.base, &case.remote, &case.local) else {
@@ -124,7 +131,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
             }
             false
         });
-        waits
+        Ok(waits)
     }
 
     fn remote_of(&self, row: &ItemRow, view: &LocalView) -> Seen<RemoteState<Box<ServerMessage>>> {
@@ -502,13 +509,19 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
         view: &LocalView,
         left: &HashSet<FolderKey>,
     ) -> Result<(), SyncError> {
+        let edited = view.changed.values().filter(|file| file.edited);
+        let mut edited: HashSet<FolderKey> = edited.map(|file| file.folder).collect();
+        let keys = view.changed.iter().filter(|(_, file)| file.edited).map(|(key, _)| *key);
+        edited.extend(rows_of(self.run, keys)?.values().map(|row| row.folder));
         let mut stamps = Vec::new();
         for place in places {
             let Some(scanned) = view.scanned.get(&place.key()) else { continue };
             let Some(row) = self.run.state().read(|state| state.folder(place.key()))? else { continue };
             let stamp = scanned.stamp.filter(|_| !left.contains(&place.key())).map(|stamp: DirStamp| stamp.to_text());
-            if stamp != row.listing.stamp {
-                stamps.push((place.key(), crate::state::Listing { stamp, ..row.listing }));
+            let compared = scanned.compared.filter(|_| !edited.contains(&place.key()));
+            let listing = Listing { stamp, compared_at: compared.or(row.listing.compared_at), ..row.listing.clone() };
+            if listing != row.listing {
+                stamps.push((place.key(), listing));
             }
         }
         if stamps.is_empty() {

@@ -20,6 +20,7 @@ mod bodies;
 pub mod env;
 mod finish;
 mod letters;
+mod outgoing;
 mod pages;
 mod pull;
 mod push;
@@ -53,7 +54,7 @@ use tree::Place;
 
 /// The server's hint that nothing changed is believed for so long, in seconds.
 const HINT_GOOD_FOR: i64 = 3600;
-/// Both sides are compared in full after so long, in seconds.
+/// Each side is looked at in full after so long, in seconds.
 const FULL_EVERY: i64 = 7 * 86_400;
 /// Rounds of a run. The second takes in the echo of the first; more are needed only while others change things too.
 const MAX_ROUNDS: usize = 4;
@@ -434,10 +435,18 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
         self.request.depth == Depth::Full || !(1..=LONGEST_PATIENCE).contains(&wait)
     }
 
-    /// Whether both sides of a folder are to be compared in full.
+    /// Whether the server's side of a folder is to be listed from the beginning. A first listing that was cut off goes on where it was.
     fn wants_full(&self, place: &Place) -> bool {
-        let age = place.row.listing.listed_at.map(|listed| self.now().0.saturating_sub(listed.0));
-        self.request.depth == Depth::Full || age.is_some_and(|age| !(0..FULL_EVERY).contains(&age))
+        self.request.depth == Depth::Full || place.row.listing.listed_at.is_some_and(|listed| self.is_old(listed))
+    }
+
+    /// Whether each file of a folder is to be compared with its row.
+    fn compares_files(&self, place: &Place) -> bool {
+        self.request.depth == Depth::Full || place.row.listing.compared_at.is_none_or(|compared| self.is_old(compared))
+    }
+
+    fn is_old(&self, time: UnixTime) -> bool {
+        !(0..FULL_EVERY).contains(&self.now().0.saturating_sub(time.0))
     }
 
     fn look_again(&self) {

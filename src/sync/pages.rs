@@ -186,7 +186,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             activity: activity.and_then(|activity| activity.mark),
             asked_at: Some(now),
             listed_at: if self.sweep.is_some() { Some(now) } else { self.place.row.listing.listed_at },
-            stamp: self.place.row.listing.stamp.clone(),
+            ..self.place.row.listing.clone()
         };
         self.run.commit(move |tx| tx.set_listing(key, &listing)).await
     }
@@ -272,6 +272,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         let mut observed = Observed::default();
         let mut unknown: Vec<ServerMessage> = Vec::new();
         let mut known: Vec<(ServerMessage, ItemRow)> = Vec::new();
+        let mut incomplete: Vec<ItemRow> = Vec::new();
         let changes = latest(changes);
         let rows: Vec<Option<ItemRow>> = self
             .run
@@ -291,6 +292,12 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                 (ItemChange::Present(message), None) if message.class.is_mail() => unknown.push(*message),
                 (ItemChange::Present(message), None) => observed.notes.push(pull::Note::EndTrouble(message.id)),
                 (ItemChange::Read { read, .. }, Some(row)) => {
+                    self.ensure_scanned(&row)?;
+                    // Its file was deleted here: should it come back, all of it is needed.
+                    if lock(self.view).away.contains(&row.key) {
+                        incomplete.push(row);
+                        continue;
+                    }
                     let message = self.as_known(&row, ServerMarks { read, ..row.server.clone() });
                     self.known(message, row, &mut observed)?;
                 }
@@ -304,12 +311,42 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                 (ItemChange::Read { .. }, None) => {}
             }
         }
+        self.complete(incomplete, &mut known, &mut observed).await?;
         for (message, row) in known {
             self.known(message, row, &mut observed)?;
         }
         self.unknown(unknown, &mut observed).await?;
         self.settle_edited(&mut observed).await?;
         Ok(observed)
+    }
+
+    /// Asks for messages of which a listing told the read state alone.
+    async fn complete(
+        &self,
+        rows: Vec<ItemRow>,
+        known: &mut Vec<(ServerMessage, ItemRow)>,
+        observed: &mut Observed,
+    ) -> Result<(), SyncError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<ItemId> = rows.iter().map(|row| row.id.clone()).collect();
+        for (row, answer) in rows.into_iter().zip(self.run.remote().messages(&ids).await?) {
+            match answer {
+                Ok(message) if self.lies_elsewhere(&message) => {}
+                Ok(message) => known.push((message, row)),
+                Err(error) if error.class == ItemErrorClass::Gone => {
+                    observed.notes.push(pull::Note::Gone(row.key, row.id));
+                }
+                Err(_) => {
+                    let (id, label) = (row.id.clone(), row.file.to_string());
+                    lock(self.view).doubt(&row);
+                    let why = "the server does not tell just now what it is";
+                    observed.notes.push(pull::Note::Retry { id, label, why });
+                }
+            }
+        }
+        Ok(())
     }
 
     fn never_came(&self, row: &ItemRow) -> Result<bool, SyncError> {
@@ -363,7 +400,8 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         if matches!(local, Seen::Unknown) {
             // The plan holds it back, and no listing tells of it again.
             let message = &remote.at;
-            observed.notes.push(pull::Note::Retry { id: message.id.clone(), label: super::rows::label(message) });
+            let label = super::rows::label(message);
+            observed.notes.push(pull::Note::Retry { id: message.id.clone(), label, why: pull::UNREADABLE });
         }
         if perhaps {
             observed.perhaps.push((observed.cases.len(), row.clone()));

@@ -8,17 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::stream::{self, TryStreamExt};
 
-use super::bodies::{FileBody, rendering_of_file};
 use super::finish::FinalOp;
+use super::outgoing::{FileBody, FileFacts, Meant};
 use super::rows::{refreshed, rows_of, take_content};
 use super::scan::{LocalFile, LocalView};
 use super::tree::{Place, Remade, Tree, remake};
 use super::{NoticeKind, Progress, Run, Step, SyncError, letters, stops_run};
-use crate::format::mime;
 use crate::local::LocalWrite;
-use crate::pim::{
-    ChangeKey, Digest, Flag, Flags, FolderId, FolderKey, ItemKey, ServerMarks, SpecialFolder, Tag, UnixTime,
-};
+use crate::pim::{ChangeKey, Digest, Flag, Flags, FolderId, FolderKey, ItemKey, ServerMarks, SpecialFolder, Tag};
 use crate::plan::proof::MessageRemoval;
 use crate::plan::{LocalState, Op, PushContent};
 use crate::remote::{
@@ -29,7 +26,7 @@ use crate::state::{ItemRow, Replacing, Standing, Subject, UploadIntent};
 /// Items of one batch.
 const BATCH: usize = 100;
 /// Bytes of one batch of uploads.
-const BATCH_BYTES: u64 = 8 << 20;
+const BATCH_BYTES: u64 = 4 << 20;
 /// Batches of uploads under way at a time: while the server takes some in, others are read and noted.
 const BATCHES_AT_ONCE: usize = 4;
 
@@ -243,7 +240,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
         for (key, local) in drafts {
             let Some(row) = self.run.state().read(|state| state.item(key))? else { continue };
             let Some(file) = self.read_file(&local.at).await? else { continue };
-            let body = self.body(&local.at)?;
+            let body = self.body(&local.at, &file)?;
             let item = Versioned { id: row.id.clone(), change_key: row.change_key.clone() };
             if let Some(rendering) = file.rendering {
                 let sent = Replacing { digest: file.digest, len: file.len, rendering };
@@ -276,12 +273,12 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
         Ok(now.first().and_then(|now| now.digest()).filter(|_| ours))
     }
 
-    fn body(&self, file: &LocalFile) -> Result<FileBody<L>, SyncError> {
+    fn body(&self, file: &LocalFile, facts: &FileFacts) -> Result<FileBody<L>, SyncError> {
         let dir = match self.place(file.folder) {
             Some(place) => place.dir()?,
             None => crate::local::FolderDir::root(),
         };
-        Ok(FileBody::new(self.run, dir, file.name.clone()))
+        Ok(facts.body(&self.run.engine.local, dir, file.name.clone()))
     }
 
     async fn moves(&mut self, moves: Vec<(ItemKey, LocalState<LocalFile>, FolderKey)>) -> Result<(), SyncError> {
@@ -418,18 +415,12 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
         Ok(Some(batch).filter(|batch| !batch.is_empty() && !self.full.load(Ordering::Relaxed)))
     }
 
-    /// Reads a file once through, for what is noted of it. `None` when it vanished or cannot be read.
+    /// Reads a file, for what is noted of it. `None` when it vanished or cannot be read.
     async fn read_file(&self, file: &LocalFile) -> Result<Option<FileFacts>, SyncError> {
         let Some(place) = self.place(file.folder).cloned() else { return Ok(None) };
-        let (dir, name, draft) = (place.dir()?, file.name.clone(), file.marks.flags.has(Flag::Draft));
-        let read = self.run.blocking(move |local| {
-            let Some((digest, len)) = local.digest(&dir, &name)? else { return Ok(None) };
-            let Some(stat) = local.stat(&dir, &name)? else { return Ok(None) };
-            let facts = local.open(&dir, &name)?.and_then(|file| mime::facts(std::io::BufReader::new(file)).ok());
-            let received = facts.and_then(|facts| facts.received.or(facts.date)).unwrap_or_else(|| stat.mtime());
-            let rendering = if draft { rendering_of_file(local, &dir, &name) } else { None };
-            Ok(Some(FileFacts { digest, len, received, rendering }))
-        });
+        let (dir, name) = (place.dir()?, file.name.clone());
+        let meant = if file.marks.flags.has(Flag::Draft) { Meant::ToBeEdited } else { Meant::ToStay };
+        let read = self.run.blocking(move |local| FileFacts::read(local, &dir, &name, meant));
         match read.await {
             Ok(facts) => Ok(facts),
             Err(SyncError::Local(error)) if !stops_run(&error) => {
@@ -451,8 +442,10 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
         let tags: Vec<Tag> = batch.iter().map(|(upload, file)| self.upload_tag(&place, upload, file)).collect();
         self.note_intents(&batch, &tags).await?;
         self.run.step(Step::UploadsNoted)?;
-        let bodies =
-            batch.iter().map(|(upload, _)| self.body(&upload.local.at)).collect::<Result<Vec<_>, SyncError>>()?;
+        let bodies = batch
+            .iter()
+            .map(|(upload, file)| self.body(&upload.local.at, file))
+            .collect::<Result<Vec<_>, SyncError>>()?;
         let messages: Vec<Upload<'_>> = batch
             .iter()
             .zip(&bodies)
@@ -649,15 +642,6 @@ pub(super) fn tag_of_version(tag: &Tag, digest: Digest, flags: Flags) -> Tag {
     // Of the flags, a new version is made for this alone; the others may be changed before the tag is looked for.
     hasher.update(&[u8::from(flags.has(Flag::Draft))]);
     Tag::new(hasher.finalize().to_hex().get(..32).unwrap_or_default())
-}
-
-/// What is noted of a file that is uploaded.
-struct FileFacts {
-    digest: Digest,
-    len: u64,
-    received: UnixTime,
-    /// Of a draft: by it, an edit there is told from one here.
-    rendering: Option<Digest>,
 }
 
 fn new_row(folder: FolderKey, local: &LocalState<LocalFile>, file: &FileFacts, placed: Placed) -> ItemRow {

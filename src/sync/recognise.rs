@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::bodies::{Rendering, renderings};
 use super::pages::{Observed, Puller, perhaps_edited};
-use super::pull;
+use super::pull::{self, UNREADABLE};
 use super::push::tag_of_version;
 use super::recover;
 use super::rejoin::normal_message_id;
@@ -28,17 +28,20 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         if messages.is_empty() {
             return Ok(());
         }
-        let mut moved = self.moved(&messages).await?;
-        self.follow(&messages, &moved).await?;
+        let Moved { mut rows, unclear } = self.moved(&messages).await?;
+        self.follow(&messages, &rows).await?;
         let mut rest = Vec::new();
         for message in messages {
-            match moved.remove(&message.id) {
+            match rows.remove(&message.id) {
                 Some(row) => {
                     // A file that was edited may have been edited alike there.
                     let edited = lock(self.view).changed.get(&row.key).is_some_and(|file| file.edited);
                     let perhaps = edited || perhaps_edited(&row, &message);
                     let state = self.remote_state(message);
                     self.case(row, state, perhaps, observed)?;
+                }
+                None if unclear.contains(&message.id) => {
+                    self.wait(message, "the server does not tell just now whether it was moved here", observed);
                 }
                 None => rest.push(message),
             }
@@ -47,25 +50,31 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         let uncompared = self.find_edited(&rest, &mut adopted).await?;
         let unknown_here = lock(self.view).unknown.contains(&self.place.key());
         for message in rest {
-            let mut remote = self.remote_state(message);
-            let waits = unknown_here || uncompared.contains(&remote.at.id);
-            let local = match adopted.remove(&remote.at.id).filter(|_| !uncompared.contains(&remote.at.id)) {
-                Some(file) => {
-                    remote.edited = file.edited;
-                    Seen::Here(file.state())
+            let file = adopted.remove(&message.id);
+            let local = match file {
+                _ if uncompared.contains(&message.id) => {
+                    self.wait(message, "the server does not tell just now what it says", observed);
+                    continue;
                 }
-                None if waits => {
-                    let message = &remote.at;
-                    observed
-                        .notes
-                        .push(pull::Note::Retry { id: message.id.clone(), label: super::rows::label(message) });
-                    Seen::Unknown
+                Some(file) => Seen::Here(file.state()),
+                None if unknown_here => {
+                    self.wait(message, UNREADABLE, observed);
+                    continue;
                 }
                 None => Seen::Away(Evidence::CompleteListing),
             };
+            let mut remote = self.remote_state(message);
+            remote.edited = matches!(&local, Seen::Here(file) if file.edited);
             observed.cases.push(Case { base: None, remote: Seen::Here(remote), local });
         }
         Ok(())
+    }
+
+    /// What a message is cannot be told for now; no listing tells of it again.
+    fn wait(&self, message: ServerMessage, why: &'static str, observed: &mut Observed) {
+        observed.notes.push(pull::Note::Retry { id: message.id.clone(), label: super::rows::label(&message), why });
+        let remote = Seen::Here(self.remote_state(message));
+        observed.cases.push(Case { base: None, remote, local: Seen::Unknown });
     }
 
     /// A file that a moved message had, and that is gone from where it was, may lie here already: after a state.db from a backup, say, since
@@ -73,10 +82,13 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
     async fn follow(&self, messages: &[ServerMessage], moved: &HashMap<ItemId, ItemRow>) -> Result<(), SyncError> {
         let rows = || messages.iter().filter_map(|message| moved.get(&message.id));
         let before: BTreeSet<FolderKey> = rows().map(|row| row.folder).filter(|key| *key != self.place.key()).collect();
-        let before = before.into_iter().filter_map(|folder| self.tree.place(folder));
-        for place in [self.place].into_iter().chain(before) {
+        let strangers: Vec<FolderKey> = lock(self.view).loose.keys().copied().collect();
+        let anywhere = strangers.into_iter().map(|folder| (folder, true));
+        let likely = [self.place.key()].into_iter().chain(before).map(|folder| (folder, false));
+        for (folder, for_all) in likely.chain(anywhere) {
+            let Some(place) = self.tree.place(folder) else { continue };
             let without_file = |row: &&ItemRow| {
-                (place.key() == self.place.key() || place.key() == row.folder)
+                (for_all || folder == self.place.key() || folder == row.folder)
                     && lock(self.view).away.contains(&row.key)
             };
             let without_file: Vec<ServerMessage> = messages
@@ -97,12 +109,12 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
     }
 
     /// Which of the messages are known items that moved here: the search key is the same, and the old id is gone.
-    async fn moved(&self, messages: &[ServerMessage]) -> Result<HashMap<ItemId, ItemRow>, SyncError> {
+    async fn moved(&self, messages: &[ServerMessage]) -> Result<Moved, SyncError> {
         let mut arrived = Vec::new();
         let mut candidates: BTreeMap<ItemKey, ItemRow> = BTreeMap::new();
-        let mut moved = self.uploaded(messages).await?;
-        moved.extend(self.moved_uploads(messages, &moved).await?);
-        let unmoved = messages.iter().filter(|message| !moved.contains_key(&message.id));
+        let mut moved = Moved { rows: self.uploaded(messages).await?, unclear: HashSet::new() };
+        self.find_moved_uploads(messages, &mut moved).await?;
+        let unmoved = messages.iter().filter(|message| !moved.rows.contains_key(&message.id));
         self.run.state().read(|state| {
             for message in unmoved {
                 let Some(search) = &message.search_key else { continue };
@@ -115,14 +127,16 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             Ok(())
         })?;
         if candidates.is_empty() {
-            self.claim_moved(&mut moved);
+            self.claim_moved(&mut moved.rows);
             return Ok(moved);
         }
-        let mut departed = self.departed(&candidates, messages).await?;
+        let (mut departed, unclear) = self.departed(&candidates, messages).await?;
         self.tell_copies_apart(&candidates, &mut departed, &mut arrived, messages).await?;
         let pairs = remote_moves(&departed, &arrived);
-        moved.extend(pairs.into_iter().filter_map(|(key, id)| Some((id, candidates.remove(&key)?))));
-        self.claim_moved(&mut moved);
+        moved.rows.extend(pairs.into_iter().filter_map(|(key, id)| Some((id, candidates.remove(&key)?))));
+        let unclear = arrived.into_iter().filter(|message| unclear.contains(&search_hash(&message.search_key)));
+        moved.unclear.extend(unclear.map(|message| message.at));
+        self.claim_moved(&mut moved.rows);
         Ok(moved)
     }
 
@@ -158,18 +172,14 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
     }
 
     /// Which of the messages were uploaded by us, and moved here before a listing told their search keys: their tags tell.
-    async fn moved_uploads(
-        &self,
-        messages: &[ServerMessage],
-        known: &HashMap<ItemId, ItemRow>,
-    ) -> Result<HashMap<ItemId, ItemRow>, SyncError> {
+    async fn find_moved_uploads(&self, messages: &[ServerMessage], known: &mut Moved) -> Result<(), SyncError> {
         let tagged: HashMap<&str, &ItemId> = messages
             .iter()
-            .filter(|message| !known.contains_key(&message.id))
+            .filter(|message| !known.rows.contains_key(&message.id))
             .filter_map(|message| Some((message.tag.as_ref()?.as_str(), &message.id)))
             .collect();
         if tagged.is_empty() {
-            return Ok(HashMap::new());
+            return Ok(());
         }
         let mut uploads: Vec<(&ItemId, ItemRow)> = Vec::new();
         for row in self.run.state().read(|state| state.items_without_search(self.run.account))? {
@@ -180,18 +190,23 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                 uploads.push((*id, row));
             }
         }
-        let mut moved = HashMap::new();
         for uploads in uploads.chunks(100) {
             let ids: Vec<ItemId> = uploads.iter().map(|(_, row)| row.id.clone()).collect();
             let answers = self.run.remote().messages(&ids).await?;
             for ((id, row), answer) in uploads.iter().zip(answers) {
-                // One that is still there was copied.
-                if matches!(answer, Err(error) if error.class == ItemErrorClass::Gone) {
-                    moved.insert((*id).clone(), row.clone());
+                match answer {
+                    // It is still there: this is a copy.
+                    Ok(_) => {}
+                    Err(error) if error.class == ItemErrorClass::Gone => {
+                        known.rows.insert((*id).clone(), row.clone());
+                    }
+                    Err(_) => {
+                        known.unclear.insert((*id).clone());
+                    }
                 }
             }
         }
-        Ok(moved)
+        Ok(())
     }
 
     /// The file of an upload is no stranger any more.
@@ -207,14 +222,14 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         }
     }
 
-    /// Which of the items are no longer under their id.
+    /// Which of the items are no longer under their id, and the search keys of those that the server does not tell it of just now.
     async fn departed(
         &self,
         candidates: &BTreeMap<ItemKey, ItemRow>,
         messages: &[ServerMessage],
-    ) -> Result<Vec<Departed>, SyncError> {
+    ) -> Result<(Vec<Departed>, HashSet<i64>), SyncError> {
         let rows: Vec<&ItemRow> = candidates.values().collect();
-        let mut departed = Vec::new();
+        let (mut departed, mut unclear) = (Vec::new(), HashSet::new());
         let hash_of: HashMap<i64, &SearchKey> = messages
             .iter()
             .filter_map(|message| message.search_key.as_ref())
@@ -225,13 +240,14 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             let answers = self.run.remote().messages(&ids).await?;
             for (row, answer) in rows.iter().zip(answers) {
                 let gone = matches!(&answer, Err(error) if error.class == ItemErrorClass::Gone);
+                unclear.extend(row.search.filter(|_| answer.is_err() && !gone));
                 if let (true, Some(search)) = (gone, row.search.and_then(|hash| hash_of.get(&hash))) {
                     let (search_key, known_by) = ((*search).clone(), KnownBy::SearchKey);
                     departed.push(Departed { key: row.key, search_key, text: None, known_by });
                 }
             }
         }
-        Ok(departed)
+        Ok((departed, unclear))
     }
 
     /// A copy has the search key of what it was made from. Where one of several was edited here, what they say is looked at: its edit is not
@@ -416,6 +432,13 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
 
 fn is_draft(file: &LocalFile, message: &ServerMessage) -> bool {
     message.marks.draft || file.marks.flags.has(Flag::Draft)
+}
+
+/// Messages that are known items, or that may be.
+struct Moved {
+    rows: HashMap<ItemId, ItemRow>,
+    /// What is to be asked again.
+    unclear: HashSet<ItemId>,
 }
 
 /// A search for messages among the loose files of a directory.

@@ -6,10 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::tree::{Directory, Place};
-use super::{Depth, NoticeKind, Run, SyncError, letters, stops_run};
+use super::{NoticeKind, Run, SyncError, letters, stops_run};
 use crate::format::mime;
 use crate::local::{
-    DirStamp, FolderDir, Keywords, Letters, LocalError, LocalRead, LocalWrite, MessageName, ScanEnd, delivered_mark,
+    DirStamp, FolderDir, Keywords, Letters, LocalError, LocalRead, LocalWrite, MessageName, ScanEnd, delivered_at,
+    delivered_mark,
 };
 use crate::pim::{Digest, FileKey, FolderKey, ItemId, ItemKey, Marks, Tag, UnixTime};
 use crate::plan::adopt::Clue;
@@ -90,6 +91,8 @@ pub(super) struct Scanned {
     odd: HashMap<ItemKey, MessageName>,
     /// To be stored when nothing was left to do.
     pub(super) stamp: Option<DirStamp>,
+    /// When the scan began, if it compared each file with its row.
+    pub(super) compared: Option<UnixTime>,
 }
 
 impl LocalView {
@@ -234,7 +237,7 @@ fn may_have_changed<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
     place: &Place,
 ) -> Result<bool, SyncError> {
     let (Directory::Here, Some(stored)) = (place.directory, &place.row.listing.stamp) else { return Ok(true) };
-    if run.request.depth == Depth::Full || !place.on_server {
+    if run.compares_files(place) || !place.on_server {
         return Ok(true);
     }
     let now = match run.local().stamp(&place.dir()?) {
@@ -262,7 +265,8 @@ pub(super) fn scan_into<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
         }
         Directory::Away => {
             let dir = place.dir()?;
-            let empty = Scanned { dir, keywords: Keywords::default(), odd: HashMap::new(), stamp: None };
+            let empty =
+                Scanned { dir, keywords: Keywords::default(), odd: HashMap::new(), stamp: None, compared: None };
             view.scanned.insert(place.key(), empty);
             run.state().read(|state| {
                 state.briefs(place.key(), |_, brief| {
@@ -301,6 +305,7 @@ struct Scan {
     twins: Vec<MessageName>,
     odd: HashMap<ItemKey, MessageName>,
     end: ScanEnd,
+    compared: Option<UnixTime>,
 }
 
 impl Scan {
@@ -319,7 +324,8 @@ impl Scan {
         let mut unmet: HashSet<ItemKey> = base.values().map(|brief| brief.key).collect();
         let mut met = HashSet::new();
         let (mut check, mut loose, mut twins, mut odd) = (vec![], vec![], vec![], HashMap::new());
-        let full = run.request.depth == Depth::Full;
+        let full = run.compares_files(place);
+        let compared = full.then(|| run.now());
         let end = run.local().scan(&dir, &mut |name| {
             let hash = name_hash(name.key());
             if !met.insert(hash) {
@@ -346,8 +352,17 @@ impl Scan {
             content: None,
         };
         let loose = loose.into_iter().map(file).collect();
-        let mut scan =
-            Self { dir, keywords, changed: vec![], vanished: unmet.into_iter().collect(), loose, twins, odd, end };
+        let mut scan = Self {
+            dir,
+            keywords,
+            changed: vec![],
+            vanished: unmet.into_iter().collect(),
+            loose,
+            twins,
+            odd,
+            end,
+            compared,
+        };
         scan.vanished.sort();
         // What lies there under the name of a message but is none (a link, say) hides it; that is no absence.
         let hidden: HashSet<ItemKey> =
@@ -427,13 +442,14 @@ impl Scan {
         if !self.loose.is_empty() {
             view.loose.insert(folder, self.loose.into_iter().map(|file| (file.name.key().clone(), file)).collect());
         }
-        let scanned = Scanned { dir: self.dir, keywords: self.keywords, odd: self.odd, stamp: self.end.stamp };
+        let Self { dir, keywords, odd, compared, .. } = self;
+        let scanned = Scanned { dir, keywords, odd, stamp: self.end.stamp, compared };
         view.scanned.insert(folder, scanned);
     }
 }
 
-/// Whether a known file's content was changed in place; `None` when it vanished. Drafts are read each time; other messages only when a full
-/// comparison finds another size or a later time.
+/// Whether a known file's content was changed in place; `None` when it vanished. Drafts are read each time; other messages only when all files
+/// are compared and it has another size or a later time: than when it was delivered, or than the last time that all were compared.
 fn is_edited<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
     run: &Run<'_, R, L>,
     place: &Place,
@@ -441,13 +457,13 @@ fn is_edited<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
     row: &ItemRow,
     name: &MessageName,
 ) -> Result<Option<bool>, LocalError> {
-    let full = run.request.depth == Depth::Full;
-    if !row.server.draft && !full {
+    if !row.server.draft && !run.compares_files(place) {
         return Ok(Some(false));
     }
     let Some(stat) = run.local().stat(dir, name)? else { return Ok(None) };
-    let compared = place.row.listing.listed_at.unwrap_or(UnixTime(0));
-    if !row.server.draft && stat.len == row.len && stat.mtime() < compared {
+    let compared = place.row.listing.compared_at.unwrap_or(UnixTime(0));
+    let untouched = stat.mtime() < compared || delivered_at(name.key()) == Some(stat.mtime());
+    if !row.server.draft && stat.len == row.len && untouched {
         return Ok(Some(false));
     }
     Ok(run.local().digest(dir, name)?.map(|(digest, _)| digest != row.digest))

@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, UNIX_EPOCH};
 
-use crate::world::{CutAt, Side, World, files};
+use crate::world::{CutAt, Side, World, body_of, files};
+use pimsync::clock::Clock as _;
 use pimsync::exchange::{Action, Flag, NewMessage, Personality, Rule};
 use pimsync::plan::ConflictPolicy;
 use pimsync::sync::{CutOff, Fault, Report, Request, Step};
@@ -901,8 +903,8 @@ fn a_draft_that_is_edited_again_after_a_push_without_an_answer_is_no_conflict() 
 /// The Message-ID told nothing, and the file was taken for the other message's.
 #[test]
 fn messages_of_one_message_id_are_known_by_what_they_say() {
-    for like in BOTH {
-        let world = World::new(like);
+    for names in [["1.elsewhere:2,", "2.elsewhere:2,"], ["2.elsewhere:2,", "1.elsewhere:2,"]] {
+        let world = World::new(Personality::Exchange);
         let (old, new) = (World::mime_with("a", "old"), World::mime_with("a", "new"));
         world.mailbox.add_message("Inbox", NewMessage { mime: &old, ..NewMessage::default() }).unwrap();
         world.mailbox.add_message("Inbox", NewMessage { mime: &new, ..NewMessage::default() }).unwrap();
@@ -912,10 +914,11 @@ fn messages_of_one_message_id_are_known_by_what_they_say() {
             let bytes = fs::read(&file).unwrap();
             fs::remove_file(&file).unwrap();
             let elsewhere = world.put_bytes("Inbox", &bytes, ":2,");
-            // The one that comes first there has the later name here.
-            let name = if bytes == old { "2.elsewhere:2," } else { "1.elsewhere:2," };
-            fs::rename(&elsewhere, elsewhere.with_file_name(name)).unwrap();
+            fs::rename(&elsewhere, elsewhere.with_file_name(names[usize::from(body_of(&bytes) == "old")])).unwrap();
         }
+        world.settle();
+        let ids: Vec<String> = world.mailbox.items("Inbox").unwrap().into_iter().map(|item| item.id).collect();
+        world.mailbox.set_flag(&ids[0], Flag::Flagged).unwrap();
         world.settle();
         assert_eq!(copies(&world, "a"), 2);
     }
@@ -962,4 +965,95 @@ fn a_folder_is_not_taken_for_one_of_its_name_when_the_answer_is_lost() {
     world.server.faults().clear();
     let report = world.sync();
     assert!(report.notices.iter().any(|notice| notice.text.contains("exists")), "{:?}", report.notices);
+}
+
+/// The base said what was read before, the server what was read later: the same text was uploaded once more.
+#[test]
+fn what_is_written_into_a_file_while_it_is_uploaded_is_an_edit() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.sync();
+        let file = world.put("Inbox", "a", ":2,S");
+        let edit = During::nth(1, Step::UploadsNoted, move || fs::write(file, World::mime_with("a", "mine")).unwrap());
+        world.try_sync(&Request::default(), edit).unwrap();
+        world.sync_with(&World::full());
+        let texts = |folder: &str| world.remote()[folder].iter().map(|seen| seen.body.clone()).collect::<Vec<_>>();
+        assert_eq!((texts("Inbox"), texts("Deleted Items")), (vec!["mine".to_owned()], vec!["a".to_owned()]));
+    }
+}
+
+/// Whether the old id is gone could not be asked, and the message was fetched as a new one, while the file was uploaded anew.
+#[test]
+fn a_message_that_may_have_been_moved_there_waits_until_that_can_be_asked() {
+    for like in BOTH {
+        let world = World::new(like);
+        let id = world.arrive("Inbox", "a");
+        world.sync();
+        world.mailbox.move_item(&id, "Sent Items").unwrap();
+        world.flag("a", "F");
+        world.server.faults().add(Rule::on("GetItem", Action::InternalServerErrorWithInnerBusy).containing(&id));
+        drop(world.try_sync(&Request::default(), Arc::new(CutAt::default())));
+        world.server.faults().clear();
+        world.advance(2 * 86_400);
+        world.settle();
+        assert_eq!(copies(&world, "a"), 1);
+        assert_eq!(world.remote()["Sent Items"][0].flags, "F");
+    }
+}
+
+/// Neither its name nor its text was known any more, nor its Message-ID, since the message had another id there by now.
+#[test]
+fn a_draft_moved_here_and_there_and_replaced_right_before_a_crash_stays_one() {
+    for like in BOTH {
+        let world = World::new(like);
+        let id = world.arrive_as("Drafts", "a", draft());
+        world.sync();
+        world.mailbox.replace_mime(&id, &World::mime_with("a", "theirs")).unwrap();
+        world.mailbox.move_item(&id, "Deleted Items").unwrap();
+        let moved = world.shift("a", "Outbox");
+        fs::rename(&moved, moved.with_file_name("1.another:2,DS")).unwrap();
+        drop(world.try_sync(&Request::default(), CutAtNth::new(1, Step::FileChanged)).unwrap_err());
+        world.settle();
+        assert_eq!(copies(&world, "a"), 1);
+    }
+}
+
+/// The server's side was looked at in full after a week, and the files counted as compared, too.
+#[test]
+fn a_message_rewritten_here_is_found_although_the_server_was_listed_anew_meanwhile() {
+    let world = World::new(Personality::Exchange);
+    world.sync();
+    let file = world.put("Inbox", "a", ":2,S");
+    world.settle();
+    world.advance(8 * 86_400);
+    fs::write(&file, World::mime_with("a", "b")).unwrap();
+    let now = UNIX_EPOCH + Duration::from_secs(world.clock.now().0.cast_unsigned());
+    fs::File::options().write(true).open(&file).unwrap().set_modified(now).unwrap();
+    world.advance(8 * 86_400);
+    world.sync();
+    world.sync_with(&World::full());
+    assert_eq!(world.remote()["Inbox"][0].body, "b");
+}
+
+/// The listing told of its read state alone, so that nothing was known of it but that: neither what it could be found again by, nor its time.
+#[test]
+fn a_message_deleted_here_and_marked_there_comes_back_whole() {
+    for like in BOTH {
+        let world = World::new(like);
+        let id = world.arrive_as("Deleted Items", "a", NewMessage { read: true, ..NewMessage::default() });
+        world.sync();
+        let name = world.file("a").file_name().unwrap().to_owned();
+        world.remove("a");
+        world.mailbox.set_read(&id, false).unwrap();
+        world.sync();
+        assert_eq!(delivered_part(world.file("a").file_name().unwrap()), delivered_part(&name));
+        world.mailbox.move_item(&id, "Junk Email").unwrap();
+        world.flag("a", "F");
+        world.settle();
+        assert_eq!(copies(&world, "a"), 1);
+    }
+}
+
+fn delivered_part(name: &std::ffi::OsStr) -> String {
+    name.to_string_lossy().split(':').next().unwrap_or_default().to_owned()
 }

@@ -24,7 +24,7 @@ use crate::plan::{Content, LocalState, Op};
 use crate::remote::RemoteWrite;
 use crate::state::{CHANGED, ItemRow, Pulling, Standing};
 use change::Update;
-pub(super) use notes::{Note, trouble};
+pub(super) use notes::{Note, UNREADABLE, trouble};
 pub(super) use pretend::describe;
 
 /// What a pull does.

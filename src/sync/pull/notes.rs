@@ -8,13 +8,16 @@ use crate::sync::rows::label;
 use crate::sync::tree::Place;
 use crate::sync::{Run, SyncError};
 
+/// Why a message waits that may lie here already.
+pub(in crate::sync) const UNREADABLE: &str = "the local folder could not be read in full";
+
 /// Something to be noted with the page.
 #[derive(Clone, Debug)]
 pub(in crate::sync) enum Note {
     /// The server reported the item gone.
     Gone(ItemKey, ItemId),
     /// A message is to be asked for again by the next run.
-    Retry { id: ItemId, label: String },
+    Retry { id: ItemId, label: String, why: &'static str },
     /// Whatever trouble there was with a message is over.
     EndTrouble(ItemId),
     /// A message could not be taken in.
@@ -43,8 +46,8 @@ impl Note {
     pub(super) fn write(&self, tx: &Writer<'_>, folder: FolderKey, now: UnixTime) -> Result<(), StateError> {
         match self {
             Self::Gone(key, id) => tx.set_gone(*key, id),
-            Self::Retry { id, label } => {
-                let why = (WAITS_FOR_FOLDER, "the local folder could not be read in full");
+            Self::Retry { id, label, why } => {
+                let why = (WAITS_FOR_FOLDER, *why);
                 tx.add_trouble(folder, &Subject::Message(id.clone()), label, why, now)
             }
             Self::EndTrouble(id) => tx.end_trouble(folder, &Subject::Message(id.clone())),
