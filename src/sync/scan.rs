@@ -470,14 +470,27 @@ fn is_edited<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
 }
 
 /// Pairs what vanished with what appeared. Only files of the right size are read. What may be one half of a move whose other half cannot be
-/// seen now waits: it would be uploaded, and deleted where it was.
+/// seen now waits: it would be uploaded, and deleted where it was. So what vanished waits for all folders to be read.
 fn find_moves<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
     run: &Run<'_, R, L>,
     view: &mut LocalView,
 ) -> Result<(), SyncError> {
-    if view.loose.is_empty() || view.away.is_empty() && view.unknown.is_empty() {
-        return Ok(());
+    if !view.loose.is_empty() && !(view.away.is_empty() && view.unknown.is_empty()) {
+        pair_moves(run, view)?;
     }
+    if !view.unknown.is_empty() {
+        for key in view.away.clone() {
+            let row = run.state().read(|state| state.item(key))?;
+            row.into_iter().for_each(|row| view.doubt(&row));
+        }
+    }
+    Ok(())
+}
+
+fn pair_moves<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
+    run: &Run<'_, R, L>,
+    view: &mut LocalView,
+) -> Result<(), SyncError> {
     let mut vanished = Vec::new();
     let mut rows: HashMap<ItemKey, ItemRow> = HashMap::new();
     for key in &view.away {

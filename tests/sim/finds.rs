@@ -1057,3 +1057,20 @@ fn a_message_deleted_here_and_marked_there_comes_back_whole() {
 fn delivered_part(name: &std::ffi::OsStr) -> String {
     name.to_string_lossy().split(':').next().unwrap_or_default().to_owned()
 }
+
+/// It was in no folder that could be read: it was deleted there, and uploaded anew.
+#[test]
+fn a_message_moved_here_into_a_folder_that_is_renamed_during_the_run_stays_one() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.mailbox.create_folder("", "One", "").unwrap();
+        world.arrive("Inbox", "a");
+        world.sync();
+        world.shift("a", "One");
+        let root = world.account_dir();
+        let edit = During::nth(1, Step::FoldersNoted, move || fs::rename(root.join("One"), root.join("Two")).unwrap());
+        world.try_sync(&Request::default(), edit).unwrap();
+        world.settle();
+        assert_eq!((world.find("a").unwrap().1.as_str(), copies(&world, "a")), ("Two", 1));
+    }
+}
