@@ -1,7 +1,7 @@
 //! Categories of a file that changed its folder. A letter stands for a category in its folder only: when a mail program moves a file, it
 //! takes the letters along, and they may stand for others where it lies now, or for nothing.
 
-use super::scan::{LocalFile, LocalView};
+use super::view::{LocalFile, LocalView};
 use super::{NoticeKind, Run, SyncError, stops_run};
 use crate::local::{Keywords, LocalWrite, Moved};
 use crate::pim::Categories;

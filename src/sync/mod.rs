@@ -20,7 +20,7 @@ mod bodies;
 pub mod env;
 mod finish;
 mod letters;
-mod outgoing;
+mod moves;
 mod pages;
 mod pull;
 mod push;
@@ -31,6 +31,7 @@ pub mod report;
 mod rows;
 mod scan;
 mod tree;
+mod view;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -49,8 +50,8 @@ use crate::remote::{RemoteError, RemoteWrite};
 use crate::state::{
     AccountKey, CHANGED, LONGEST_PATIENCE, Standing, State, StateError, Trouble, UNRENDERED, WAITS_FOR_FOLDER,
 };
-use scan::LocalView;
 use tree::Place;
+use view::LocalView;
 
 /// The server's hint that nothing changed is believed for so long, in seconds.
 const HINT_GOOD_FOR: i64 = 3600;

@@ -8,8 +8,9 @@ use tokio::sync::SemaphorePermit;
 
 use super::bodies::{Rendering, rendering_of_file, renderings};
 use super::pull;
-use super::scan::{Content, LocalFile, LocalView, scan_late};
+use super::scan::scan_late;
 use super::tree::{Place, Tree};
+use super::view::{Content, LocalFile, LocalView};
 use super::{Activity, Progress, Run, SyncError, lock};
 use crate::local::LocalWrite;
 use crate::pim::{ItemId, ItemKey, ServerMarks, ServerMessage, SyncState};
@@ -407,7 +408,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             observed.perhaps.push((observed.cases.len(), row.clone()));
         }
         let base =
-            Base { key: row.key, folder: row.folder, local: super::scan::base_marks(&row), remote: row.server.clone() };
+            Base { key: row.key, folder: row.folder, local: super::view::base_marks(&row), remote: row.server.clone() };
         observed.cases.push(Case { base: Some(base), remote: Seen::Here(remote), local });
         Ok(())
     }

@@ -12,7 +12,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::scan::{Looked, digest_of_size, vanished_file};
+use super::moves::{Looked, digest_of_size, vanished_file};
 use super::{Run, SyncError, stops_run};
 use crate::local::{FolderDir, LocalWrite, MessageName};
 use crate::pim::{FileKey, FolderKey, ItemId, ItemKey, Marks, ServerMessage};

@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use super::moves::join;
 use super::rows::rows_of;
-use super::scan::{LocalFile, LocalView, join};
+use super::view::{LocalFile, LocalView};
 use super::{Run, SyncError};
 use crate::format::mime;
 use crate::local::{LocalRead, LocalWrite};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::scan::LocalFile;
+use super::view::LocalFile;
 use super::{Run, SyncError};
 use crate::format::mime;
 use crate::local::{LocalWrite, StagedFile};

@@ -13,7 +13,7 @@ use crate::remote::{Fetched, ItemError, RemoteWrite};
 use crate::state::{ItemRow, Standing, search_hash};
 use crate::sync::bodies::StagingSink;
 use crate::sync::rows::{Remote, label, received, rendering_of};
-use crate::sync::scan::{LocalFile, base_marks};
+use crate::sync::view::{LocalFile, base_marks};
 use crate::sync::{NoticeKind, Progress, Step, SyncError, lock, stops_run};
 
 /// Bodies fetched with one call: enough to fill the wire, few enough to keep few files open.

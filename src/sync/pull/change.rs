@@ -8,7 +8,7 @@ use crate::plan::{Content, LocalState};
 use crate::remote::{Fetched, RemoteWrite};
 use crate::state::{CHANGED, ItemRow, Standing, search_hash};
 use crate::sync::rows::{Remote, label, rendering_of, take_content, take_remote};
-use crate::sync::scan::LocalFile;
+use crate::sync::view::LocalFile;
 use crate::sync::{NoticeKind, Step, SyncError, lock, stops_run};
 
 impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {

@@ -15,8 +15,8 @@ use std::sync::Mutex;
 use tokio::sync::SemaphorePermit;
 
 use super::rows::{Remote, label, refreshed, take_content, take_remote};
-use super::scan::{LocalFile, LocalView};
 use super::tree::{self, Directory, Place, Tree};
+use super::view::{LocalFile, LocalView};
 use super::{NoticeKind, Run, Step, SyncError, lock, stops_run};
 use crate::local::{FolderDir, Keywords, LocalErrorClass, LocalWrite};
 use crate::pim::{FolderKey, ItemKey, Marks, ServerMessage, SyncState};

@@ -6,8 +6,8 @@ use crate::pim::Marks;
 use crate::plan::{Content, Op};
 use crate::remote::RemoteWrite;
 use crate::sync::rows::{label, take_content, take_remote};
-use crate::sync::scan::LocalFile;
 use crate::sync::tree::Place;
+use crate::sync::view::LocalFile;
 use crate::sync::{Action, SyncError, lock};
 
 impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {

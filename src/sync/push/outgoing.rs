@@ -3,11 +3,11 @@
 use std::io::{self, Cursor, Read};
 use std::sync::Arc;
 
-use super::bodies::rendering_of_file;
 use crate::format::mime;
 use crate::local::{FolderDir, LocalError, LocalRead, MessageName};
 use crate::pim::{Digest, UnixTime};
 use crate::remote::BodySource;
+use crate::sync::bodies::rendering_of_file;
 
 /// Files up to this size are read once, and sent from memory: what is noted of them is what was sent, whoever writes into them meanwhile.
 const SMALL: u64 = 256 << 10;
