@@ -34,6 +34,8 @@ pub enum Step {
     UploadsSent,
     /// Flags and categories were changed on the server; not yet noted.
     MarksPushed,
+    /// A draft's new body is noted, and about to be sent.
+    DraftNoted,
     /// A draft's body was replaced on the server; not yet noted.
     DraftReplaced,
     /// Messages were moved on the server; not yet noted.
@@ -57,7 +59,7 @@ pub struct CrashWindow {
 
 impl Step {
     /// All of them, in the order in which a run comes to them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::FolderPlacedLocally,
         Self::FolderPlacedRemotely,
         Self::FoldersNoted,
@@ -71,6 +73,7 @@ impl Step {
         Self::UploadsNoted,
         Self::UploadsSent,
         Self::MarksPushed,
+        Self::DraftNoted,
         Self::DraftReplaced,
         Self::MovesPushed,
         Self::DeletesPushed,
@@ -135,9 +138,13 @@ impl Step {
                 "The server has new flags or categories; state.db has the old ones.",
                 "Both sides show the same change, so it is noted.",
             ),
+            Self::DraftNoted => (
+                "What a draft is about to say there is noted; the server may or may not have been asked.",
+                "A draft that still says what it did is sent again.",
+            ),
             Self::DraftReplaced => (
-                "The server has a draft's new body; state.db has the old one.",
-                "Both sides show a changed body. Where they say the same the draft is noted, else the local version is kept as a conflict copy.",
+                "The server has a draft's new body; state.db has the old one, and what was sent.",
+                "A draft that says what was sent is noted as such, and an edit made here since is pushed. Where it says something else, nobody can                  tell whose it is, and both versions are kept.",
             ),
             Self::MovesPushed => (
                 "The server moved messages; state.db has them in their old folder, under their old ids.",

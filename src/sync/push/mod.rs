@@ -222,6 +222,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
             if let Some(rendering) = file.rendering {
                 let sent = Replacing { digest: file.digest, len: file.len, rendering };
                 self.run.commit(move |tx| tx.begin_replacing(key, &sent)).await?;
+                self.run.step(Step::DraftNoted)?;
             }
             match self.run.remote().replace_draft(&item, &body).await? {
                 Ok(change_key) => {
