@@ -24,7 +24,6 @@ mod moves;
 mod pages;
 mod pull;
 mod push;
-mod recognise;
 mod recover;
 mod rejoin;
 pub mod report;

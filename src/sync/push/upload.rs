@@ -8,7 +8,7 @@ use futures_util::stream::{self, TryStreamExt};
 use super::outgoing::FileFacts;
 use super::{BATCH, Pusher};
 use crate::local::LocalWrite;
-use crate::pim::{Digest, Flag, Flags, FolderId, FolderKey, ItemKey, ServerMarks, Tag};
+use crate::pim::{Digest, FileKey, Flag, Flags, FolderId, FolderKey, ItemKey, ServerMarks, Tag};
 use crate::plan::LocalState;
 use crate::plan::proof::MessageRemoval;
 use crate::remote::{Disposal, ItemError, ItemErrorClass, Placed, RemoteError, RemoteWrite, Upload};
@@ -16,7 +16,7 @@ use crate::state::{ItemRow, Standing, Subject, UploadIntent};
 use crate::sync::rows::rows_of;
 use crate::sync::tree::Place;
 use crate::sync::view::LocalFile;
-use crate::sync::{Progress, Step, SyncError, letters};
+use crate::sync::{Progress, Run, Step, SyncError, letters};
 
 /// Bytes of one batch.
 const BATCH_BYTES: u64 = 4 << 20;
@@ -211,6 +211,19 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
             self.delete_batch(outdated, Disposal::ToDeletedItems).await?;
         }
         Ok(())
+    }
+}
+
+impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
+    /// The tag of a file's upload: the same each time.
+    pub(in crate::sync) fn tag(&self, place: &Place, file: &FileKey) -> Tag {
+        let mut hasher = blake3::Hasher::new();
+        for part in [self.engine.settings.identity.as_bytes(), place.row.id.as_str().as_bytes(), file.as_bytes()] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        let hex = hasher.finalize().to_hex();
+        Tag::new(hex.get(..32).unwrap_or_default())
     }
 }
 

@@ -1,5 +1,7 @@
 //! The server's side of a folder: its changes, page by page, observed and turned into cases for the plan.
 
+mod recognise;
+
 use std::collections::{BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Mutex;
@@ -95,11 +97,11 @@ impl Advance {
     }
 }
 
-pub(super) struct Puller<'p, 'e, R, L> {
-    pub(super) run: &'p Run<'e, R, L>,
-    pub(super) tree: &'p Tree,
-    pub(super) place: &'p Place,
-    pub(super) view: &'p Mutex<LocalView>,
+struct Puller<'p, 'e, R, L> {
+    run: &'p Run<'e, R, L>,
+    tree: &'p Tree,
+    place: &'p Place,
+    view: &'p Mutex<LocalView>,
     /// While everything is listed: the items that were not met yet.
     sweep: Option<HashSet<ItemKey>>,
     /// Messages that the server could not render: they are compared again, whether they changed or not.
@@ -389,7 +391,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         self.case(row, state, perhaps, observed)
     }
 
-    pub(super) fn case(
+    fn case(
         &self,
         row: ItemRow,
         remote: RemoteState<Box<ServerMessage>>,
@@ -414,7 +416,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
     }
 
     /// An item can come from a folder that had no reason to be scanned.
-    pub(super) fn ensure_scanned(&self, row: &ItemRow) -> Result<(), SyncError> {
+    fn ensure_scanned(&self, row: &ItemRow) -> Result<(), SyncError> {
         let mut view = lock(self.view);
         if view.scanned.contains_key(&row.folder) || view.unknown.contains(&row.folder) {
             return Ok(());
@@ -499,7 +501,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
     }
 
     /// What a file holds now; `None` when it cannot be read.
-    pub(super) fn content_of(&self, file: &LocalFile) -> Option<Content> {
+    fn content_of(&self, file: &LocalFile) -> Option<Content> {
         let dir = self.tree.place(file.folder)?.dir().ok()?;
         tokio::task::block_in_place(|| {
             let (digest, len) = self.run.local().digest(&dir, &file.name).ok()??;
@@ -508,16 +510,16 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         })
     }
 
-    pub(super) fn remote_state(&self, message: ServerMessage) -> RemoteState<Box<ServerMessage>> {
+    fn remote_state(&self, message: ServerMessage) -> RemoteState<Box<ServerMessage>> {
         RemoteState { folder: self.place.key(), marks: message.marks.clone(), edited: false, at: Box::new(message) }
     }
 }
 
 /// A page, turned into cases.
 #[derive(Default)]
-pub(super) struct Observed {
-    pub(super) cases: Vec<Case<Box<ServerMessage>, LocalFile>>,
-    pub(super) notes: Vec<pull::Note>,
+struct Observed {
+    cases: Vec<Case<Box<ServerMessage>, LocalFile>>,
+    notes: Vec<pull::Note>,
     /// Cases whose bodies may have changed, with what was agreed.
     perhaps: Vec<(usize, ItemRow)>,
     /// Cases of drafts that were sent without an answer, and that say something else now: a server can say in its own way what it was given.
@@ -543,7 +545,7 @@ fn latest(changes: Vec<ItemChange>) -> Vec<ItemChange> {
 
 /// Whether a body may have changed. A change key changes with anything, so the size has to tell, but for drafts, which are meant to be
 /// edited.
-pub(super) fn perhaps_edited(row: &ItemRow, message: &ServerMessage) -> bool {
+fn perhaps_edited(row: &ItemRow, message: &ServerMessage) -> bool {
     if message.change_key == row.change_key {
         return row.size == 0 && message.marks.draft;
     }

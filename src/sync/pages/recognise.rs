@@ -3,15 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::bodies::{Rendering, renderings};
-use super::pages::{Observed, Puller, perhaps_edited};
-use super::pull::{self, UNREADABLE};
-use super::push::tag_of_version;
-use super::recover;
-use super::rejoin::normal_message_id;
-use super::tree::Place;
-use super::view::{Content, LocalFile, LocalView};
-use super::{Run, SyncError, lock};
+use super::{Observed, Puller, perhaps_edited};
 use crate::format::mime;
 use crate::local::{FolderDir, LocalWrite, MessageName, delivered_mark, id_mark};
 use crate::pim::{FileKey, Flag, FolderKey, ItemId, ItemKey, SearchKey, ServerMessage, Tag};
@@ -20,6 +12,14 @@ use crate::plan::moves::{Arrived, Departed, KnownBy, remote_moves};
 use crate::plan::{Case, Evidence, Seen};
 use crate::remote::{ItemErrorClass, RemoteWrite};
 use crate::state::{ItemRow, search_hash};
+use crate::sync::bodies::{Rendering, renderings};
+use crate::sync::pull::{self, UNREADABLE};
+use crate::sync::push::tag_of_version;
+use crate::sync::recover;
+use crate::sync::rejoin::normal_message_id;
+use crate::sync::tree::Place;
+use crate::sync::view::{Content, LocalFile, LocalView};
+use crate::sync::{SyncError, lock};
 
 impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
     /// Messages that no item is known for under their id: uploads whose answer was lost, moves, messages that lie here already, and what is
@@ -72,7 +72,11 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
 
     /// What a message is cannot be told for now; no listing tells of it again.
     fn wait(&self, message: ServerMessage, why: &'static str, observed: &mut Observed) {
-        observed.notes.push(pull::Note::Retry { id: message.id.clone(), label: super::rows::label(&message), why });
+        observed.notes.push(pull::Note::Retry {
+            id: message.id.clone(),
+            label: crate::sync::rows::label(&message),
+            why,
+        });
         let remote = Seen::Here(self.remote_state(message));
         observed.cases.push(Case { base: None, remote, local: Seen::Unknown });
     }
@@ -417,7 +421,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         let Ok(dir) = self.place.dir() else { return false };
         let stat = tokio::task::block_in_place(|| self.run.local().stat(&dir, &file.name));
         delivered_mark(file.name.key()).is_some()
-            && matches!(stat, Ok(Some(stat)) if stat.mtime() != super::rows::received(message))
+            && matches!(stat, Ok(Some(stat)) if stat.mtime() != crate::sync::rows::received(message))
     }
 
     fn clues_of_file(&self, place: &Place, dir: &FolderDir, name: &MessageName) -> Vec<Clue> {
@@ -501,17 +505,4 @@ fn clues_of_message(message: &ServerMessage) -> Vec<Clue> {
     clues.extend(message.tag.as_ref().map(|tag| Clue::Tag(tag.to_string())));
     clues.extend(message.message_id.as_deref().map(message_id_clue));
     clues
-}
-
-impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
-    /// The tag of a file's upload: the same each time.
-    pub(super) fn tag(&self, place: &Place, file: &crate::pim::FileKey) -> Tag {
-        let mut hasher = blake3::Hasher::new();
-        for part in [self.engine.settings.identity.as_bytes(), place.row.id.as_str().as_bytes(), file.as_bytes()] {
-            hasher.update(&(part.len() as u64).to_le_bytes());
-            hasher.update(part);
-        }
-        let hex = hasher.finalize().to_hex();
-        Tag::new(hex.get(..32).unwrap_or_default())
-    }
 }
