@@ -154,7 +154,7 @@ impl Journal {
             return Ok(Self(None));
         }
         let now = context.now();
-        let run = state.write(|state| {
+        let run = state.jot(|state| {
             let account = state.ensure_account(account.name.as_str())?;
             state.begin_run(account, now)
         })?;
@@ -175,7 +175,7 @@ impl Journal {
             }
             Err(error) => (RunResult::Failed, RunNote { text: Failure::of(error).message, ..RunNote::default() }),
         };
-        let ended = state.write(|state| state.end_run(run, context.now(), word, &note.to_text()));
+        let ended = state.jot(|state| state.end_run(run, context.now(), word, &note.to_text()));
         match result {
             Ok(_) => Ok(ended?),
             // Why the run failed matters more than that this cannot be noted.

@@ -305,6 +305,16 @@ impl Reader<'_> {
         Ok(statement.query_row([folder.0], |row| row.get(0))?)
     }
 
+    /// The folders of an account that have drafts.
+    pub fn folders_with_drafts(&self, account: AccountKey) -> Result<HashSet<FolderKey>, StateError> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT key FROM folder WHERE account = ?1
+             AND EXISTS (SELECT 1 FROM item WHERE item.folder = folder.key AND (server & 2) <> 0)",
+        )?;
+        let folders = statement.query_map([account.0], |row| Ok(FolderKey(row.get(0)?)))?;
+        Ok(folders.collect::<Result<_, _>>()?)
+    }
+
     /// How many items of a folder the server should have, as far as it told.
     pub fn count_present(&self, folder: FolderKey) -> Result<u64, StateError> {
         let mut statement = self.0.prepare_cached("SELECT count(*) FROM item WHERE folder = ?1 AND standing <> ?2")?;

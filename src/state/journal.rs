@@ -116,6 +116,18 @@ impl Reader<'_> {
         Ok(sent.optional()?)
     }
 
+    /// Whether the last run of an account came to its end, the one that is under way left aside: then nothing is left half done.
+    pub fn ended_well(&self, account: AccountKey) -> Result<bool, StateError> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT ended IS NOT NULL, ifnull(result, '') <> ?2 FROM run WHERE account = ?1 ORDER BY key DESC LIMIT 2",
+        )?;
+        let rows = statement
+            .query_map(params![account.0, RunResult::Failed.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<Vec<(bool, bool)>, _>>()?;
+        let last = rows.iter().enumerate().find(|(at, (ended, _))| *ended || *at > 0);
+        Ok(last.is_some_and(|(_, (ended, well))| *ended && *well))
+    }
+
     /// The last run of an account.
     pub fn last_run(&self, account: AccountKey) -> Result<Option<RunRow>, StateError> {
         let mut statement = self.0.prepare_cached(
@@ -192,5 +204,32 @@ impl Writer<'_> {
             params![run, now.0, result.as_str(), summary],
         )?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::State;
+
+    #[test]
+    fn a_run_that_was_cut_off_did_not_end_well() {
+        let state = State::in_memory().unwrap();
+        let account = state.write(|tx| tx.ensure_account("a")).unwrap();
+        let begin = || state.jot(|tx| tx.begin_run(account, UnixTime(1))).unwrap();
+        let end = |run, result| state.jot(|tx| tx.end_run(run, UnixTime(2), result, "")).unwrap();
+        let ended_well = || state.read(|state| state.ended_well(account)).unwrap();
+        assert!(!ended_well());
+        let first = begin();
+        assert!(!ended_well());
+        end(first, RunResult::Done);
+        assert!(ended_well());
+        begin();
+        assert!(ended_well(), "the one under way says nothing");
+        let third = begin();
+        assert!(!ended_well(), "the second was cut off");
+        end(third, RunResult::Failed);
+        begin();
+        assert!(!ended_well());
     }
 }

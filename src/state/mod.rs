@@ -176,6 +176,18 @@ impl State {
         Ok(value)
     }
 
+    /// Writes all or nothing, like [`State::write`], but does not wait until it is durable: for what nothing else depends on. The next durable
+    /// write takes it along.
+    ///
+    /// # Errors
+    /// As [`State::write`].
+    pub fn jot<T>(&self, write: impl FnOnce(&Writer<'_>) -> Result<T, StateError>) -> Result<T, StateError> {
+        self.lock().pragma_update(None, "synchronous", "normal")?;
+        let written = self.write(write);
+        self.lock().pragma_update(None, "synchronous", "full")?;
+        written
+    }
+
     /// Damage can show long after the file was opened.
     fn judged(&self, error: StateError) -> StateError {
         match error {

@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::moves::{Looked, digest_of_size, vanished_file};
-use super::{Run, SyncError, stops_run};
+use super::{Depth, Run, SyncError, stops_run};
 use crate::local::{FolderDir, LocalWrite, MessageName};
 use crate::pim::{FileKey, FolderKey, ItemId, ItemKey, Marks, ServerMessage};
 use crate::plan::moves::{Appeared, Likeness, Vanished, local_moves};
@@ -31,7 +31,9 @@ where
 {
     let arriving = run.state().read(|state| state.items_standing(run.account, Standing::Arriving))?;
     let intents = run.state().read(|state| state.upload_intents(run.account))?;
-    match run.blocking(|local| local.clear_stale_tmp()).await {
+    // Only a run that was cut off leaves files in `tmp`.
+    let tidy = run.request.depth == Depth::Changes && run.state().read(|state| state.ended_well(run.account))?;
+    match if tidy { Ok(None) } else { run.blocking(|local| local.clear_stale_tmp()).await.map(Some) } {
         Ok(_) => {}
         // The account's directory is made by the folders' alignment, or missing altogether, which that says.
         Err(SyncError::Local(error)) if !stops_run(&error) => {}

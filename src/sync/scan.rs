@@ -27,9 +27,10 @@ where
     let mut view = LocalView::default();
     let gone = run.state().read(|state| state.items_standing(run.account, crate::state::Standing::Gone))?;
     let gone: BTreeSet<FolderKey> = gone.iter().map(|row| row.folder).collect();
+    let drafts = run.state().read(|state| state.folders_with_drafts(run.account))?;
     tokio::task::block_in_place(|| {
         for place in places {
-            if due.contains(&place.key()) || gone.contains(&place.key()) || may_have_changed(run, place)? {
+            if due.contains(&place.key()) || gone.contains(&place.key()) || may_have_changed(run, place, &drafts)? {
                 scan_into(run, place, &mut view)?;
             }
         }
@@ -53,8 +54,9 @@ where
     R: RemoteWrite + 'static,
     L: LocalWrite + 'static,
 {
+    let drafts = run.state().read(|state| state.folders_with_drafts(run.account))?;
     for place in all.iter().filter(|place| place.is_mirrored() && !looked_at.contains(&place.key())) {
-        if may_have_changed(run, place)? {
+        if may_have_changed(run, place, &drafts)? {
             scan_into(run, place, view)?;
         }
     }
@@ -86,9 +88,10 @@ where
 fn may_have_changed<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
     run: &Run<'_, R, L>,
     place: &Place,
+    drafts: &HashSet<FolderKey>,
 ) -> Result<bool, SyncError> {
     let (Directory::Here, Some(stored)) = (place.directory, &place.row.listing.stamp) else { return Ok(true) };
-    if run.compares_files(place) || !place.on_server {
+    if run.compares_files(place) || !place.on_server || drafts.contains(&place.key()) {
         return Ok(true);
     }
     let now = match run.local().stamp(&place.dir()?) {
@@ -96,9 +99,7 @@ fn may_have_changed<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
         Err(error) if stops_run(&error) => return Err(error.into()),
         Err(_) => None,
     };
-    Ok(now != DirStamp::from_text(stored)
-        || now.is_none()
-        || run.state().read(|state| state.has_drafts(place.key()))?)
+    Ok(now.is_none() || now != DirStamp::from_text(stored))
 }
 
 /// Scans one directory; done again while a mail reader renames files under it, since a listing can miss those.
