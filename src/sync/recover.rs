@@ -13,7 +13,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::moves::{Looked, digest_of_size, vanished_file};
+use super::rejoin::normal_message_id;
 use super::{Depth, Run, SyncError, stops_run};
+use crate::format::mime;
 use crate::local::{FolderDir, LocalWrite, MessageName};
 use crate::pim::{FileKey, FolderKey, ItemId, ItemKey, Marks, ServerMessage};
 use crate::plan::moves::{Appeared, Likeness, Vanished, local_moves};
@@ -114,6 +116,8 @@ where
             rows.into_iter().partition(|row| there.contains(&row.file));
         let (moved, lost) = moved_since(run, lost)?;
         delivered.extend(moved);
+        let (rewritten, lost) = rewritten_since(run, lost).await?;
+        delivered.extend(rewritten);
         let lost: Vec<ItemKey> = lost.into_iter().map(|row| row.key).collect();
         run.commit(move |tx| lost.iter().try_for_each(|key| tx.forget_item(*key))).await?;
         for rows in delivered.chunks(100) {
@@ -134,7 +138,7 @@ where
     Ok(())
 }
 
-/// Which of the files lie elsewhere: somebody moved them after they were delivered. The rest never was.
+/// Which of the files lie elsewhere: somebody moved them after they were delivered. The rest never was, or was written into, too.
 fn moved_since<R, L>(run: &Run<'_, R, L>, lost: Vec<ItemRow>) -> Result<(Vec<ItemRow>, Vec<ItemRow>), SyncError>
 where
     R: RemoteWrite + 'static,
@@ -145,6 +149,60 @@ where
     }
     let sizes: HashSet<u64> = lost.iter().map(|row| row.len).collect();
     let mut appeared = Vec::new();
+    for_strangers(run, |folder, dir, name| {
+        if let Looked::At(digest, _) = digest_of_size(run.local(), dir, &name, &sizes)? {
+            let is = Likeness { folder, file: name.key().clone(), flags: name.flags(), digest };
+            appeared.push(Appeared { at: (), is });
+        }
+        Ok(())
+    })?;
+    let vanished: Vec<Vanished> = lost.iter().map(vanished_file).collect();
+    let found: HashSet<ItemKey> = local_moves(&vanished, &appeared).into_iter().map(|(key, ())| key).collect();
+    Ok(lost.into_iter().partition(|row| found.contains(&row.key)))
+}
+
+/// Which of the files lie under another name, and with another text: they count as delivered, and are found again by their Message-IDs like
+/// any other that was edited and renamed.
+async fn rewritten_since<R, L>(
+    run: &Run<'_, R, L>,
+    lost: Vec<ItemRow>,
+) -> Result<(Vec<ItemRow>, Vec<ItemRow>), SyncError>
+where
+    R: RemoteWrite + 'static,
+    L: LocalWrite + 'static,
+{
+    let mut strangers = HashSet::new();
+    if !lost.is_empty() {
+        for_strangers(run, |_, dir, name| {
+            let bytes = run.local().open(dir, &name).ok().flatten();
+            let id = bytes.and_then(|bytes| mime::facts(bytes).ok()).and_then(|facts| facts.message_id);
+            strangers.extend(id.map(|id| normal_message_id(&id)));
+            Ok(())
+        })?;
+    }
+    if strangers.is_empty() {
+        return Ok((vec![], lost));
+    }
+    let mut found = HashSet::new();
+    for rows in lost.chunks(100) {
+        let ids: Vec<ItemId> = rows.iter().map(|row| row.id.clone()).collect();
+        for (row, answer) in rows.iter().zip(run.remote().messages(&ids).await?) {
+            let id = answer.ok().and_then(|message| message.message_id);
+            found.extend(id.filter(|id| strangers.contains(&normal_message_id(id))).map(|_| row.key));
+        }
+    }
+    Ok(lost.into_iter().partition(|row| found.contains(&row.key)))
+}
+
+/// Shows the files that the base does not know.
+fn for_strangers<R, L>(
+    run: &Run<'_, R, L>,
+    mut show: impl FnMut(FolderKey, &FolderDir, MessageName) -> Result<(), SyncError>,
+) -> Result<(), SyncError>
+where
+    R: RemoteWrite + 'static,
+    L: LocalWrite + 'static,
+{
     for folder in run.local().folders()?.folders.iter().filter(|folder| folder.maildir) {
         let known = known_names(run, folder.dir.as_str())?;
         let mut strangers = Vec::new();
@@ -157,16 +215,9 @@ where
             Err(error) if stops_run(&error) => return Err(error.into()),
             Ok(_) | Err(_) => {}
         }
-        for name in strangers {
-            if let Looked::At(digest, _) = digest_of_size(run.local(), &folder.dir, &name, &sizes)? {
-                let is = Likeness { folder: known.folder, file: name.key().clone(), flags: name.flags(), digest };
-                appeared.push(Appeared { at: (), is });
-            }
-        }
+        strangers.into_iter().try_for_each(|name| show(known.folder, &folder.dir, name))?;
     }
-    let vanished: Vec<Vanished> = lost.iter().map(vanished_file).collect();
-    let found: HashSet<ItemKey> = local_moves(&vanished, &appeared).into_iter().map(|(key, ())| key).collect();
-    Ok(lost.into_iter().partition(|row| found.contains(&row.key)))
+    Ok(())
 }
 
 /// What the base knows in a directory.

@@ -211,3 +211,16 @@ fn a_message_deleted_here_and_marked_there_comes_back_whole() {
         assert_eq!(copies(&world, "a"), 1);
     }
 }
+
+/// It was taken for a message that lay there already, and its text for the server's.
+#[test]
+fn a_message_rewritten_under_another_name_right_after_a_cut_off_delivery_is_rewritten_there() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.arrive("Inbox", "a");
+        drop(world.try_sync(&Request::default(), CutAtNth::new(1, Step::Delivered)).unwrap_err());
+        rewritten_elsewhere(&world, "a", "Inbox", "mine");
+        world.sync_with(&World::full());
+        assert_eq!(world.remote()["Inbox"].iter().map(|seen| seen.body.as_str()).collect::<Vec<_>>(), ["mine"]);
+    }
+}
