@@ -43,6 +43,9 @@ _pimsync() {
             pimsync__subcmd__backup,list)
                 cmd="pimsync__subcmd__backup__subcmd__list"
                 ;;
+            pimsync__subcmd__backup,prune)
+                cmd="pimsync__subcmd__backup__subcmd__prune"
+                ;;
             pimsync__subcmd__backup,verify)
                 cmd="pimsync__subcmd__backup__subcmd__verify"
                 ;;
@@ -51,6 +54,9 @@ _pimsync() {
                 ;;
             pimsync__subcmd__backup__subcmd__help,list)
                 cmd="pimsync__subcmd__backup__subcmd__help__subcmd__list"
+                ;;
+            pimsync__subcmd__backup__subcmd__help,prune)
+                cmd="pimsync__subcmd__backup__subcmd__help__subcmd__prune"
                 ;;
             pimsync__subcmd__backup__subcmd__help,verify)
                 cmd="pimsync__subcmd__backup__subcmd__help__subcmd__verify"
@@ -78,6 +84,9 @@ _pimsync() {
                 ;;
             pimsync__subcmd__help__subcmd__backup,list)
                 cmd="pimsync__subcmd__help__subcmd__backup__subcmd__list"
+                ;;
+            pimsync__subcmd__help__subcmd__backup,prune)
+                cmd="pimsync__subcmd__help__subcmd__backup__subcmd__prune"
                 ;;
             pimsync__subcmd__help__subcmd__backup,verify)
                 cmd="pimsync__subcmd__help__subcmd__backup__subcmd__verify"
@@ -115,13 +124,37 @@ _pimsync() {
             return 0
             ;;
         pimsync__subcmd__backup)
-            opts="-q -v -h --to --json --root --identity --trace-soap --quiet --verbose --help list verify help"
+            opts="-q -v -h --to --verify --prune --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --json --root --identity --trace-soap --quiet --verbose --help list prune verify help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep-last)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep-hourly)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep-daily)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep-weekly)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep-monthly)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep-yearly)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -145,7 +178,7 @@ _pimsync() {
             return 0
             ;;
         pimsync__subcmd__backup__subcmd__help)
-            opts="list verify help"
+            opts="list prune verify help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -186,6 +219,20 @@ _pimsync() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        pimsync__subcmd__backup__subcmd__help__subcmd__prune)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         pimsync__subcmd__backup__subcmd__help__subcmd__verify)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
@@ -208,6 +255,60 @@ _pimsync() {
             fi
             case "${prev}" in
                 --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --identity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --trace-soap)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pimsync__subcmd__backup__subcmd__prune)
+            opts="-q -v -h --from --dry-run --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --json --root --identity --trace-soap --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep-last)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep-hourly)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep-daily)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep-weekly)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep-monthly)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep-yearly)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -333,7 +434,7 @@ _pimsync() {
             return 0
             ;;
         pimsync__subcmd__help__subcmd__backup)
-            opts="list verify"
+            opts="list prune verify"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -347,6 +448,20 @@ _pimsync() {
             return 0
             ;;
         pimsync__subcmd__help__subcmd__backup__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pimsync__subcmd__help__subcmd__backup__subcmd__prune)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -559,13 +674,21 @@ _pimsync() {
             return 0
             ;;
         pimsync__subcmd__status)
-            opts="-q -v -h --account --json --root --identity --trace-soap --quiet --verbose --help"
+            opts="-q -v -h --account --max-age --target --json --root --identity --trace-soap --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-age)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

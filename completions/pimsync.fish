@@ -66,6 +66,8 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand sync" -s q -l quiet -d '
 complete -c pimsync -n "__fish_pimsync_using_subcommand sync" -s v -l verbose -d 'Say more on standard error; twice for even more'
 complete -c pimsync -n "__fish_pimsync_using_subcommand sync" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pimsync -n "__fish_pimsync_using_subcommand status" -l account -d 'Only this account, by its name or its address' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand status" -l max-age -d 'Say nothing but whether the last verified backup is older than that, such as 36h or "2 days": then a line for each target, and exit code 3' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand status" -l target -d 'Only the backups in this directory, instead of all that were ever made anywhere; can be given several times' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand status" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand status" -l identity -d 'The identity to work on' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand status" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F
@@ -73,17 +75,26 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand status" -l json -d 'Prin
 complete -c pimsync -n "__fish_pimsync_using_subcommand status" -s q -l quiet -d 'Say nothing but errors and what needs attention'
 complete -c pimsync -n "__fish_pimsync_using_subcommand status" -s v -l verbose -d 'Say more on standard error; twice for even more'
 complete -c pimsync -n "__fish_pimsync_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list verify help" -l to -d 'Put the archive into this directory, instead of the identity\'s Backups; can be given several times' -r -F
-complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list verify help" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
-complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list verify help" -l identity -d 'The identity to work on' -r
-complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list verify help" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F
-complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list verify help" -l json -d 'Print the results as a JSON document (see pimsync-json(5))'
-complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list verify help" -s q -l quiet -d 'Say nothing but errors and what needs attention'
-complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list verify help" -s v -l verbose -d 'Say more on standard error; twice for even more'
-complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list verify help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list verify help" -f -a "list" -d 'List the archives of the identity'
-complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list verify help" -f -a "verify" -d 'Verify that an archive is what was written, and that everything comes back out of it'
-complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list verify help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l to -d 'Put the archive into this directory, instead of the identity\'s Backups; can be given several times' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l keep-last -d 'Keep the newest N archives (or "all")' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l keep-hourly -d 'Keep the newest archive of each of the newest N hours that have one (or "all")' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l keep-daily -d 'The same for days' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l keep-weekly -d 'The same for weeks' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l keep-monthly -d 'The same for months' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l keep-yearly -d 'The same for years' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l identity -d 'The identity to work on' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l verify -d 'Read the new archive back, every byte, and compare it with what was written, as backup verify --read-data does'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l prune -d 'Then remove archives that newer ones stand in for, as pimsync backup prune does; each --keep option asks for it, too'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l json -d 'Print the results as a JSON document (see pimsync-json(5))'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -s q -l quiet -d 'Say nothing but errors and what needs attention'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -s v -l verbose -d 'Say more on standard error; twice for even more'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -f -a "list" -d 'List the archives of the identity'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -f -a "prune" -d 'Remove archives that newer ones stand in for'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -f -a "verify" -d 'Verify that an archive is what was written, and that everything comes back out of it'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from list" -l from -d 'Look into this directory, instead of the identity\'s Backups' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from list" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from list" -l identity -d 'The identity to work on' -r
@@ -92,6 +103,21 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say nothing but errors and what needs attention'
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more on standard error; twice for even more'
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from prune" -l from -d 'Look into this directory, instead of the identity\'s Backups' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from prune" -l keep-last -d 'Keep the newest N archives (or "all")' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from prune" -l keep-hourly -d 'Keep the newest archive of each of the newest N hours that have one (or "all")' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from prune" -l keep-daily -d 'The same for days' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from prune" -l keep-weekly -d 'The same for weeks' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from prune" -l keep-monthly -d 'The same for months' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from prune" -l keep-yearly -d 'The same for years' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from prune" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from prune" -l identity -d 'The identity to work on' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from prune" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from prune" -l dry-run -d 'Say what would be removed, and remove nothing'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from prune" -l json -d 'Print the results as a JSON document (see pimsync-json(5))'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from prune" -s q -l quiet -d 'Say nothing but errors and what needs attention'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from prune" -s v -l verbose -d 'Say more on standard error; twice for even more'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from verify" -l from -d 'Look into this directory, instead of the identity\'s Backups' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from verify" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from verify" -l identity -d 'The identity to work on' -r
@@ -104,6 +130,7 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from verify" -s v -l verbose -d 'Say more on standard error; twice for even more'
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the archives of the identity'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from help" -f -a "prune" -d 'Remove archives that newer ones stand in for'
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from help" -f -a "verify" -d 'Verify that an archive is what was written, and that everything comes back out of it'
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -l at -d 'The newest archive that was made at that time or before, such as 2026-11-22 or "2026-11-22 10:30"' -r
@@ -147,4 +174,5 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_see
 complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status backup restore demo-server help" -f -a "demo-server" -d 'Run the embedded Exchange server alone, for any EWS client'
 complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status backup restore demo-server help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pimsync -n "__fish_pimsync_using_subcommand help; and __fish_seen_subcommand_from backup" -f -a "list" -d 'List the archives of the identity'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and __fish_seen_subcommand_from backup" -f -a "prune" -d 'Remove archives that newer ones stand in for'
 complete -c pimsync -n "__fish_pimsync_using_subcommand help; and __fish_seen_subcommand_from backup" -f -a "verify" -d 'Verify that an archive is what was written, and that everything comes back out of it'

@@ -63,6 +63,14 @@ pub enum BackupError {
         /// Items in the others.
         whole: u64,
     },
+    /// What is noted of the targets cannot be understood.
+    #[error("{} is damaged: {reason}; it tells which archives were verified: remove it, and verify them again", path.display())]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// There is no such archive.
     #[error("there is no archive {wanted} in {}", target.display())]
     NoArchive {

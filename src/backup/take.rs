@@ -25,6 +25,10 @@ pub struct Taken {
     pub path: PathBuf,
     /// Its number.
     pub number: u32,
+    /// Its id.
+    pub id: String,
+    /// When its backup began.
+    pub created: UnixTime,
     /// Its bytes.
     pub length: u64,
     /// How many items are in it.
@@ -101,6 +105,8 @@ fn fill(
     Ok(Taken {
         path: PathBuf::new(),
         number: name.number,
+        id: manifest.header.id.clone(),
+        created: name.created,
         length,
         items: manifest.files().filter(|entry| entry.kind.is_item()).count() as u64,
         files: manifest.files().count() as u64,

@@ -6,6 +6,7 @@ use super::archive::Archive;
 use super::manifest::Entry;
 use super::{BackupError, ItemPath, Selection, restore};
 use crate::backup::restore::OnDamage;
+use crate::pim::UnixTime;
 
 /// How closely an archive is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,10 @@ pub enum Level {
 pub struct Verified {
     /// Its number.
     pub number: u32,
+    /// Its id.
+    pub id: String,
+    /// When its backup began.
+    pub created: UnixTime,
     /// Items in it.
     pub items: u64,
     /// Files in all.
@@ -51,6 +56,8 @@ pub fn verify(path: &Path, level: Level, scratch: &Path) -> Result<Verified, Bac
     let manifest = archive.manifest();
     Ok(Verified {
         number: manifest.header.number,
+        id: manifest.header.id.clone(),
+        created: UnixTime(manifest.header.created),
         items: manifest.files().filter(|entry| entry.kind.is_item()).count() as u64,
         files: manifest.files().count() as u64,
         bytes: manifest.files().map(|entry| entry.size).sum(),

@@ -48,7 +48,7 @@ impl ExitCode {
                 "The arguments make no sense: an unknown option, a missing value, a folder or account that does not exist."
             }
             Self::Held => {
-                "Done, but something was held back, skipped or in conflict, or one of the folders failed; the report and pimsync status say what."
+                "Done, but something was held back, skipped or in conflict, one of the folders failed, or a backup is overdue; the report and pimsync status say what."
             }
             Self::SignInRefused => "The server refused the sign-in.",
             Self::Locked => "Another run works on this identity.",

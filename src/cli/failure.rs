@@ -175,7 +175,7 @@ fn backup(error: &BackupError) -> Class {
         BackupError::Incomplete { .. } | BackupError::Manifest { .. } | BackupError::Damaged { .. } => {
             ("archive", ExitCode::Failed, Some("pimsync restore --salvage brings out all that is whole"))
         }
-        BackupError::OtherFormat { .. } => ("archive", ExitCode::Failed, None),
+        BackupError::OtherFormat { .. } | BackupError::Record { .. } => ("archive", ExitCode::Failed, None),
         BackupError::NoArchive { .. } => (
             "no-such-archive",
             ExitCode::Usage,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::local::platform;
 
 /// Writes a file for its owner alone: a reader sees the old content or the new one, also after a power loss.
-pub(super) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let draft = draft(path, content)?;
     fs::rename(&draft, path)?;
     sync_parent(path)

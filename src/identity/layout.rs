@@ -5,6 +5,7 @@
 //! ├─ Identities/NAME/
 //! │  ├─ Database/                    identity.toml, state.db, .pimsync, Exchange/ACCOUNT, On My Computer
 //! │  ├─ Backups/
+//! │  ├─ backups.json                 what is known of the backup targets
 //! │  └─ lock                         outside Database: a backup never holds it, a restore never replaces it
 //! └─ Secrets/NAME/ACCOUNT            outside the identity: no backup of it ever holds a password
 //! ```
@@ -240,6 +241,16 @@ impl Layout {
     /// The file whose lock says that a backup runs.
     pub fn backup_lock(&self) -> PathBuf {
         self.home().join("backup.lock")
+    }
+
+    /// What is known of the backup targets.
+    pub fn backup_record(&self) -> PathBuf {
+        self.home().join("backups.json")
+    }
+
+    /// The file whose lock says that it is being changed.
+    pub fn backup_record_lock(&self) -> PathBuf {
+        self.home().join("backups.lock")
     }
 
     /// Where a stored password of the account lies.

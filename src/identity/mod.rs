@@ -2,7 +2,7 @@
 
 pub mod config;
 mod config_edit;
-mod files;
+pub(crate) mod files;
 pub mod layout;
 pub mod lock;
 pub mod secrets;

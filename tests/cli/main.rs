@@ -5,6 +5,7 @@
 mod backup;
 mod disk;
 mod local;
+mod retention;
 mod secrets;
 mod setup;
 mod status;

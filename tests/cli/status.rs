@@ -127,3 +127,58 @@ fn what_is_only_here_is_counted() {
     assert_eq!((items("Inbox"), items("Groups"), items("Notes")), (Some(1), Some(1), Some(0)));
     machine.run(&["status"]).expect_code(0).expect_out("Only here").expect_out("Inbox (mail, 1 item)");
 }
+
+#[test]
+fn a_backup_that_is_not_made_any_more_or_never_verified_does_not_go_unnoticed() {
+    let machine = Machine::with_messages(2);
+    machine.run(&["status"]).expect_code(0).expect_out("Never backed up");
+    machine.run(&["status", "--max-age", "1d"]).expect_code(3).expect_err("no backup was ever made");
+    machine.run(&["backup"]).expect_code(0);
+    let ran =
+        machine.run(&["status", "--max-age", "1d"]).expect_code(3).expect_err("no backup in").expect_err("000001 of");
+    assert_eq!((ran.out.as_str(), ran.err.lines().count()), ("", 1));
+    let json = machine.json(&["status"], 0);
+    assert_eq!(
+        (&json["backups"][0]["last"]["number"], &json["backups"][0]["last_verified"]),
+        (&1.into(), &Value::Null)
+    );
+    // Footer and manifest tell little.
+    machine.run(&["backup", "verify"]).expect_code(0);
+    machine.run(&["status", "--max-age", "1d"]).expect_code(3);
+    machine.run(&["backup", "verify", "--rehearse"]).expect_code(0);
+    let ran = machine.run(&["status", "--max-age", "1d"]).expect_code(0);
+    assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""), "monitoring hears nothing");
+    let json = machine.json(&["status", "--max-age", "1d"], 0);
+    let verified = &json["backups"][0]["last_verified"];
+    assert_eq!((&verified["number"], &verified["rehearsed"]), (&1.into(), &true.into()));
+    assert!((0..600).contains(&verified["age"].as_i64().unwrap()));
+    machine.run(&["status"]).expect_code(0).expect_out("Last backups:").expect_out("; verified");
+    // What was verified and is damaged since is verified no more.
+    let archive = std::fs::read_dir(machine.identity().join("Backups")).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = std::fs::read(&archive).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(&archive, bytes).unwrap();
+    machine.run(&["backup", "verify", "--read-data"]).expect_code(1);
+    machine.run(&["status", "--max-age", "1d"]).expect_code(3).expect_err("was verified");
+    machine.run(&["status", "--max-age", "soon"]).expect_code(2).expect_err("is no duration");
+}
+
+#[test]
+fn each_target_has_an_age_of_its_own_also_while_it_is_not_mounted() {
+    let machine = Machine::with_messages(2);
+    let disk = machine.home.path().join("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let name = disk.display().to_string();
+    machine.run(&["backup", "--verify"]).expect_code(0);
+    machine.run(&["backup", "--to", &name]).expect_code(0);
+    std::fs::rename(&disk, machine.home.path().join("unmounted")).unwrap();
+    let ran = machine.run(&["status", "--max-age", "1d"]).expect_code(3).expect_err(&name);
+    assert_eq!(ran.err.lines().count(), 1);
+    let own = machine.identity().join("Backups").display().to_string();
+    machine.run(&["status", "--max-age", "1d", "--target", &own]).expect_code(0);
+    machine
+        .run(&["status", "--max-age", "1d", "--target", "elsewhere"])
+        .expect_code(3)
+        .expect_err("ever made in elsewhere");
+    assert_eq!(machine.json(&["status"], 0)["backups"].as_array().unwrap().len(), 2);
+}

@@ -1,11 +1,13 @@
 //! `pimsync backup`: archives the identity. Silent when all is well and nobody watches, since cron runs it.
 
+mod keep;
 mod list;
 mod pick;
+mod prune;
 mod text;
 mod verify;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use serde::Serialize;
@@ -14,7 +16,8 @@ use super::context::Context;
 use super::failure::Failure;
 use super::output::Output;
 use super::{ExitCode, Global};
-use crate::backup::{self, AlarmKind, BackupError, Source, Taken, Target};
+use crate::backup::retention::Retention;
+use crate::backup::{self, AlarmKind, BackupError, Level, Made, Record, Source, Taken, Target};
 use crate::identity::{IdentityLock, Marker};
 
 pub(super) use pick::{Day, Pick, moment};
@@ -34,6 +37,16 @@ pub(super) struct Args {
     /// Put the archive into this directory, instead of the identity's Backups; can be given several times
     #[arg(long, value_name = "DIR")]
     to: Vec<PathBuf>,
+    /// Read the new archive back, every byte, and compare it with what was written, as backup verify --read-data does
+    #[arg(long)]
+    verify: bool,
+    /// Then remove archives that newer ones stand in for, as pimsync backup prune does; each --keep option asks for it, too
+    ///
+    /// Nothing is removed after a backup that failed, or that found something lost, changed or unreadable.
+    #[arg(long)]
+    prune: bool,
+    #[command(flatten)]
+    keeping: keep::Keeping,
     /// Print the results as a JSON document (see pimsync-json(5))
     #[arg(long)]
     json: bool,
@@ -44,6 +57,7 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 enum Action {
     List(list::Args),
+    Prune(prune::Args),
     Verify(verify::Args),
 }
 
@@ -73,6 +87,10 @@ struct TargetRun {
     unread: Vec<UnreadItem>,
     /// Links and other things that are no files.
     left_alone: Vec<String>,
+    /// Whether it was read back.
+    verified: bool,
+    /// What became of older archives; none where they were left alone.
+    pruned: Option<prune::Results>,
     error: Option<Failure>,
 }
 
@@ -86,6 +104,7 @@ impl Args {
     pub(super) fn wants_json(&self) -> bool {
         match &self.action {
             Some(Action::List(args)) => args.json,
+            Some(Action::Prune(args)) => args.json,
             Some(Action::Verify(args)) => args.json,
             None => self.json,
         }
@@ -96,28 +115,22 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
     let context = Context::new(global)?;
     match args.action {
         Some(Action::List(args)) => list::run(args, &context, output),
+        Some(Action::Prune(args)) => prune::run(args, &context, output),
         Some(Action::Verify(args)) => verify::run(args, &context, output),
-        None => take(&args.to, &context, output),
+        None => take(&args, &context, output),
     }
 }
 
-fn take(to: &[PathBuf], context: &Context, output: &Output) -> anyhow::Result<ExitCode> {
+fn take(args: &Args, context: &Context, output: &Output) -> anyhow::Result<ExitCode> {
     let marker = Marker::read(&context.layout)?;
     let _lock = IdentityLock::acquire_for_backup(&context.layout, context.now())?;
-    let targets = if to.is_empty() {
+    let targets = if args.to.is_empty() {
         context.layout.create()?;
         vec![context.layout.backups()]
     } else {
-        to.to_owned()
+        args.to.clone()
     };
-    let source = Source { layout: &context.layout, marker: &marker };
-    let runs: Vec<TargetRun> = targets
-        .into_iter()
-        .map(|dir| {
-            let taken = backup::take(&source, &Target::new(dir.clone()), context.now(), context.env.clock.unique());
-            TargetRun::of(dir, taken)
-        })
-        .collect();
+    let runs: Vec<TargetRun> = targets.into_iter().map(|dir| args.take_one(dir, &marker, context)).collect();
     for run in &runs {
         run.complain(output);
     }
@@ -128,10 +141,58 @@ fn take(to: &[PathBuf], context: &Context, output: &Output) -> anyhow::Result<Ex
     })
 }
 
+impl Args {
+    /// What is to stay of older archives; nothing where they are left alone.
+    fn retention(&self) -> Option<Retention> {
+        self.keeping.said().or(self.prune.then_some(Retention::TIME_MACHINE))
+    }
+
+    fn take_one(&self, dir: PathBuf, marker: &Marker, context: &Context) -> TargetRun {
+        let source = Source { layout: &context.layout, marker };
+        let target = Target::new(dir.clone());
+        let taken = backup::take(&source, &target, context.now(), context.env.clock.unique());
+        let path = taken.as_ref().ok().map(|taken| taken.path.clone());
+        let made = taken.as_ref().ok().map(made);
+        let mut run = TargetRun::of(dir, taken);
+        if let (Some(path), Some(made)) = (path, made)
+            && let Err(error) = self.finish(&mut run, &path, made, &target, marker, context)
+        {
+            run.error = Some(Failure::of(&error));
+        }
+        run
+    }
+
+    /// What is done once the archive is there.
+    fn finish(
+        &self,
+        run: &mut TargetRun,
+        path: &Path,
+        made: Made,
+        target: &Target,
+        marker: &Marker,
+        context: &Context,
+    ) -> anyhow::Result<()> {
+        Record::note_made(&context.layout, target.dir(), made)?;
+        if self.verify {
+            verify::verify(context, path, Level::ReadData)?;
+            run.verified = true;
+        }
+        if let Some(retention) = self.retention().filter(|_| !run.needs_attention()) {
+            run.pruned = Some(prune::prune(context, marker, target, &retention, prune::Mode::Real)?);
+        }
+        Ok(())
+    }
+}
+
+fn made(taken: &Taken) -> Made {
+    Made { number: taken.number, id: taken.id.clone(), created: taken.created.0 }
+}
+
 fn code_of(runs: &[TargetRun]) -> ExitCode {
     let failure = runs.iter().find_map(|run| run.error.as_ref()).map(|failure| failure.code);
-    let held = runs.iter().any(TargetRun::needs_attention);
-    failure.unwrap_or(if held { ExitCode::Held } else { ExitCode::Done })
+    let pruned = || runs.iter().filter_map(|run| run.pruned.as_ref()).map(prune::Results::code);
+    let held = if runs.iter().any(TargetRun::needs_attention) { ExitCode::Held } else { ExitCode::Done };
+    failure.or_else(|| pruned().find(|code| *code != ExitCode::Done)).unwrap_or(held)
 }
 
 impl TargetRun {
@@ -162,6 +223,8 @@ impl TargetRun {
                 .map(|unread| UnreadItem { path: unread.path.map(|path| path.to_string()), reason: unread.reason })
                 .collect(),
             left_alone: report.left_alone.iter().map(ToString::to_string).collect(),
+            verified: false,
+            pruned: None,
             error,
         }
     }
@@ -177,6 +240,9 @@ impl TargetRun {
         }
         for line in text::attention(self) {
             output.remark(&format!("pimsync: {line}"));
+        }
+        if let Some(pruned) = &self.pruned {
+            pruned.complain(output);
         }
     }
 }

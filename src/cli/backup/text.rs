@@ -12,7 +12,8 @@ pub(super) fn taken(run: &TargetRun) -> String {
         odd => format!("; {} left alone: {}", count(odd as u64, "link, socket or device"), named(&run.left_alone)),
     };
     let (items, files) = (count(run.items, "item"), count(run.files, "file"));
-    format!("{archive}: {items}, {files}, {} in {}{odd}\n", bytes(run.bytes), bytes(run.length))
+    let pruned = run.pruned.as_ref().map(super::prune::Results::summary).unwrap_or_default();
+    format!("{archive}: {items}, {files}, {} in {}{odd}\n{pruned}", bytes(run.bytes), bytes(run.length))
 }
 
 /// A line for each sort of thing that needs attention.

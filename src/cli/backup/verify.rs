@@ -1,11 +1,12 @@
 //! `pimsync backup verify`: is an archive what was written, and does everything come back out of it?
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::{Pick, bytes, count};
-use crate::backup::{self, BackupError, Level};
+use crate::backup::{self, ArchiveName, BackupError, Level, Made, Record, Verified};
 use crate::cli::ExitCode;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
@@ -71,7 +72,7 @@ pub(super) fn run(args: Args, context: &Context, output: &Output) -> anyhow::Res
     } else {
         vec![pick.one(context)?]
     };
-    let archives: Vec<Looked> = paths.into_iter().map(|path| look(path, args.level())).collect();
+    let archives: Vec<Looked> = paths.into_iter().map(|path| look(context, path, args.level())).collect();
     for failure in archives.iter().filter_map(|looked| looked.error.as_ref()) {
         output.complain(failure);
     }
@@ -87,9 +88,32 @@ pub(super) fn run(args: Args, context: &Context, output: &Output) -> anyhow::Res
     })
 }
 
-fn look(path: PathBuf, level: Level) -> Looked {
-    let scratch = path.parent().map(PathBuf::from).filter(|parent| !parent.as_os_str().is_empty());
-    let verified = backup::verify(&path, level, &scratch.unwrap_or_else(|| PathBuf::from(".")));
+/// Verifies an archive, and notes how that came out.
+pub(super) fn verify(context: &Context, path: &Path, level: Level) -> Result<Verified, BackupError> {
+    let dir = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let verified = backup::verify(path, level, dir);
+    let name = path.file_name().and_then(OsStr::to_str).and_then(ArchiveName::parse);
+    // Archives can be verified where no identity is; then there is nothing to note it in.
+    let layout = &context.layout;
+    let Some(name) = name.filter(|name| layout.home().is_dir() && name.identity == layout.identity().as_str()) else {
+        return verified;
+    };
+    match &verified {
+        Ok(verified) => {
+            let made = Made { number: verified.number, id: verified.id.clone(), created: verified.created.0 };
+            Record::note_verified(layout, dir, made, level, context.now())?;
+        }
+        Err(BackupError::Incomplete { .. } | BackupError::Manifest { .. } | BackupError::Damaged { .. }) => {
+            Record::note_gone(layout, dir, &[name.number])?;
+        }
+        // That it could not be looked at says nothing of it.
+        Err(_) => {}
+    }
+    verified
+}
+
+fn look(context: &Context, path: PathBuf, level: Level) -> Looked {
+    let verified = verify(context, &path, level);
     let archive = path.display().to_string();
     let told = verified.as_ref().ok();
     Looked {

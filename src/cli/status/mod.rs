@@ -1,8 +1,11 @@
 //! `pimsync status`: how everything stands. It only reads, asks no server, and waits for nobody.
 
+mod backups;
 mod gather;
 mod pending;
 mod text;
+
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -14,6 +17,7 @@ use super::{ExitCode, Global, time};
 use crate::identity::IdentityLock;
 use crate::local::on_my_computer::{self, OnlyHere};
 use crate::pim::UnixTime;
+use backups::BackupStanding;
 use pending::Pending;
 
 /// Show how everything stands: folders, pending changes, the last sync, what needs attention
@@ -25,6 +29,15 @@ pub(super) struct Args {
     /// Only this account, by its name or its address
     #[arg(long, value_name = "ACCOUNT")]
     account: Option<String>,
+    /// Say nothing but whether the last verified backup is older than that, such as 36h or "2 days": then a line for each target, and exit code 3
+    ///
+    /// For monitoring. Verified are the archives that backup --verify or backup verify with --read-data or --rehearse found to be what was
+    /// written. When all is well, nothing is said.
+    #[arg(long, value_name = "DURATION")]
+    max_age: Option<String>,
+    /// Only the backups in this directory, instead of all that were ever made anywhere; can be given several times
+    #[arg(long, value_name = "DIR")]
+    target: Vec<PathBuf>,
     /// Print the results as a JSON document (see pimsync-json(5))
     #[arg(long)]
     pub(super) json: bool,
@@ -39,6 +52,8 @@ struct Standing {
     accounts: Vec<AccountStanding>,
     /// The folders of On My Computer.
     only_here: Vec<LocalStanding>,
+    /// When it was backed up, by target.
+    backups: Vec<BackupStanding>,
     /// What cannot be looked at in On My Computer.
     problems: Vec<String>,
 }
@@ -158,6 +173,7 @@ impl From<OnlyHere> for LocalStanding {
 }
 
 pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result<ExitCode> {
+    let most = args.max_age.as_deref().map(backups::duration).transpose()?;
     let context = Context::new(global)?;
     let identity = context.identity()?;
     let accounts = chosen(&identity.config, args.account.as_deref())?;
@@ -172,8 +188,13 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
         running: holder
             .map(|holder| Running { pid: holder.map(|holder| holder.pid), since: holder.map(|holder| holder.since) }),
         accounts: accounts.into_iter().map(|account| gather::account(&context, account)).collect::<Result<_, _>>()?,
+        backups: backups::standing(&context, &args.target)?,
         only_here: only_here.into_iter().map(LocalStanding::from).collect(),
         problems: problems.iter().map(pending::words).collect(),
     };
-    output.results(ExitCode::Done, standing, text::text)
+    let Some(most) = most else { return output.results(ExitCode::Done, standing, text::text) };
+    let overdue = backups::overdue(&standing.backups, most);
+    overdue.iter().for_each(|line| output.remark(&format!("pimsync: {line}")));
+    let code = if overdue.is_empty() { ExitCode::Done } else { ExitCode::Held };
+    output.results(code, standing, |_| String::new())
 }

@@ -21,6 +21,7 @@ pub(super) fn text(standing: &Standing) -> String {
         text.push_str(&account_text(account, standing.running.is_some()));
     }
     text.push_str(&only_here_text(standing));
+    text.push_str(&backups_text(standing));
     text
 }
 
@@ -110,6 +111,17 @@ fn only_here_text(standing: &Standing) -> String {
         let _ = writeln!(text, "  {problem}");
     }
     text
+}
+
+/// When all that was backed up, what is only here above all.
+fn backups_text(standing: &Standing) -> String {
+    if standing.backups.is_empty() {
+        return "\nNever backed up (pimsync backup).\n".to_owned();
+    }
+    standing.backups.iter().fold("\nLast backups:\n".to_owned(), |mut text, backup| {
+        let _ = writeln!(text, "  {}", backup.text());
+        text
+    })
 }
 
 fn attention_text(account: &AccountStanding) -> String {

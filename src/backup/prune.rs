@@ -1,0 +1,87 @@
+//! Letting go of archives that others stand in for.
+
+use std::fs;
+
+use super::retention::{self, Candidate, Condition, Retention, Superseded, Verdict};
+use super::{Archive, BackupError, Found, Known, Target};
+use crate::identity::Marker;
+use crate::local::platform;
+use crate::pim::UnixTime;
+
+/// An archive, and what is to become of it.
+#[derive(Debug)]
+pub struct Weighed {
+    /// The archive.
+    pub found: Found,
+    /// What is to become of it, and why.
+    pub verdict: Verdict,
+    /// Why it cannot be read.
+    pub error: Option<BackupError>,
+}
+
+/// What became of archives that could go.
+#[derive(Debug, Default)]
+pub struct Pruned {
+    /// The numbers of those that went.
+    pub dropped: Vec<u32>,
+    /// Their bytes.
+    pub freed: u64,
+    /// Why others did not.
+    pub failed: Vec<BackupError>,
+}
+
+/// Says what is to become of each of the identity's archives in a target, by number. Nothing is changed.
+///
+/// # Errors
+/// That the directory cannot be listed.
+pub fn weigh(
+    target: &Target,
+    marker: &Marker,
+    identity: &str,
+    known: Option<&Known>,
+    retention: &Retention,
+    now: UnixTime,
+) -> Result<Vec<Weighed>, BackupError> {
+    let archives = target.archives(identity)?;
+    let (candidates, errors): (Vec<Candidate>, Vec<Option<BackupError>>) =
+        archives.iter().map(|found| look(found, marker, known)).unzip();
+    let verdicts = retention::decide(&candidates, retention, now);
+    let weighed = archives.into_iter().zip(verdicts).zip(errors);
+    Ok(weighed.map(|((found, verdict), error)| Weighed { found, verdict, error }).collect())
+}
+
+fn look(found: &Found, marker: &Marker, known: Option<&Known>) -> (Candidate, Option<BackupError>) {
+    let mut verified = false;
+    let (condition, error) = match Archive::open(&found.path) {
+        Ok(archive) => {
+            let header = &archive.manifest().header;
+            verified = known.is_some_and(|known| known.verified.iter().any(|known| known.archive.id == header.id));
+            let needs = header.chain.iter().map(|link| link.number).collect();
+            let own = header.identity_id == marker.identity;
+            (if own { Condition::Whole { needs, alarms: header.alarms } } else { Condition::Foreign }, None)
+        }
+        Err(error) => (Condition::Unreadable, Some(error)),
+    };
+    (Candidate { number: found.name.number, created: found.name.created, condition, verified }, error)
+}
+
+/// Removes what can go. The newest first, so that a run that is cut off leaves no archive without what it builds upon.
+pub fn prune(target: &Target, weighed: &[Weighed]) -> Pruned {
+    let mut pruned = Pruned::default();
+    for weighed in weighed.iter().rev() {
+        let Verdict::Drop(proof) = weighed.verdict else { continue };
+        match remove(target, &weighed.found, proof) {
+            Ok(()) => {
+                pruned.dropped.push(weighed.found.name.number);
+                pruned.freed += weighed.found.length;
+            }
+            Err(error) => pruned.failed.push(error),
+        }
+    }
+    pruned
+}
+
+fn remove(target: &Target, found: &Found, _proof: Superseded) -> Result<(), BackupError> {
+    fs::remove_file(&found.path).map_err(|error| BackupError::io("remove", &found.path, error))?;
+    platform::sync_dir(target.dir()).map_err(|error| BackupError::io("write", target.dir(), error))
+}

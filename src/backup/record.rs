@@ -1,0 +1,228 @@
+//! What this machine knows of its targets, also while they are not mounted: `backups.json` beside `Database`.
+//!
+//! It is a convenience: without it nothing is lost but the knowledge of what was verified when.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{BackupError, Level};
+use crate::identity::{Layout, files};
+use crate::pim::UnixTime;
+
+/// So many verified archives of a target are remembered.
+const REMEMBERED: usize = 100;
+
+/// No record is longer.
+const MAX_BYTES: u64 = 4 << 20;
+
+/// What is known of all targets.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// By their directories; those in the identity's own by the path from there.
+    targets: BTreeMap<PathBuf, Known>,
+}
+
+/// What is known of a target.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// The last archive that was made in it.
+    pub last: Option<Made>,
+    /// The archives that were verified, by number.
+    pub verified: Vec<Verification>,
+}
+
+/// An archive that was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Made {
+    /// Its number.
+    pub number: u32,
+    /// Its id.
+    pub id: String,
+    /// When its backup began: seconds since 1970.
+    pub created: i64,
+}
+
+/// An archive all of whose bytes were read and are what was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verification {
+    /// The archive.
+    #[serde(flatten)]
+    pub archive: Made,
+    /// When it was last verified: seconds since 1970.
+    pub at: i64,
+    /// Whether it was restored, too.
+    pub rehearsed: bool,
+}
+
+impl Known {
+    /// The newest archive that was verified.
+    pub fn last_verified(&self) -> Option<&Verification> {
+        self.verified.last()
+    }
+
+    fn forget(&mut self, id: &str) {
+        self.verified.retain(|verification| verification.archive.id != id);
+    }
+}
+
+impl Record {
+    /// Reads what is known; nothing where no backup was made.
+    ///
+    /// # Errors
+    /// That it cannot be read or understood.
+    pub fn read(layout: &Layout) -> Result<Self, BackupError> {
+        let path = layout.backup_record();
+        let text = match read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            text => text.map_err(|error| BackupError::io("read", &path, error))?,
+        };
+        serde_json::from_str(&text).map_err(|error| BackupError::Record { path, reason: error.to_string() })
+    }
+
+    /// The targets with what is known of them.
+    pub fn targets(&self, layout: &Layout) -> impl Iterator<Item = (PathBuf, &Known)> {
+        let home = layout.home();
+        self.targets.iter().map(move |(dir, known)| (home.join(dir), known))
+    }
+
+    /// What is known of one.
+    ///
+    /// # Errors
+    /// That the directory has no absolute path.
+    pub fn target(&self, layout: &Layout, dir: &Path) -> Result<Option<&Known>, BackupError> {
+        Ok(self.targets.get(&key(layout, dir)?))
+    }
+
+    /// Notes that an archive was made.
+    ///
+    /// # Errors
+    /// That it cannot be written.
+    pub fn note_made(layout: &Layout, dir: &Path, made: Made) -> Result<(), BackupError> {
+        Self::update(layout, dir, |targets, key| targets.entry(key).or_default().last = Some(made))
+    }
+
+    /// Notes how the verification of an archive came out. Nothing is noted of directories that no backup goes to.
+    ///
+    /// # Errors
+    /// That it cannot be written.
+    pub fn note_verified(
+        layout: &Layout,
+        dir: &Path,
+        archive: Made,
+        level: Level,
+        at: UnixTime,
+    ) -> Result<(), BackupError> {
+        Self::update(layout, dir, |targets, key| {
+            let Some(known) = targets.get_mut(&key).filter(|_| level != Level::Structure) else { return };
+            let before = known.verified.iter().find(|known| known.archive.id == archive.id);
+            let rehearsed = level == Level::Rehearse || before.is_some_and(|before| before.rehearsed);
+            known.forget(&archive.id);
+            known.verified.push(Verification { archive, at: at.0, rehearsed });
+            known.verified.sort_by_key(|verification| verification.archive.number);
+            let surplus = known.verified.len().saturating_sub(REMEMBERED);
+            known.verified.drain(..surplus);
+        })
+    }
+
+    /// Notes that archives are not what was written, or are no more: by their numbers.
+    ///
+    /// # Errors
+    /// That it cannot be written.
+    pub fn note_gone(layout: &Layout, dir: &Path, numbers: &[u32]) -> Result<(), BackupError> {
+        Self::update(layout, dir, |targets, key| {
+            if let Some(known) = targets.get_mut(&key) {
+                known.verified.retain(|verification| !numbers.contains(&verification.archive.number));
+            }
+        })
+    }
+
+    fn update(
+        layout: &Layout,
+        dir: &Path,
+        change: impl FnOnce(&mut BTreeMap<PathBuf, Known>, PathBuf),
+    ) -> Result<(), BackupError> {
+        let path = layout.backup_record();
+        let failed = |error| BackupError::io("write", &path, error);
+        let lock = File::create(layout.backup_record_lock()).map_err(failed)?;
+        // Held for an instant. Where the file system has no locks, an entry can be lost.
+        let _ = lock.lock();
+        let mut record = match Self::read(layout) {
+            // What cannot be understood is of no use to anybody.
+            Err(BackupError::Record { .. }) => Self::default(),
+            record => record?,
+        };
+        let before = record.clone();
+        change(&mut record.targets, key(layout, dir)?);
+        if record == before {
+            return Ok(());
+        }
+        let text = serde_json::to_string_pretty(&record).map_err(|error| failed(error.into()))?;
+        files::write(&path, text.as_bytes()).map_err(failed)
+    }
+}
+
+/// The default target is known as such also after the root was moved.
+fn key(layout: &Layout, dir: &Path) -> Result<PathBuf, BackupError> {
+    let dir = std::path::absolute(dir).map_err(|error| BackupError::io("use", dir, error))?;
+    Ok(dir.strip_prefix(layout.home()).map(Path::to_owned).unwrap_or(dir))
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    io::Read::read_to_string(&mut io::Read::take(File::open(path)?, MAX_BYTES), &mut text)?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::IdentityName;
+
+    fn made(number: u32) -> Made {
+        Made { number, id: format!("{number:032x}"), created: i64::from(number) }
+    }
+
+    #[test]
+    fn what_was_verified_is_remembered_by_target_and_only_while_it_is_true() {
+        let root = tempfile::tempdir().unwrap();
+        let layout = Layout::new(Some(root.path()), IdentityName::new("Main").unwrap()).unwrap();
+        layout.create().unwrap();
+        let (own, disk) = (layout.backups(), Path::new("/mnt/disk"));
+        let verify = |dir: &Path, number, level| {
+            Record::note_verified(&layout, dir, made(number), level, UnixTime(9)).unwrap();
+        };
+        verify(disk, 1, Level::ReadData);
+        assert_eq!(Record::read(&layout).unwrap(), Record::default(), "no backup goes there");
+        Record::note_made(&layout, &own, made(2)).unwrap();
+        Record::note_made(&layout, disk, made(5)).unwrap();
+        verify(&own, 2, Level::Rehearse);
+        verify(&own, 2, Level::ReadData);
+        verify(&own, 1, Level::ReadData);
+        verify(&own, 3, Level::Structure);
+        let record = Record::read(&layout).unwrap();
+        let known = record.target(&layout, &own).unwrap().unwrap();
+        assert_eq!(known.last_verified(), Some(&Verification { archive: made(2), at: 9, rehearsed: true }));
+        assert_eq!(record.target(&layout, disk).unwrap().unwrap().last_verified(), None);
+        let dirs: Vec<PathBuf> = record.targets(&layout).map(|(dir, _)| dir).collect();
+        assert_eq!(dirs, [disk.to_owned(), own.clone()]);
+        Record::note_gone(&layout, &own, &[2]).unwrap();
+        let record = Record::read(&layout).unwrap();
+        assert_eq!(record.target(&layout, &own).unwrap().unwrap().last_verified().unwrap().archive, made(1));
+    }
+
+    #[test]
+    fn a_record_that_was_scribbled_on_is_told_and_made_anew() {
+        let root = tempfile::tempdir().unwrap();
+        let layout = Layout::new(Some(root.path()), IdentityName::new("Main").unwrap()).unwrap();
+        layout.create().unwrap();
+        std::fs::write(layout.backup_record(), "{\"targets\": 7").unwrap();
+        assert!(matches!(Record::read(&layout), Err(BackupError::Record { .. })));
+        Record::note_made(&layout, &layout.backups(), made(1)).unwrap();
+        let record = Record::read(&layout).unwrap();
+        assert_eq!(record.target(&layout, &layout.backups()).unwrap().unwrap().last, Some(made(1)));
+    }
+}
