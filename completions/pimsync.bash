@@ -574,7 +574,7 @@ _pimsync() {
             return 0
             ;;
         pimsync__subcmd__restore)
-            opts="-q -v -h --at --from --to --folder --item --message-id --since --only-local --salvage --list --dry-run --json --root --identity --trace-soap --quiet --verbose --help"
+            opts="-q -v -h --at --from --to --into --folder --item --message-id --since --only-local --salvage --list --dry-run --json --root --identity --trace-soap --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -589,6 +589,10 @@ _pimsync() {
                     return 0
                     ;;
                 --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --into)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

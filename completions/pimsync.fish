@@ -59,7 +59,7 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand sync" -l root -d 'Where 
 complete -c pimsync -n "__fish_pimsync_using_subcommand sync" -l identity -d 'The identity to work on' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand sync" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand sync" -l dry-run -d 'Show what would be done, and write nothing anywhere'
-complete -c pimsync -n "__fish_pimsync_using_subcommand sync" -l allow-deletes -d 'Carry out deletions that are held back because they are many'
+complete -c pimsync -n "__fish_pimsync_using_subcommand sync" -l allow-deletes -d 'Carry out deletions that are held back because they are many, or because the identity was restored from a backup'
 complete -c pimsync -n "__fish_pimsync_using_subcommand sync" -l full -d 'Compare complete listings of both sides, instead of what they say has changed'
 complete -c pimsync -n "__fish_pimsync_using_subcommand sync" -l json -d 'Print the results as a JSON document (see pimsync-json(5))'
 complete -c pimsync -n "__fish_pimsync_using_subcommand sync" -s q -l quiet -d 'Say nothing but errors and what needs attention'
@@ -136,6 +136,7 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_
 complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -l at -d 'The newest archive that was made at that time or before, such as 2026-11-22 or "2026-11-22 10:30"' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -l from -d 'Look for the archive in this directory, instead of the identity\'s Backups' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -l to -d 'Restore into this directory, which must not exist, or be empty' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -l into -d 'Restore everything as the identity NAME, where what is there is moved aside; or put the selected items back into it' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -l folder -d 'Only what lies in this folder, such as Inbox/Projects' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -l item -d 'Only the item with this path or file name; can be given several times' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -l message-id -d 'Only messages with this Message-ID, or other items with this UID' -r

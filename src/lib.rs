@@ -41,6 +41,9 @@
 //! - **Trouble**: an item that could not be read or written; told by `status` and tried again later.
 //!
 //! - **Archive**: a backup in one file: frames of members, a manifest that lists them, a footer that says it is whole.
+//! - **Retention**: which archives stay, decided by their numbers and times.
+//! - **Fence**: after a restore of a whole identity no run deletes anything on the server, until a person lifts it. The marker holds it, and the
+//!   **epoch**: how often the identity was restored.
 //! - **Alarm**: something that is lost or changed in the directory though no sync did it.
 //!
 //! # The rooms

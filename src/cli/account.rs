@@ -12,7 +12,7 @@ use super::{ExitCode, time};
 use crate::identity::{Account, Conflicts, Marker};
 use crate::local::MailTree;
 use crate::pim::UnixTime;
-use crate::plan::ConflictPolicy;
+use crate::plan::{Brake, ConflictPolicy};
 use crate::state::{RunResult, State};
 use crate::sync::{Engine, Mode, NoticeKind, Report, Request, Settings, Tally};
 
@@ -110,6 +110,7 @@ fn run_engine(
     output: &Output,
 ) -> anyhow::Result<Report> {
     let layout = &context.layout;
+    let request = &fenced(request, marker);
     let local = Arc::new(MailTree::open(&layout.database(), account.name.as_str(), context.env.clock.clone())?);
     let state = Arc::new(match request.mode {
         Mode::Apply => State::open(&layout.state())?,
@@ -135,6 +136,15 @@ fn run_engine(
     progress.finish();
     journal.end(context, &state, request, &result)?;
     result
+}
+
+/// What is asked of a run over an identity that was restored.
+fn fenced(request: &Request, marker: &Marker) -> Request {
+    let brake = match request.brake {
+        Brake::On if marker.fence.is_some() => Brake::Fenced,
+        brake => brake,
+    };
+    Request { brake, ..request.clone() }
 }
 
 fn policy(conflicts: Conflicts) -> ConflictPolicy {

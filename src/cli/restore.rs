@@ -1,4 +1,4 @@
-//! `pimsync restore`: brings an item, a folder or everything back out of an archive, into a directory of its own.
+//! `pimsync restore`: brings an item, a folder or everything back out of an archive, into a directory of its own or as an identity.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -12,14 +12,23 @@ use super::output::Output;
 use super::time::{self, for_people};
 use super::{ExitCode, Global};
 use crate::backup::manifest::{Entry, Kind};
-use crate::backup::{self, Archive, BackupError, OnDamage, Selection};
+use crate::backup::{self, Archive, BackupError, OnDamage, Restored, Selection};
+use crate::identity::{IdentityLock, IdentityName, Layout, Marker};
 use crate::pim::UnixTime;
 
 /// Bring an item, a folder or everything back from an archive
 ///
-/// What is restored goes into a new directory, with the paths that it had in the identity's Database directory; nothing is ever
+/// With --to, what is restored goes into a new directory, with the paths that it had in the identity's Database directory; nothing is ever
 /// overwritten, and no account is touched. To have a message in its folder again, move its file from there into the folder's cur: the next sync
 /// uploads it as a new one.
+///
+/// With --into and a selection, the selected items are put back where they were, as new ones: the next sync uploads them. What is there already is
+/// not put there twice.
+///
+/// With --into alone, everything in the archive becomes the identity of that name, a new one or one that is there. Its Database directory is then
+/// moved aside, and it is said where to. The next sync compares both sides anew: what is equal is matched, what differs is kept in both versions,
+/// what is only here is uploaded, what is only on the server comes here. It deletes nothing, and from then on nothing is deleted on the server until
+/// pimsync sync --allow-deletes. Passwords are in no archive: pimsync setup asks for those that this machine does not have.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The archive: its file, or its number; without it, the newest
@@ -32,8 +41,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR")]
     from: Option<PathBuf>,
     /// Restore into this directory, which must not exist, or be empty
-    #[arg(long, value_name = "DIR", required_unless_present_any = ["list", "dry_run"])]
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["list", "dry_run", "into"])]
     to: Option<PathBuf>,
+    /// Restore everything as the identity NAME, where what is there is moved aside; or put the selected items back into it
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["to", "list"])]
+    into: Option<String>,
     /// Only what lies in this folder, such as Inbox/Projects
     #[arg(long, value_name = "FOLDER")]
     folder: Option<String>,
@@ -68,6 +80,15 @@ struct Results {
     archive: String,
     /// Where it was restored to; none where nothing was written.
     directory: Option<String>,
+    /// Whether an identity was restored as a whole.
+    #[serde(skip)]
+    whole: bool,
+    /// The identity that it was restored as, or into.
+    identity_restored: Option<String>,
+    /// How many items were there already, and were not put there again.
+    already_there: u64,
+    /// Where that one's Database is that was there before.
+    moved_aside: Option<String>,
     items: u64,
     files: u64,
     bytes: u64,
@@ -126,16 +147,48 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
         .into());
     }
     let mut results = Results::of(&path, &files);
+    let on_damage = if args.salvage { OnDamage::Salvage } else { OnDamage::Fail };
+    if let Some(name) = args.into.as_deref().filter(|_| !args.dry_run) {
+        return restore_into(name, &mut archive, &selection, on_damage, &context, results, output);
+    }
     let Some(to) = args.to.as_deref().filter(|_| !args.dry_run) else {
         results.listed = args.list.then(|| files.iter().map(|entry| ListedItem::of(entry)).collect());
         return output.results(ExitCode::Done, results, listed_text);
     };
-    let on_damage = if args.salvage { OnDamage::Salvage } else { OnDamage::Fail };
     let restored = backup::restore(&mut archive, &selection, to, on_damage)?;
-    results.directory = Some(to.display().to_string());
-    (results.items, results.files, results.bytes) = (restored.items, restored.files, restored.bytes);
-    let lost = restored.lost.into_iter();
-    results.lost = lost.map(|(path, reason)| LostItem { path: Some(path.to_string()), reason }).collect();
+    results.note(to, restored);
+    finish(results, output)
+}
+
+/// Makes everything the Database of an identity, or puts items back into it.
+fn restore_into(
+    name: &str,
+    archive: &mut Archive,
+    selection: &Selection,
+    on_damage: OnDamage,
+    context: &Context,
+    mut results: Results,
+    output: &Output,
+) -> anyhow::Result<ExitCode> {
+    let layout = Layout::new(Some(context.layout.root()), IdentityName::new(name)?)?;
+    let now = context.now();
+    if !selection.is_everything() {
+        Marker::read(&layout)?;
+        let _backup = IdentityLock::acquire_for_backup(&layout, now)?;
+        let put = backup::put_back(archive, selection, &layout, on_damage, &context.env.clock)?;
+        results.note(&layout.database(), put.restored);
+        results.identity_restored = Some(name.to_owned());
+        results.already_there = put.already_there;
+        return finish(results, output);
+    }
+    layout.create_home()?;
+    let _engine = IdentityLock::acquire(&layout, now)?;
+    let _backup = IdentityLock::acquire_for_backup(&layout, now)?;
+    let replaced = backup::replace(archive, &layout, on_damage, now)?;
+    results.note(&layout.database(), replaced.restored);
+    results.identity_restored = Some(name.to_owned());
+    results.whole = true;
+    results.moved_aside = replaced.moved_aside.map(|path| path.display().to_string());
     finish(results, output)
 }
 
@@ -148,7 +201,14 @@ fn salvage(
     output: &Output,
 ) -> anyhow::Result<ExitCode> {
     let Some(to) = args.to.as_deref().filter(|_| !args.dry_run && selection.is_everything()) else {
-        let why = "without a manifest there is nothing to select by: leave the selection out, and all that is whole is brought out";
+        let why = match args.into {
+            Some(_) => {
+                "without a manifest it makes no identity: all that is whole is brought out into a directory (--to)"
+            }
+            None => {
+                "without a manifest there is nothing to select by: leave the selection out, and all that is whole is brought out"
+            }
+        };
         return Err(UsageError(format!("{error}; {why}")).into());
     };
     let salvaged = backup::salvage(path, to)?;
@@ -157,6 +217,10 @@ fn salvage(
     let results = Results {
         archive: path.display().to_string(),
         directory: Some(to.display().to_string()),
+        identity_restored: None,
+        whole: false,
+        moved_aside: None,
+        already_there: 0,
         // Which of the files are items is not known.
         items: 0,
         files: salvaged.files,
@@ -182,12 +246,24 @@ impl Results {
         Self {
             archive: path.display().to_string(),
             directory: None,
+            identity_restored: None,
+            whole: false,
+            moved_aside: None,
+            already_there: 0,
             items: files.iter().filter(|entry| entry.kind.is_item()).count() as u64,
             files: files.len() as u64,
             bytes: files.iter().map(|entry| entry.size).sum(),
             lost: Vec::new(),
             listed: None,
         }
+    }
+
+    /// Notes what came back, and where.
+    fn note(&mut self, to: &Path, restored: Restored) {
+        self.directory = Some(to.display().to_string());
+        (self.items, self.files, self.bytes) = (restored.items, restored.files, restored.bytes);
+        let lost = restored.lost.into_iter();
+        self.lost = lost.map(|(path, reason)| LostItem { path: Some(path.to_string()), reason }).collect();
     }
 }
 
@@ -220,5 +296,19 @@ fn listed_text(results: &Results) -> String {
 
 fn restored_text(results: &Results) -> String {
     let to = results.directory.as_deref().unwrap_or_default();
-    format!("{to}: {} from {}\n", totals(results), results.archive)
+    let mut text = format!("{to}: {} from {}\n", totals(results), results.archive);
+    if let Some(aside) = &results.moved_aside {
+        let _ = writeln!(text, "What was there before is now {aside}");
+    }
+    if results.already_there > 0 {
+        let _ = writeln!(text, "{} there already, and left alone", count(results.already_there, "item"));
+    }
+    if let Some(identity) = results.identity_restored.as_ref().filter(|_| results.whole) {
+        let _ = writeln!(
+            text,
+            "Next: pimsync --identity {identity} sync compares both sides anew and deletes nothing. From then on nothing is deleted on the server \
+             until you run it with --allow-deletes."
+        );
+    }
+    text
 }

@@ -29,10 +29,11 @@ pub(super) struct Args {
     /// Show what would be done, and write nothing anywhere
     #[arg(long)]
     dry_run: bool,
-    /// Carry out deletions that are held back because they are many
+    /// Carry out deletions that are held back because they are many, or because the identity was restored from a backup
     ///
     /// A run that would delete more than 20 % of a folder of 25 or more messages, on either side, holds those deletions until they are
-    /// allowed. Look at what would go first: pimsync sync --dry-run --allow-deletes.
+    /// allowed. Look at what would go first: pimsync sync --dry-run --allow-deletes. After pimsync restore --into nothing at all is deleted on the server
+    /// until a run over all folders of all accounts with this option has succeeded.
     #[arg(long)]
     allow_deletes: bool,
     /// Compare complete listings of both sides, instead of what they say has changed
@@ -62,6 +63,9 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
         .into());
     }
     let _lock = lock_for(&context, request.mode)?;
+    // Once more: it may have been restored while the lock was another run's.
+    let identity = context.identity()?;
+    let accounts = chosen(&identity.config, args.account.as_deref())?;
     if request.mode == Mode::Apply {
         complete_local_folders(&context, output);
     }
@@ -76,6 +80,10 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
     for failure in runs.iter().filter_map(|run| run.error.as_ref()) {
         output.complain(failure);
     }
+    let all = runs.len() == identity.config.accounts.len() && runs.iter().all(|run| run.error.is_none());
+    if all && args.confirms() && identity.marker.fence.is_some() {
+        identity.marker.clone().lift_fence(&context.layout)?;
+    }
     let code = account::code_of(&runs);
     output.results(code, Results { dry_run: args.dry_run, accounts: runs }, |results| {
         results.accounts.iter().map(|run| text(run, results.dry_run, output.is_quiet())).collect()
@@ -83,6 +91,11 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
 }
 
 impl Args {
+    /// Whether a run that succeeds shows that deletions are meant everywhere.
+    fn confirms(&self) -> bool {
+        self.allow_deletes && !self.dry_run && self.folders.is_empty()
+    }
+
     fn request(&self) -> Request {
         Request {
             folders: self.folders.clone(),

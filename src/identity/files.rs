@@ -41,7 +41,7 @@ fn draft(path: &Path, content: &[u8]) -> io::Result<PathBuf> {
 }
 
 /// Makes a directory and those above it that are missing, each for its owner alone. What is there stays as it is.
-pub(super) fn make_dirs(path: &Path) -> io::Result<()> {
+pub(crate) fn make_dirs(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }

@@ -18,6 +18,7 @@ use etcetera::BaseStrategy;
 
 use super::files;
 use crate::local::{foldername, on_my_computer};
+use crate::pim::UnixTime;
 
 /// The environment variable that names the root.
 pub const ROOT_VARIABLE: &str = "PIMSYNC_ROOT";
@@ -26,6 +27,8 @@ pub const ROOT_VARIABLE: &str = "PIMSYNC_ROOT";
 pub const FORMAT: u32 = 1;
 
 const IDENTITIES: &str = "Identities";
+
+const MARKER: &str = ".pimsync";
 
 /// Longest name: an address has at most 254 bytes (RFC 5321 §4.5.3.1), but a directory's name needs room for more.
 const MAX_NAME_BYTES: usize = 190;
@@ -220,7 +223,7 @@ impl Layout {
 
     /// `Database/.pimsync`.
     pub fn marker(&self) -> PathBuf {
-        self.database().join(".pimsync")
+        self.database().join(MARKER)
     }
 
     /// `Database/Exchange/ACCOUNT`.
@@ -258,12 +261,25 @@ impl Layout {
         self.root.join("Secrets").join(self.identity.as_str()).join(account.as_str())
     }
 
+    /// Makes what an identity lies in, and the default backup target; not its `Database`.
+    ///
+    /// # Errors
+    /// Which directory cannot be made.
+    pub fn create_home(&self) -> Result<(), LayoutError> {
+        let dir = self.backups();
+        files::make_dirs(&dir).map_err(|error| failed("create", &dir, error))
+    }
+
     /// Makes the identity's directories, for their owner alone; what is there stays as it is. The marker is written last, by
     /// [`Marker::create`].
     pub fn create(&self) -> Result<(), LayoutError> {
         let dirs = [self.database(), self.database().join("Exchange"), self.on_my_computer(), self.backups()];
         dirs.iter().try_for_each(|dir| files::make_dirs(dir).map_err(|error| failed("create", dir, error)))
     }
+}
+
+fn is_id(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn failed(action: &'static str, path: &Path, source: io::Error) -> LayoutError {
@@ -277,6 +293,10 @@ pub struct Marker {
     pub identity: String,
     /// The version of the layout.
     pub format: u32,
+    /// How often the identity was restored from an archive.
+    pub epoch: u32,
+    /// When it was last restored, as long as nobody has confirmed that items may be deleted on the server since.
+    pub fence: Option<UnixTime>,
 }
 
 /// Why there is no usable marker.
@@ -322,12 +342,25 @@ pub enum MarkerError {
 impl Marker {
     /// A new identity's marker. `random` must be 128 random bits.
     pub fn new(random: u128) -> Self {
-        Self { identity: format!("{random:032x}"), format: FORMAT }
+        Self { identity: format!("{random:032x}"), format: FORMAT, epoch: 0, fence: None }
+    }
+
+    /// The marker of an identity that was restored for the `epoch`th time; `None` where `identity` is no identity's id.
+    pub(crate) fn restored(identity: &str, epoch: u32, now: UnixTime) -> Option<Self> {
+        is_id(identity).then(|| Self { identity: identity.to_owned(), format: FORMAT, epoch, fence: Some(now) })
     }
 
     /// Reads the marker.
     pub fn read(layout: &Layout) -> Result<Self, MarkerError> {
-        let path = layout.marker();
+        Self::read_file(layout.marker())
+    }
+
+    /// The marker of a directory that is no identity's yet.
+    pub(crate) fn read_in(database: &Path) -> Result<Self, MarkerError> {
+        Self::read_file(database.join(MARKER))
+    }
+
+    fn read_file(path: PathBuf) -> Result<Self, MarkerError> {
         match std::fs::read_to_string(&path) {
             Ok(text) => Self::parse(&text, path),
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -343,16 +376,45 @@ impl Marker {
     /// Writes the marker where there is none yet; durable. Returns the one that counts: a marker that is there is never replaced.
     pub fn create(self, layout: &Layout) -> Result<Self, MarkerError> {
         let path = layout.marker();
-        let text = format!(
-            "# Shows pimsync that this directory is an identity's database, and that its disk is mounted. Keep it.\n\
-             format = {}\nidentity = \"{}\"\n",
-            self.format, self.identity
-        );
-        match files::write_new(&path, text.as_bytes()) {
+        match files::write_new(&path, self.text().as_bytes()) {
             Ok(()) => Ok(self),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Self::read(layout),
             Err(source) => Err(MarkerError::Io { action: "create", path, source }),
         }
+    }
+
+    /// Writes the marker into a directory that is no identity's yet, over the one that is there.
+    pub(crate) fn write_in(&self, database: &Path) -> io::Result<()> {
+        files::write(&database.join(MARKER), self.text().as_bytes())
+    }
+
+    /// Notes that a person has confirmed that items may be deleted on the server again.
+    ///
+    /// # Errors
+    /// That the marker cannot be written.
+    pub fn lift_fence(mut self, layout: &Layout) -> Result<(), MarkerError> {
+        let path = layout.marker();
+        self.fence = None;
+        self.write_in(&layout.database()).map_err(|source| MarkerError::Io { action: "write", path, source })
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!(
+            "# Shows pimsync that this directory is an identity's database, and that its disk is mounted. Keep it.\n\
+             format = {}\nidentity = \"{}\"\n",
+            self.format, self.identity
+        );
+        if self.epoch > 0 {
+            text.push_str(&format!("# How often it was restored from an archive.\nepoch = {}\n", self.epoch));
+        }
+        if let Some(fence) = self.fence {
+            text.push_str(&format!(
+                "# When it was (seconds since 1970). As long as this stands here, no sync deletes anything on the server;\n\
+                 # pimsync sync --allow-deletes takes it away.\nfence = {}\n",
+                fence.0
+            ));
+        }
+        text
     }
 
     fn parse(text: &str, path: PathBuf) -> Result<Self, MarkerError> {
@@ -366,8 +428,12 @@ impl Marker {
             return Err(MarkerError::OtherFormat { path, found: format });
         }
         match table.get("identity").and_then(toml::Value::as_str) {
-            Some(id) if id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
-                Ok(Self { identity: id.to_owned(), format: FORMAT })
+            Some(id) if is_id(id) => {
+                let number = |name: &str| table.get(name).map(toml::Value::as_integer);
+                // What cannot be understood holds deletions back all the more.
+                let fence = number("fence").map(|time| UnixTime(time.unwrap_or_default()));
+                let epoch = number("epoch").flatten().and_then(|epoch| epoch.try_into().ok()).unwrap_or(0);
+                Ok(Self { identity: id.to_owned(), format: FORMAT, epoch, fence })
             }
             _ => damaged(path, "it has no identity of 32 hexadecimal digits"),
         }
@@ -433,6 +499,25 @@ mod tests {
         let first = Marker::new(u128::MAX).create(&layout).unwrap();
         assert_eq!(Marker::new(1).create(&layout).unwrap(), first, "an identity keeps its id");
         assert_eq!(Marker::read(&layout).unwrap(), first);
+    }
+
+    #[test]
+    fn a_restored_identity_is_fenced_until_that_is_lifted() {
+        let root = tempfile::tempdir().unwrap();
+        let layout = layout(root.path());
+        layout.create().unwrap();
+        let first = Marker::new(7).create(&layout).unwrap();
+        assert_eq!((first.epoch, first.fence), (0, None));
+        let restored = Marker::restored(&first.identity, 3, UnixTime(1_795_343_400)).unwrap();
+        restored.write_in(&layout.database()).unwrap();
+        assert_eq!(Marker::read(&layout).unwrap(), restored);
+        restored.clone().lift_fence(&layout).unwrap();
+        assert_eq!(Marker::read(&layout).unwrap(), Marker { fence: None, ..restored });
+        // A fence that was scribbled on still is one.
+        let text = format!("format = 1\nidentity = \"{}\"\nfence = \"yes\"\n", first.identity);
+        std::fs::write(layout.marker(), text).unwrap();
+        assert!(Marker::read(&layout).unwrap().fence.is_some());
+        assert_eq!(Marker::restored("../../etc", 1, UnixTime(0)), None);
     }
 
     #[test]

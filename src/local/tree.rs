@@ -50,6 +50,21 @@ impl MailTree {
         }
     }
 
+    /// Opens On My Computer, whose mail folders are like an account's.
+    ///
+    /// # Errors
+    /// That it is not there.
+    pub(crate) fn open_on_my_computer(database: &Path, clock: Arc<dyn Clock>) -> Result<Self, LocalError> {
+        let path = database.join(super::on_my_computer::LOCAL);
+        match platform::look(&path).map_err(|error| LocalError::io("read", &path, error))? {
+            Some(found) if found.kind == Kind::Dir => {
+                Ok(Self { account: path, database: database.to_owned(), clock, staged: AtomicU64::new(0) })
+            }
+            Some(_) => Err(LocalError::Taken { path }),
+            None => Err(LocalError::FolderGone { path }),
+        }
+    }
+
     /// Makes the account's directory, if need be, and opens it. For `setup` only: to make one where one was is to forget messages.
     pub fn create(database: &Path, account: &str, clock: Arc<dyn Clock>) -> Result<Self, LocalError> {
         let name = FolderDir::root().child(account)?;

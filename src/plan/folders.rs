@@ -8,11 +8,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::guard::{Brake, too_many};
+use super::guard::Brake;
 use super::proof::FolderRemoval;
 use super::pushing::{Pushing, Spot, Target, Wish};
 use crate::pim::{FolderId, FolderKey};
-use crate::plan::Side;
+use crate::plan::{HeldReason, Side};
 
 /// Where a folder lies: below another one, or at the top.
 pub type Parent<T> = Option<T>;
@@ -470,8 +470,8 @@ pub enum Ending {
     Remove(FolderKey, Side, FolderRemoval),
     /// It is made again where it vanished: it has a fixed role, or something in it was new, changed or held.
     Restore(FolderKey, Side),
-    /// Too many folders would go at once.
-    Held(FolderKey, Side),
+    /// It would go, and does not for that reason.
+    Held(FolderKey, Side, HeldReason),
 }
 
 /// Decides about vanished folders, given with those that lie deeper first; the answers come in the same order, so a folder that is
@@ -486,11 +486,14 @@ pub fn end_folders(emptied: &[Emptied], brake: Brake, total: u64) -> Vec<Ending>
         }
     }
     let removals = emptied.iter().filter(|folder| !kept.contains(&folder.key)).count();
-    let held = brake == Brake::On && too_many(removals as u64, total);
-    let ending = |folder: &Emptied| match (kept.contains(&folder.key), held) {
-        (true, _) => Ending::Restore(folder.key, folder.left_on),
-        (false, true) => Ending::Held(folder.key, folder.left_on),
-        (false, false) => Ending::Remove(folder.key, folder.left_on, FolderRemoval::proven()),
+    let ending = |folder: &Emptied| {
+        if kept.contains(&folder.key) {
+            return Ending::Restore(folder.key, folder.left_on);
+        }
+        match brake.holds(folder.left_on, removals as u64, total) {
+            Some(reason) => Ending::Held(folder.key, folder.left_on, reason),
+            None => Ending::Remove(folder.key, folder.left_on, FolderRemoval::proven()),
+        }
     };
     emptied.iter().map(ending).collect()
 }

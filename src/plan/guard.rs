@@ -12,6 +12,8 @@ pub enum Brake {
     /// Mass deletions are held.
     #[default]
     On,
+    /// The same, and nothing is deleted on the server, since the local side was restored from a backup.
+    Fenced,
     /// The person said that deletions are meant (`--allow-deletes`).
     Released,
 }
@@ -33,6 +35,17 @@ pub struct FolderSize {
 /// Whether deleting `removals` of `items` is too much for one run.
 pub fn too_many(removals: u64, items: u64) -> bool {
     items >= SMALLEST_BRAKED && removals.saturating_mul(100) > items.saturating_mul(LARGEST_PART)
+}
+
+impl Brake {
+    /// Why so many deletions of so many items on that side are held; `None` when they are not.
+    pub(super) fn holds(self, side: Side, removals: u64, items: u64) -> Option<HeldReason> {
+        match (self, side) {
+            (Self::Fenced, Side::Remote) => Some(HeldReason::Restored),
+            (Self::On | Self::Fenced, _) => too_many(removals, items).then_some(HeldReason::Brake),
+            (Self::Released, _) => None,
+        }
+    }
 }
 
 /// Gathers the deletions that a plan would like, and judges them together. `T` is what the plan needs to carry one out.
@@ -62,8 +75,7 @@ impl<T> Guard<T> {
         let mut verdict = Verdict { allowed: Vec::new(), held: Vec::new() };
         for ((folder, side), wishes) in self.wishes {
             let items = self.sizes.get(&folder).copied().unwrap_or_default();
-            if self.brake == Brake::On && too_many(wishes.len() as u64, items) {
-                let reason = HeldReason::Brake;
+            if let Some(reason) = self.brake.holds(side, wishes.len() as u64, items) {
                 verdict.held.extend(wishes.into_iter().map(|(key, _)| Held { key: Some(key), folder, side, reason }));
             } else {
                 let proven = |(key, removal)| (key, removal, MessageRemoval::proven());
@@ -77,6 +89,16 @@ impl<T> Guard<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_deleted_on_the_server_of_a_restored_identity() {
+        let holds = |brake: Brake, side| [brake.holds(side, 1, 100), brake.holds(side, 30, 100)];
+        let braked = [None, Some(HeldReason::Brake)];
+        assert_eq!(holds(Brake::Fenced, Side::Remote), [Some(HeldReason::Restored); 2]);
+        assert_eq!(holds(Brake::Fenced, Side::Local), braked);
+        assert_eq!((holds(Brake::On, Side::Remote), holds(Brake::On, Side::Local)), (braked, braked));
+        assert_eq!(holds(Brake::Released, Side::Remote), [None; 2]);
+    }
 
     #[test]
     fn the_brake_holds_above_a_fifth_of_25_or_more() {

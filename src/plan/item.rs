@@ -261,6 +261,8 @@ pub struct Held {
 pub enum HeldReason {
     /// Too large a part of the folder would be deleted at once.
     Brake,
+    /// It would be deleted on the server, and the local side was restored from a backup.
+    Restored,
     /// The other side could not be looked at in full.
     OtherSideUnknown,
 }

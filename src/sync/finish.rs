@@ -179,6 +179,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
             let Some(place) = self.tree.place(held.folder) else { continue };
             let (word, detail) = match held.reason {
                 HeldReason::Brake => ("brake", "too much of the folder would be deleted at once"),
+                HeldReason::Restored => ("restored", "nothing is deleted there after a restore, until that is allowed"),
                 HeldReason::OtherSideUnknown => ("other-side-unknown", "the other side could not be read in full"),
             };
             self.run.hold(place, held.key, held.side, word, detail);
@@ -193,6 +194,10 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
             let text = match word {
                 "brake" => format!(
                     "{count} messages would be deleted {side}, more than a fifth of the folder; nothing was deleted. \
+                     If that is meant, run `pimsync sync --allow-deletes`"
+                ),
+                "restored" => format!(
+                    "{count} messages would be deleted {side}, and this identity was restored from a backup; nothing was deleted. \
                      If that is meant, run `pimsync sync --allow-deletes`"
                 ),
                 _ => format!("{count} changes {side} wait until the other side can be read in full"),
@@ -357,10 +362,22 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
                 }
                 // On the server a folder is made again by the upload of what is in it.
                 Ending::Restore(..) => {}
-                Ending::Held(key, side) => {
+                Ending::Held(key, side, reason) => {
                     let Some(place) = self.tree.place(key) else { continue };
-                    self.run.hold(place, None, side, "brake", "too many folders would be removed at once");
-                    let text = "the folder would be removed together with too many others; if that is meant, run `pimsync sync --allow-deletes`";
+                    let (word, detail, text) = match reason {
+                        HeldReason::Restored => (
+                            "restored",
+                            "nothing is deleted there after a restore, until that is allowed",
+                            "the folder would be removed on the server, and this identity was restored from a backup; if that is meant, run \
+                             `pimsync sync --allow-deletes`",
+                        ),
+                        HeldReason::Brake | HeldReason::OtherSideUnknown => (
+                            "brake",
+                            "too many folders would be removed at once",
+                            "the folder would be removed together with too many others; if that is meant, run `pimsync sync --allow-deletes`",
+                        ),
+                    };
+                    self.run.hold(place, None, side, word, detail);
                     self.run.notice(place.path(), NoticeKind::Held, None, text.to_owned());
                 }
             }

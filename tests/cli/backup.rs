@@ -396,7 +396,7 @@ fn other_programs_lose_nothing_by_renaming_meanwhile() {
 }
 
 /// Runs the program and kills it as soon as `now` says so; answers whether it was killed.
-fn kill_when(machine: &Machine, arguments: &[&str], now: impl Fn() -> bool) -> bool {
+pub fn kill_when(machine: &Machine, arguments: &[&str], now: impl Fn() -> bool) -> bool {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_pimsync"));
     let mut child = command.args(arguments).env("PIMSYNC_ROOT", machine.root()).spawn().unwrap();
     loop {
@@ -413,7 +413,7 @@ fn kill_when(machine: &Machine, arguments: &[&str], now: impl Fn() -> bool) -> b
 }
 
 /// The bytes of all files below a directory.
-fn bytes_below(dir: &Path) -> u64 {
+pub fn bytes_below(dir: &Path) -> u64 {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     entries
         .map(|entry| match entry.metadata() {

@@ -5,6 +5,7 @@
 mod backup;
 mod disk;
 mod local;
+mod restore_into;
 mod retention;
 mod secrets;
 mod setup;

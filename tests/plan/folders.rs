@@ -732,7 +732,7 @@ fn many_folders_do_not_go_without_a_word() {
     let gone: Vec<Emptied> = (1..=6).map(emptied).collect();
     let are_held = |brake, total| {
         let endings = end_folders(&gone, brake, total);
-        let held = endings.iter().filter(|ending| matches!(ending, Ending::Held(_, Side::Remote))).count();
+        let held = endings.iter().filter(|ending| matches!(ending, Ending::Held(_, Side::Remote, _))).count();
         let removed = endings.iter().filter(|ending| matches!(ending, Ending::Remove(_, Side::Remote, _))).count();
         assert_eq!((held.min(removed), held + removed), (0, 6), "all or none");
         held > 0
@@ -741,6 +741,7 @@ fn many_folders_do_not_go_without_a_word() {
     assert!(!are_held(Brake::On, 30));
     assert!(!are_held(Brake::On, 24), "few folders are no mass deletion");
     assert!(!are_held(Brake::Released, 25));
+    assert!(are_held(Brake::Fenced, 1000), "after a restore none goes on the server");
 }
 
 /// Else a folder that was deleted there and made again would be deleted here, with what was changed in it.

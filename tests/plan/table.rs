@@ -119,6 +119,7 @@ fn print_op(op: &Op<(), ()>) -> String {
 fn print_held(held: &Held) -> String {
     let reason = match held.reason {
         HeldReason::Brake => "brake",
+        HeldReason::Restored => "restored",
         HeldReason::OtherSideUnknown => "unknown",
     };
     let side = match held.side {

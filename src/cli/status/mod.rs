@@ -47,6 +47,9 @@ pub(super) struct Args {
 #[derive(Serialize)]
 struct Standing {
     database: String,
+    /// When it was restored from a backup, as long as nothing is deleted on the server for that.
+    #[serde(serialize_with = "time::serialize_option")]
+    restored: Option<UnixTime>,
     /// The run that is under way.
     running: Option<Running>,
     accounts: Vec<AccountStanding>,
@@ -185,6 +188,7 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
     let (only_here, problems) = on_my_computer::only_here(&context.layout.database());
     let standing = Standing {
         database: context.layout.database().display().to_string(),
+        restored: identity.marker.fence,
         running: holder
             .map(|holder| Running { pid: holder.map(|holder| holder.pid), since: holder.map(|holder| holder.since) }),
         accounts: accounts.into_iter().map(|account| gather::account(&context, account)).collect::<Result<_, _>>()?,

@@ -10,6 +10,13 @@ use crate::cli::time::for_people;
 
 pub(super) fn text(standing: &Standing) -> String {
     let mut text = format!("{}\n", standing.database);
+    if let Some(restored) = standing.restored {
+        let since = for_people(restored);
+        let _ = writeln!(
+            text,
+            "Restored from a backup {since}: nothing is deleted on the server until you run pimsync sync --allow-deletes."
+        );
+    }
     if let Some(running) = &standing.running {
         let who = match (running.pid, running.since) {
             (Some(pid), Some(since)) => format!(" (process {pid}, since {})", for_people(since)),

@@ -239,7 +239,7 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         self.run.step(Step::FoldersNoted)?;
         let mut places: Vec<Place> = self.known.rows().map(|row| self.place(row)).collect();
         self.tell_blocked();
-        if self.run.request.brake == Brake::On && is_swept_clean(&places) {
+        if self.run.request.brake != Brake::Released && is_swept_clean(&places) {
             places.iter_mut().filter(|place| place.directory == Directory::Away).for_each(|place| {
                 place.directory = Directory::Unknown;
             });
