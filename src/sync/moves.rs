@@ -17,7 +17,8 @@ pub(super) fn find_moves<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
     run: &Run<'_, R, L>,
     view: &mut LocalView,
 ) -> Result<(), SyncError> {
-    if !view.loose.is_empty() && !(view.away.is_empty() && view.unknown.is_empty()) {
+    let may_have_moved = !view.away.is_empty() || !view.unknown.is_empty();
+    if may_have_moved && !view.loose.is_empty() {
         pair_moves(run, view)?;
     }
     if !view.unknown.is_empty() {
