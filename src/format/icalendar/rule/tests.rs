@@ -245,8 +245,9 @@ proptest! {
     #[test]
     fn the_series_and_its_rule_have_the_same_starts(
         series in series(),
-        // Not within the hours that zones leave out, which libraries treat in different ways.
-        hour in 4..24i8,
+        // Not within the hours that zones leave out or have twice, which libraries treat in different ways: Santiago turns its clocks back at
+        // midnight. RFC 5545 3.3.5 means the first of the two, as we do.
+        hour in 4..23i8,
         zone_name in prop::sample::select(ZONES.to_vec()),
         without in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
     ) {
