@@ -44,6 +44,14 @@ fn exceptions_are_told_by_their_days_in_the_series_zone() {
 }
 
 #[test]
+fn a_length_beyond_all_calendars_stops_nothing() {
+    for length in ["P999999999W", "-P999999999W", "PT99999999999H", "P9223372036854775807D"] {
+        let file = parse(&calendar(&[&format!("DTSTART;VALUE=DATE:20260302\nDURATION:{length}\nSUMMARY:Long\n")]));
+        drop(file.event());
+    }
+}
+
+#[test]
 fn one_occurrence_changed_leaves_the_series_alone() {
     let original = calendar(&[WEEKLY]);
     let mut file = parse(&original);

@@ -88,9 +88,10 @@ pub(super) fn read(event: &Component, zones: &Zones) -> Result<When, EventError>
             let end = match end_moment {
                 Some(Moment::Day(end)) => Some(end),
                 Some(Moment::Floating(end) | Moment::Zoned(At { time: end, .. })) => Some(end.date()),
-                None => {
-                    length.and_then(|length| first.checked_add(jiff::Span::new().days(length.as_hours() / 24)).ok())
-                }
+                // A length beyond all calendars counts as none.
+                None => length
+                    .and_then(|length| jiff::Span::new().try_days(length.as_hours() / 24).ok())
+                    .and_then(|days| first.checked_add(days).ok()),
             };
             // RFC 5545 §3.6.1: one day where nothing else is said, and programs that write the first day as the end mean that, too.
             let next = first.tomorrow().map_err(|_| odd(&start))?;
