@@ -169,11 +169,7 @@ impl State {
     /// # Errors
     /// What `write` says; then nothing was written.
     pub fn write<T>(&self, write: impl FnOnce(&Writer<'_>) -> Result<T, StateError>) -> Result<T, StateError> {
-        let mut connection = self.lock();
-        let writer = Writer(connection.transaction_with_behavior(TransactionBehavior::Immediate)?);
-        let value = write(&writer).map_err(|error| self.judged(error))?;
-        writer.0.commit().map_err(|error| self.judged(error.into()))?;
-        Ok(value)
+        self.write_over(&mut self.lock(), write)
     }
 
     /// Writes all or nothing, like [`State::write`], but does not wait until it is durable: for what nothing else depends on. The next durable
@@ -182,10 +178,23 @@ impl State {
     /// # Errors
     /// As [`State::write`].
     pub fn jot<T>(&self, write: impl FnOnce(&Writer<'_>) -> Result<T, StateError>) -> Result<T, StateError> {
-        self.lock().pragma_update(None, "synchronous", "normal")?;
-        let written = self.write(write);
-        self.lock().pragma_update(None, "synchronous", "full")?;
+        // Under one lock: nobody else's write is to be less than durable meanwhile.
+        let mut connection = self.lock();
+        connection.pragma_update(None, "synchronous", "normal")?;
+        let written = self.write_over(&mut connection, write);
+        connection.pragma_update(None, "synchronous", "full")?;
         written
+    }
+
+    fn write_over<T>(
+        &self,
+        connection: &mut Connection,
+        write: impl FnOnce(&Writer<'_>) -> Result<T, StateError>,
+    ) -> Result<T, StateError> {
+        let writer = Writer(connection.transaction_with_behavior(TransactionBehavior::Immediate)?);
+        let value = write(&writer).map_err(|error| self.judged(error))?;
+        writer.0.commit().map_err(|error| self.judged(error.into()))?;
+        Ok(value)
     }
 
     /// Damage can show long after the file was opened.

@@ -13,9 +13,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::moves::{Looked, digest_of_size, vanished_file};
-use super::rejoin::normal_message_id;
+use super::rejoin::{message_id_of_file, normal_message_id};
 use super::{Depth, Run, SyncError, stops_run};
-use crate::format::mime;
 use crate::local::{FolderDir, LocalWrite, MessageName};
 use crate::pim::{FileKey, FolderKey, ItemId, ItemKey, Marks, ServerMessage};
 use crate::plan::moves::{Appeared, Likeness, Vanished, local_moves};
@@ -174,9 +173,7 @@ where
     let mut strangers = HashSet::new();
     if !lost.is_empty() {
         for_strangers(run, |_, dir, name| {
-            let bytes = run.local().open(dir, &name).ok().flatten();
-            let id = bytes.and_then(|bytes| mime::facts(bytes).ok()).and_then(|facts| facts.message_id);
-            strangers.extend(id.map(|id| normal_message_id(&id)));
+            strangers.extend(message_id_of_file(run.local(), dir, &name));
             Ok(())
         })?;
     }

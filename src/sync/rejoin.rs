@@ -8,7 +8,7 @@ use super::rows::rows_of;
 use super::view::{LocalFile, LocalView};
 use super::{Run, SyncError};
 use crate::format::mime;
-use crate::local::{LocalRead, LocalWrite};
+use crate::local::{FolderDir, LocalRead, LocalWrite, MessageName};
 use crate::pim::{Digest, FileKey, FolderKey, ItemId, ItemKey};
 use crate::plan::adopt::{Clue, Loose, adopt};
 use crate::remote::{ItemErrorClass, RemoteWrite};
@@ -17,6 +17,12 @@ use crate::state::{ItemRow, Standing};
 /// A Message-ID without what servers add or leave away.
 pub(super) fn normal_message_id(id: &str) -> String {
     id.trim().trim_start_matches('<').trim_end_matches('>').to_owned()
+}
+
+/// The Message-ID that a file has; `None` also where it cannot be read.
+pub(super) fn message_id_of_file<L: LocalRead>(local: &L, dir: &FolderDir, name: &MessageName) -> Option<String> {
+    let facts = mime::facts(local.open(dir, name).ok()??).ok()?;
+    Some(normal_message_id(&facts.message_id?))
 }
 
 /// Pairs items whose files are gone with files that no item is known for, by the Message-IDs that the server tells and the files have.
@@ -51,9 +57,8 @@ fn strangers<L: LocalRead>(local: &L, view: &LocalView) -> Vec<(LocalFile, Strin
     for (folder, files) in &view.loose {
         let Some(scanned) = view.scanned.get(folder) else { continue };
         for file in files.values() {
-            let bytes = local.open(&scanned.dir, &file.name).ok().flatten();
-            let id = bytes.and_then(|bytes| mime::facts(bytes).ok()).and_then(|facts| facts.message_id);
-            found.extend(id.map(|id| (file.clone(), normal_message_id(&id))));
+            let id = message_id_of_file(local, &scanned.dir, &file.name);
+            found.extend(id.map(|id| (file.clone(), id)));
         }
     }
     found

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{Observed, Puller, perhaps_edited};
-use crate::format::mime;
 use crate::local::{FolderDir, LocalWrite, MessageName, delivered_mark, id_mark};
 use crate::pim::{FileKey, Flag, FolderKey, ItemId, ItemKey, SearchKey, ServerMessage, Tag};
 use crate::plan::adopt::{Clue, Loose, adopt};
@@ -16,7 +15,8 @@ use crate::sync::bodies::{Rendering, renderings};
 use crate::sync::pull::{self, UNREADABLE};
 use crate::sync::push::tag_of_version;
 use crate::sync::recover;
-use crate::sync::rejoin::normal_message_id;
+use crate::sync::rejoin::{message_id_of_file, normal_message_id};
+use crate::sync::rows::{label, received};
 use crate::sync::tree::Place;
 use crate::sync::view::{Content, LocalFile, LocalView};
 use crate::sync::{SyncError, lock};
@@ -29,6 +29,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             return Ok(());
         }
         let Moved { mut rows, unclear } = self.moved(&messages).await?;
+        self.claim_moved(&mut rows);
         self.follow(&messages, &rows).await?;
         let mut rest = Vec::new();
         for message in messages {
@@ -72,17 +73,13 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
 
     /// What a message is cannot be told for now; no listing tells of it again.
     fn wait(&self, message: ServerMessage, why: &'static str, observed: &mut Observed) {
-        observed.notes.push(pull::Note::Retry {
-            id: message.id.clone(),
-            label: crate::sync::rows::label(&message),
-            why,
-        });
+        observed.notes.push(pull::Note::Retry { id: message.id.clone(), label: label(&message), why });
         let remote = Seen::Here(self.remote_state(message));
         observed.cases.push(Case { base: None, remote, local: Seen::Unknown });
     }
 
     /// A file that a moved message had, and that is gone from where it was, may lie here already: after a state.db from a backup, say, since
-    /// before the move. Or it lies where it was, under another name and edited.
+    /// before the move. Or it lies where it was, or where somebody moved it, under another name and edited.
     async fn follow(&self, messages: &[ServerMessage], moved: &HashMap<ItemId, ItemRow>) -> Result<(), SyncError> {
         let rows = || messages.iter().filter_map(|message| moved.get(&message.id));
         let before: BTreeSet<FolderKey> = rows().map(|row| row.folder).filter(|key| *key != self.place.key()).collect();
@@ -131,7 +128,6 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             Ok(())
         })?;
         if candidates.is_empty() {
-            self.claim_moved(&mut moved.rows);
             return Ok(moved);
         }
         let (mut departed, unclear) = self.departed(&candidates, messages).await?;
@@ -140,7 +136,6 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         moved.rows.extend(pairs.into_iter().filter_map(|(key, id)| Some((id, candidates.remove(&key)?))));
         let unclear = arrived.into_iter().filter(|message| unclear.contains(&search_hash(&message.search_key)));
         moved.unclear.extend(unclear.map(|message| message.at));
-        self.claim_moved(&mut moved.rows);
         Ok(moved)
     }
 
@@ -282,10 +277,10 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                 asked.insert(item.search_key.clone());
             }
         }
-        let size_of = |id: &ItemId| messages.iter().find(|message| message.id == *id).map_or(0, |message| message.size);
         let mut looked_at: Vec<&mut Arrived<ItemId>> =
             arrived.iter_mut().filter(|message| asked.contains(&message.search_key)).collect();
-        let ids: Vec<_> = looked_at.iter().map(|message| (message.at.clone(), size_of(&message.at))).collect();
+        let ids: Vec<_> =
+            looked_at.iter().map(|message| (message.at.clone(), size_of(messages, &message.at))).collect();
         for (message, there) in looked_at.iter_mut().zip(renderings(self.run.remote(), &ids).await?) {
             message.text = there.digest();
         }
@@ -316,6 +311,10 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
     fn know_by_version(&self, search: &mut Search<'_>, messages: &[ServerMessage]) {
         for message in messages {
             let Some(tag) = message.tag.as_ref() else { continue };
+            // No file is read for what the plain tag tells.
+            if !search.files_with(&BTreeSet::from([Clue::Tag(tag.to_string())])).is_empty() {
+                continue;
+            }
             let candidates = search.files_with(&message.message_id.iter().map(|id| message_id_clue(id)).collect());
             for key in candidates {
                 let Some((file, content)) =
@@ -342,8 +341,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                 read.extend(files);
             }
         }
-        let size_of = |id: &ItemId| messages.iter().find(|message| message.id == *id).map_or(0, |message| message.size);
-        let asked: Vec<(ItemId, u64)> = asked.into_iter().map(|id| (id.clone(), size_of(&id))).collect();
+        let asked: Vec<(ItemId, u64)> = asked.into_iter().map(|id| (id.clone(), size_of(messages, &id))).collect();
         let there = renderings(self.run.remote(), &asked).await?;
         for ((id, _), there) in asked.iter().zip(there) {
             let message = search.remote.iter_mut().find(|message| message.at == *id);
@@ -379,8 +377,9 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
     }
 
     /// Marks the adopted files whose bodies are not the server's. Only those are compared that may have been edited: drafts, and what was
-    /// delivered here and has another time since. What the others say now counts as agreed, whatever somebody writes into them later. Of the rest nobody knows how the server rendered it when both sides agreed, and renderings
-    /// differ from what was uploaded. Returns the messages that could not be read just now.
+    /// delivered here and has another time since. Of the rest nobody knows how the server rendered it when both sides agreed, and renderings
+    /// differ from what was uploaded: what they say now counts as agreed, whatever somebody writes into them later. Returns the messages that
+    /// could not be read just now.
     async fn find_edited(
         &self,
         messages: &[ServerMessage],
@@ -420,18 +419,20 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
     fn changed_since_delivery(&self, file: &LocalFile, message: &ServerMessage) -> bool {
         let Ok(dir) = self.place.dir() else { return false };
         let stat = tokio::task::block_in_place(|| self.run.local().stat(&dir, &file.name));
-        delivered_mark(file.name.key()).is_some()
-            && matches!(stat, Ok(Some(stat)) if stat.mtime() != crate::sync::rows::received(message))
+        delivered_mark(file.name.key()).is_some() && matches!(stat, Ok(Some(stat)) if stat.mtime() != received(message))
     }
 
     fn clues_of_file(&self, place: &Place, dir: &FolderDir, name: &MessageName) -> Vec<Clue> {
         let mut clues: Vec<Clue> =
             delivered_mark(name.key()).map(|mark| Clue::Name(mark.to_owned())).into_iter().collect();
         clues.push(Clue::Tag(self.run.tag(place, name.key()).to_string()));
-        let facts = self.run.local().open(dir, name).ok().flatten().and_then(|file| mime::facts(file).ok());
-        clues.extend(facts.and_then(|facts| facts.message_id).map(|id| message_id_clue(&id)));
+        clues.extend(message_id_of_file(self.run.local(), dir, name).map(Clue::MessageId));
         clues
     }
+}
+
+fn size_of(messages: &[ServerMessage], id: &ItemId) -> u64 {
+    messages.iter().find(|message| message.id == *id).map_or(0, |message| message.size)
 }
 
 fn is_draft(file: &LocalFile, message: &ServerMessage) -> bool {
