@@ -106,15 +106,23 @@ pub enum ConflictPolicy {
 }
 
 impl ConflictPolicy {
-    /// The policy where it is not known whether the server's version is somebody's at all: it may be what was last sent there. Then it does not
-    /// replace a later one without a trace.
+    /// The policy where it is not known whether it is a conflict at all: what is in doubt replaces nothing without a trace.
     #[must_use]
-    pub fn in_doubt(self) -> Self {
-        match self {
-            Self::KeepBoth | Self::Server => Self::KeepBoth,
-            Self::Local => Self::Local,
+    pub fn in_doubt(self, doubt: Doubt) -> Self {
+        match (doubt, self) {
+            (Doubt::Theirs, Self::Local) => Self::Local,
+            (Doubt::Theirs, Self::KeepBoth | Self::Server) | (Doubt::Ours, _) => Self::KeepBoth,
         }
     }
+}
+
+/// What may be no version of the item at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// What the server says: it may be what was last sent there, told in its own way.
+    Theirs,
+    /// What the file says: it may be a copy that somebody has made, in place of the one that is gone.
+    Ours,
 }
 
 /// What a pull does about a body.

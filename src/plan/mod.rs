@@ -14,6 +14,6 @@ mod pushing;
 
 pub use guard::{Brake, FolderSize};
 pub use item::{
-    Base, Case, ConflictPolicy, Content, Evidence, Held, HeldReason, LocalState, Op, Plan, PushContent, RemoteState,
-    Seen, Side, plan,
+    Base, Case, ConflictPolicy, Content, Doubt, Evidence, Held, HeldReason, LocalState, Op, Plan, PushContent,
+    RemoteState, Seen, Side, plan,
 };

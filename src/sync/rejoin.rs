@@ -1,11 +1,12 @@
-//! Files that were edited and moved, or given another name: neither the name nor the bytes tell whose they are, but the Message-ID does. So
-//! does a file whose body the server's has replaced right before a crash, if it had been moved before that.
+//! Files that were edited or rewritten, and moved or given another name: neither the name nor the bytes tell whose they are, but the Message-ID does.
+//! So does a file whose body the server's has replaced right before a crash, if it had been moved before that.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use super::bodies::rendering_of_file;
 use super::moves::join;
 use super::rows::rows_of;
-use super::view::{LocalFile, LocalView};
+use super::view::{Content, LocalFile, LocalView};
 use super::{Run, SyncError};
 use crate::format::mime;
 use crate::local::{FolderDir, LocalRead, LocalWrite, MessageName};
@@ -45,10 +46,28 @@ where
     let pairs = pair(&missing, &strangers);
     let files: HashMap<(FolderKey, FileKey), LocalFile> =
         strangers.into_iter().map(|(file, _)| ((file.folder, file.name.key().clone()), file)).collect();
-    let edited = |place| Some(LocalFile { edited: true, ..files.get(&place)?.clone() });
-    let pairs = pairs.into_iter().filter_map(|(key, place)| Some((key, edited(place)?))).collect();
-    join(view, &rows, pairs);
+    let pairs = pairs.into_iter().filter_map(|(key, place)| Some((rows.get(&key)?, files.get(&place)?.clone())));
+    let judged: Vec<(ItemKey, LocalFile)> = tokio::task::block_in_place(|| {
+        pairs.map(|(row, file)| (row.key, judged(run.local(), view, row, file))).collect()
+    });
+    view.rejoined.extend(judged.iter().filter(|(_, file)| file.edited).map(|(key, _)| *key));
+    join(view, &rows, judged);
     Ok(())
+}
+
+/// The file as edited; but where it says what was agreed on, in other bytes, nobody has edited anything, and its own content is taken into the
+/// base.
+fn judged<L: LocalRead>(local: &L, view: &LocalView, row: &ItemRow, file: LocalFile) -> LocalFile {
+    let same = || {
+        let dir = &view.scanned.get(&file.folder)?.dir;
+        rendering_of_file(local, dir, &file.name).filter(|says| Some(*says) == row.rendering)?;
+        let (digest, len) = local.digest(dir, &file.name).ok()??;
+        Some(Content { digest, len, rendering: row.rendering })
+    };
+    match same() {
+        Some(content) => LocalFile { edited: false, content: Some(content), ..file },
+        None => LocalFile { edited: true, ..file },
+    }
 }
 
 /// Files that no item is known for, with their Message-IDs.

@@ -53,6 +53,8 @@ pub(super) struct LocalView {
     pub(super) changed: BTreeMap<ItemKey, LocalFile>,
     /// Known items whose file is gone.
     pub(super) away: BTreeSet<ItemKey>,
+    /// Those of the changed ones whose files are known by nothing but their Message-IDs.
+    pub(super) rejoined: BTreeSet<ItemKey>,
     /// Files that no item is known for, by folder.
     pub(super) loose: BTreeMap<FolderKey, BTreeMap<FileKey, LocalFile>>,
     /// What those files could be known by, for the folders where that was asked.

@@ -2,7 +2,7 @@
 
 mod recognise;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Mutex;
 
@@ -16,7 +16,7 @@ use super::view::{Content, LocalFile, LocalView};
 use super::{Activity, Progress, Run, SyncError, lock};
 use crate::local::LocalWrite;
 use crate::pim::{ItemId, ItemKey, ServerMarks, ServerMessage, SyncState};
-use crate::plan::{self, Base, Case, RemoteState, Seen};
+use crate::plan::{self, Base, Case, Doubt, Plan, RemoteState, Seen};
 use crate::remote::{ChangePage, ItemChange, ItemErrorClass, RemoteError, RemoteWrite};
 use crate::state::{ItemRow, Listing, Standing, Subject, UNRENDERED};
 
@@ -251,12 +251,15 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
     ) -> Result<(), SyncError> {
         let observed = self.observe(changes).await?;
         let (policy, brake) = (self.run.engine.settings.policy, self.run.request.brake);
-        let (doubtful, clear): (Vec<_>, Vec<_>) =
-            observed.cases.into_iter().enumerate().partition(|(at, _)| observed.in_doubt.contains(at));
-        let mut plan = plan::plan(clear.into_iter().map(|(_, case)| case), policy, brake, &[]);
-        let doubtful = plan::plan(doubtful.into_iter().map(|(_, case)| case), policy.in_doubt(), brake, &[]);
-        plan.pulls.extend(doubtful.pulls);
-        plan.held.extend(doubtful.held);
+        let mut cases: Vec<_> = observed.cases.into_iter().enumerate().collect();
+        let mut plan = Plan::default();
+        for doubt in [Some(Doubt::Theirs), Some(Doubt::Ours), None] {
+            let policy = doubt.map_or(policy, |doubt| policy.in_doubt(doubt));
+            let alike = cases.extract_if(.., |(at, _)| observed.in_doubt.get(at).copied() == doubt);
+            let part = plan::plan(alike.map(|(_, case)| case), policy, brake, &[]);
+            plan.pulls.extend(part.pulls);
+            plan.held.extend(part.held);
+        }
         for held in &plan.held {
             self.run.hold(
                 self.place,
@@ -461,10 +464,15 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                 observed.notes.push(pull::Note::EndTrouble(remote.at.id.clone()));
             }
             // A scan does not read each file.
-            let rewritten = here.is_some_and(|content| content.digest != row.digest);
+            let agreed = file.content.map_or(row.digest, |content| content.digest);
+            let rewritten = here.is_some_and(|content| content.digest != agreed);
             let edited = file.edited || rewritten && !matches!(case.local, Seen::Unknown);
             let sent = self.run.state().read(|state| state.replacing(row.key))?;
-            observed.in_doubt.extend(sent.map(|_| at));
+            let doubt = match &sent {
+                Some(_) => Some(Doubt::Theirs),
+                None => lock(self.view).rejoined.contains(&row.key).then_some(Doubt::Ours),
+            };
+            observed.in_doubt.extend(doubt.map(|doubt| (at, doubt)));
             let sent = sent.filter(|sent| sent.rendering == now && !matches!(case.local, Seen::Unknown));
             match here {
                 // Both sides were edited alike: an answer to a push was lost, or a pull was cut off.
@@ -522,8 +530,9 @@ struct Observed {
     notes: Vec<pull::Note>,
     /// Cases whose bodies may have changed, with what was agreed.
     perhaps: Vec<(usize, ItemRow)>,
-    /// Cases of drafts that were sent without an answer, and that say something else now: a server can say in its own way what it was given.
-    in_doubt: HashSet<usize>,
+    /// Cases that may be no conflicts though both sides say something new: drafts that were sent without an answer, since a server can say in its
+    /// own way what it was given; and files that are known by their Message-IDs alone.
+    in_doubt: HashMap<usize, Doubt>,
 }
 
 /// The last word on each item of a page: items can be listed more than once.

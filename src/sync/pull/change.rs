@@ -46,7 +46,9 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             tally.changed_here += u64::from(changed);
         });
         take_remote(&mut row, &update.remote);
-        take_content(&mut row, &file);
+        if update.content == Content::Keep {
+            take_content(&mut row, &file);
+        }
         row.flags = update.agreed.flags;
         let still = LocalFile { folder: target, name: name.clone(), marks: update.marks, edited, content: None };
         self.settle(row, still, update.agreed);
@@ -193,7 +195,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         let (digest, len, rendering) = (staged.digest(), staged.len(), rendering_of(&staged));
         let (at, name) = (dir.clone(), file.name.clone());
         let expected = match file.edited {
-            false => Some(row.digest),
+            false => Some(file.content.map_or(row.digest, |content| content.digest)),
             true => self.run.blocking(move |local| Ok(local.digest(&at, &name)?.map(|(digest, _)| digest))).await?,
         };
         let Some(expected) = expected else {

@@ -134,11 +134,12 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'_, '_, R, L> {
         let Some(folder) = self.remote.folders.get(&row.id).cloned() else { return Ok(()) };
         let Some(parent) = self.parent_row(&folder) else { return Ok(()) };
         let into = parent.as_ref().map(|parent| parent.key);
-        // One that went to Deleted Items was deleted on both sides: perhaps by us, right before a crash.
-        if row.name == folder.name && row.parent == into || self.remote.is_deleted(&folder) {
+        if row.name == folder.name && row.parent == into {
             return Ok(());
         }
-        if self.local.directory(&row, None) != Directory::Away {
+        // One that went to Deleted Items was deleted on both sides: perhaps by us, right before a crash. Should it stay after all, for what came
+        // into it, its place has to be told again.
+        if self.remote.is_deleted(&folder) || self.local.directory(&row, None) != Directory::Away {
             self.all_taken_in = false;
             return Ok(());
         }

@@ -240,3 +240,21 @@ fn a_draft_moved_here_and_there_and_replaced_right_before_a_crash_stays_one() {
         assert_eq!(copies(&world, "a"), 1);
     }
 }
+
+/// The copy was taken for the draft itself, moved and edited: where this side was to win, it was written over what the draft had become there.
+#[test]
+fn a_copy_of_a_draft_that_is_deleted_here_and_edited_there_does_not_win_over_the_edit() {
+    for like in BOTH {
+        let world = World { policy: ConflictPolicy::Local, ..World::new(like) };
+        world.arrive_as("Drafts", "a", draft());
+        world.sync();
+        world.mailbox.replace_mime(&world.id("a"), &World::mime_with("a", "edited there")).unwrap();
+        world.remove("a");
+        // It says the same, in other bytes than the server's.
+        world.put_bytes("Junk Email", &World::mime("a"), ":2,DS");
+        world.settle();
+        let bodies: Vec<String> = world.remote().into_values().flatten().map(|message| message.body).collect();
+        assert!(bodies.contains(&"edited there".to_owned()), "{bodies:?}");
+        world.assert_settled();
+    }
+}

@@ -205,3 +205,27 @@ fn a_message_moved_here_into_a_folder_that_is_renamed_during_the_run_stays_one()
         assert_eq!((world.find("a").unwrap().1.as_str(), copies(&world, "a")), ("Two", 1));
     }
 }
+
+/// Its new place was passed over as that of one that both sides have deleted, and was never told again.
+#[test]
+fn a_folder_that_goes_to_deleted_items_within_another_one_and_stays_for_what_came_into_it_lies_there() {
+    for like in BOTH {
+        let world = World::new(like);
+        for name in ["One", "Two"] {
+            world.mailbox.create_folder("", name, "IPF.Note").unwrap();
+        }
+        world.arrive("One", "a");
+        world.sync();
+        fs::remove_dir_all(world.account_dir().join("One")).unwrap();
+        let (mailbox, two) = (world.mailbox.clone(), world.account_dir().join("Two"));
+        let edit = During::nth(1, Step::DeletesPushed, move || {
+            fs::remove_dir_all(two).unwrap();
+            mailbox.add_message("Two", NewMessage { mime: &World::mime("b"), ..NewMessage::default() }).unwrap();
+            mailbox.move_folder("Two", "One").unwrap();
+        });
+        world.try_sync(&World::allow_deletes(), edit).unwrap();
+        world.settle();
+        assert_eq!(world.find("b").unwrap().1, "Deleted Items/One/Two");
+        world.assert_alike();
+    }
+}
