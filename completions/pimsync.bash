@@ -124,7 +124,7 @@ _pimsync() {
             return 0
             ;;
         pimsync__subcmd__backup)
-            opts="-q -v -h --to --verify --prune --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --json --root --identity --trace-soap --quiet --verbose --help list prune verify help"
+            opts="-q -v -h --to --full --verify --prune --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --json --root --identity --trace-soap --quiet --verbose --help list prune verify help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -15,9 +15,11 @@ use std::path::Path;
 
 use rustix::fs::{Dir, FileType};
 
-use super::archive::{FRAME_BYTES, Large, New, Writer};
+use super::archive::{FRAME_BYTES, Large, New, Times, Writer};
 use super::classify::classify;
+use super::earlier::{Earlier, TICK_NS};
 use super::manifest::{Hash, Kind, shortened};
+use super::path::Key;
 use super::{BackupError, ItemPath};
 use crate::local::platform::{self, Kind as Sort, Looked};
 use crate::pim::UnixTime;
@@ -28,9 +30,6 @@ const MOST_LISTINGS: usize = 30;
 /// So many listings in a row that show nothing new end the cut of a tree that never holds still. Each misses a given file with a chance of
 /// a few per cent at most.
 const FRUITLESS_LISTINGS: usize = 5;
-
-/// Within this time of a change another one may leave the same time behind.
-const TICK_NS: i64 = 2_000_000_000;
 
 /// A file that is being rewritten in place gets so many chances to hold still.
 const TRIES: usize = 3;
@@ -61,10 +60,7 @@ pub struct Unread {
     pub reason: String,
 }
 
-/// What is told of in an archive by the same key is the same item: a message whatever its flags are.
-type Key = Hash;
-
-/// Archives everything below `database` but `state.db`.
+/// Archives everything below `database` but `state.db`. `present` is what a first listing showed.
 ///
 /// # Errors
 /// Those of the archive that is written, and that `database` itself cannot be listed. What else cannot be read is in the report.
@@ -73,6 +69,7 @@ pub(super) fn cut(
     writer: &mut Writer,
     target: &Path,
     began: UnixTime,
+    mut present: Listing,
 ) -> Result<CutReport, BackupError> {
     let settled_before = began.0.saturating_mul(1_000_000_000).saturating_sub(TICK_NS);
     let mut cut = Cut {
@@ -81,19 +78,16 @@ pub(super) fn cut(
         target,
         settled_before,
         met: HashSet::new(),
+        twins: HashSet::new(),
         failed: HashMap::new(),
         report: CutReport::default(),
     };
-    let mut present;
     let mut fruitless = 0;
     loop {
         cut.report.listings += 1;
-        let found = cut.list_all()?;
-        let fresh = cut.take_in(&found)?;
+        let fresh = cut.take_in(&present)?;
         fruitless = if fresh { 0 } else { fruitless + 1 };
-        let believed = fruitless >= FRUITLESS_LISTINGS || (fruitless > 0 && cut.held_still(&found));
-        present = found;
-        if believed {
+        if fruitless >= FRUITLESS_LISTINGS || (fruitless > 0 && cut.held_still(&present)) {
             break;
         }
         if cut.report.listings == MOST_LISTINGS {
@@ -101,8 +95,10 @@ pub(super) fn cut(
             cut.report.unread.push(Unread { path: None, reason });
             break;
         }
+        present = Listing::of(database)?;
     }
     cut.unlist_moved(&present);
+    cut.unlist_renamed(&present);
     cut.report.unread.extend(cut.failed.into_values());
     cut.report.unread.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(cut.report)
@@ -110,13 +106,63 @@ pub(super) fn cut(
 
 /// What a listing of the whole tree shows.
 #[derive(Default)]
-struct Listing {
+pub(super) struct Listing {
     directories: Vec<ItemPath>,
     files: Vec<ItemPath>,
     odd: Vec<ItemPath>,
     unread: Vec<Unread>,
     /// The times of each directory before it was listed.
     times: Vec<Option<(i64, i64)>>,
+}
+
+impl Listing {
+    /// Lists everything below `database` but what belongs to `state.db`.
+    ///
+    /// # Errors
+    /// That `database` itself cannot be listed.
+    pub(super) fn of(database: &Path) -> Result<Self, BackupError> {
+        let mut found = Self::default();
+        let names = list(database).map_err(|error| BackupError::io("list", database, error))?;
+        let names = names.into_iter().filter(|(name, _)| !STATE.contains(&&**name)).collect();
+        sort_out(names, &ItemPath::new, &mut found);
+        let mut next = 0;
+        while let Some(dir) = found.directories.get(next).cloned() {
+            next += 1;
+            found.times.push(times(database, &dir));
+            match list(&dir.under(database)) {
+                Ok(names) => sort_out(names, &|name| dir.child(name), &mut found),
+                // Moved or removed meanwhile: a later listing shows it where it is.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    found.unread.push(Unread { path: Some(dir), reason: error.to_string() });
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The keys that several files have.
+    fn twins(&self) -> HashSet<Key> {
+        let mut keys = HashSet::new();
+        self.files.iter().map(ItemPath::key).filter(|key| !keys.insert(*key)).collect()
+    }
+
+    /// Whether more than half of the bytes are probably in no earlier archive.
+    pub(super) fn is_mostly_new(&self, database: &Path, earlier: &Earlier) -> bool {
+        let (mut all, mut new) = (0_u64, 0_u64);
+        for path in &self.files {
+            let Ok(Some(looked)) = platform::look(&path.under(database)) else { continue };
+            all = all.saturating_add(looked.stat.len);
+            if !earlier.resembles(&path.key(), &looked) {
+                new = new.saturating_add(looked.stat.len);
+            }
+        }
+        new > all / 2
+    }
+}
+
+fn times(database: &Path, dir: &ItemPath) -> Option<(i64, i64)> {
+    platform::look(&dir.under(database)).ok().flatten().map(|looked| (looked.stat.mtime_ns, looked.ctime_ns))
 }
 
 struct Cut<'a> {
@@ -127,6 +173,8 @@ struct Cut<'a> {
     settled_before: i64,
     /// What is in the archive.
     met: HashSet<Key>,
+    /// The keys that several files had.
+    twins: HashSet<Key>,
     /// What could not be read so far.
     failed: HashMap<Key, Unread>,
     report: CutReport,
@@ -140,36 +188,11 @@ enum Reading {
 }
 
 impl Cut<'_> {
-    fn list_all(&mut self) -> Result<Listing, BackupError> {
-        let mut found = Listing::default();
-        let names = list(self.database).map_err(|error| BackupError::io("list", self.database, error))?;
-        let names = names.into_iter().filter(|(name, _)| !STATE.contains(&&**name)).collect();
-        sort_out(names, &ItemPath::new, &mut found);
-        let mut next = 0;
-        while let Some(dir) = found.directories.get(next).cloned() {
-            next += 1;
-            found.times.push(self.times(&dir));
-            match list(&dir.under(self.database)) {
-                Ok(names) => sort_out(names, &|name| dir.child(name), &mut found),
-                // Moved or removed meanwhile: a later listing shows it where it is.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => {
-                    found.unread.push(Unread { path: Some(dir), reason: error.to_string() });
-                }
-            }
-        }
-        Ok(found)
-    }
-
-    fn times(&self, dir: &ItemPath) -> Option<(i64, i64)> {
-        platform::look(&dir.under(self.database)).ok().flatten().map(|looked| (looked.stat.mtime_ns, looked.ctime_ns))
-    }
-
     /// Whether no directory changed while the tree was listed.
     fn held_still(&self, found: &Listing) -> bool {
         found.directories.iter().zip(&found.times).all(|(dir, before)| {
             let settled = before.is_some_and(|(mtime, ctime)| mtime.max(ctime) < self.settled_before);
-            settled && self.times(dir) == *before
+            settled && times(self.database, dir) == *before
         })
     }
 
@@ -178,24 +201,28 @@ impl Cut<'_> {
         let mut fresh = false;
         self.failed.clear();
         for unread in &found.unread {
-            let key = blake3::hash(unread.reason.as_bytes());
-            self.failed.insert(unread.path.as_ref().map_or(key, key_of), unread.clone());
+            let key = Key::of(unread.reason.as_bytes());
+            self.failed.insert(unread.path.as_ref().map_or(key, ItemPath::key), unread.clone());
         }
         self.report.left_alone.clone_from(&found.odd);
         for path in &found.directories {
-            if self.met.insert(key_of(path)) {
+            if self.met.insert(path.key()) {
                 fresh = true;
                 self.add_directory(path)?;
             }
         }
+        let twins = found.twins();
+        self.twins.extend(&twins);
         for path in &found.files {
-            let key = key_of(path);
-            if self.met.contains(&key) {
+            let key = path.key();
+            // Two files with the same key are two items, though their names break the rules.
+            let own = Key::of(path.as_bytes());
+            if self.met.contains(if twins.contains(&key) { &own } else { &key }) {
                 continue;
             }
             match self.add_file(path)? {
                 Reading::Done => {
-                    self.met.insert(key);
+                    self.met.extend([key, own]);
                     fresh = true;
                 }
                 Reading::Vanished => fresh = true,
@@ -209,12 +236,19 @@ impl Cut<'_> {
 
     fn add_directory(&mut self, path: &ItemPath) -> Result<(), BackupError> {
         let looked = platform::look(&path.under(self.database)).ok().flatten();
-        let (mtime_ns, inode) = looked.map_or((0, 0), |looked| (looked.stat.mtime_ns, looked.stat.ino));
-        let new = New { path: path.clone(), kind: Kind::Directory, id: None, mtime_ns, inode };
+        let times = looked.map_or_else(Times::default, |looked| Times::of(&looked));
+        let new = New { path: path.clone(), kind: Kind::Directory, id: None, times };
         self.writer.add_directory(new).map_err(|error| BackupError::io("write", self.target, error))
     }
 
     fn add_file(&mut self, path: &ItemPath) -> Result<Reading, BackupError> {
+        if self.writer.earlier().is_some()
+            && let Ok(Some(looked)) = platform::look(&path.under(self.database))
+            && looked.kind == Sort::File
+            && self.writer.add_unchanged(path, &looked)
+        {
+            return Ok(Reading::Done);
+        }
         for _ in 0..TRIES {
             let mut file = match platform::open_file(&path.under(self.database)) {
                 Ok(file) => file,
@@ -288,17 +322,30 @@ impl Cut<'_> {
     /// A message that was moved while the tree was read was met in both places. It is listed in the one where it ended, unless it is not
     /// there as it was.
     fn unlist_moved(&mut self, present: &Listing) {
-        let there: HashSet<Key> = present.files.iter().map(key_of).collect();
+        let there: HashSet<Key> = present.files.iter().map(ItemPath::key).collect();
         let kept: HashSet<Hash> = self
             .writer
             .entries()
             .iter()
-            .filter(|entry| there.contains(&key_of(&entry.path)))
+            .filter(|entry| there.contains(&entry.path.key()))
             .map(|entry| entry.hash)
             .collect();
         self.writer.unlist(|entry| {
-            entry.kind == Kind::Message && !there.contains(&key_of(&entry.path)) && kept.contains(&entry.hash)
+            entry.kind == Kind::Message && !there.contains(&entry.path.key()) && kept.contains(&entry.hash)
         });
+    }
+
+    /// A message that was renamed while its directory was listed can be met under both names, as two of the same key. It is listed under the one
+    /// that it has in the end.
+    fn unlist_renamed(&mut self, present: &Listing) {
+        if self.twins.is_empty() {
+            return;
+        }
+        let twins = std::mem::take(&mut self.twins);
+        let there: HashSet<&ItemPath> = present.files.iter().filter(|path| twins.contains(&path.key())).collect();
+        let listed = self.writer.entries().iter().filter(|entry| there.contains(&entry.path));
+        let kept: HashSet<(Key, Hash)> = listed.map(|entry| (entry.path.key(), entry.hash)).collect();
+        self.writer.unlist(|entry| !there.contains(&entry.path) && kept.contains(&(entry.path.key(), entry.hash)));
     }
 }
 
@@ -324,18 +371,11 @@ impl io::Read for Source<'_> {
 fn new(path: &ItemPath, looked: &Looked, head: &[u8]) -> New {
     let (kind, id) = classify(path, head);
     let id = id.map(|id| shortened(&id));
-    New { path: path.clone(), kind, id, mtime_ns: looked.stat.mtime_ns, inode: looked.stat.ino }
+    New { path: path.clone(), kind, id, times: Times::of(looked) }
 }
 
 fn is_unchanged(file: &std::fs::File, before: &Looked) -> bool {
     platform::stat_file(file).is_ok_and(|after| after.stat == before.stat)
-}
-
-fn key_of(path: &ItemPath) -> Key {
-    match path.message() {
-        Some((folder, key)) => blake3::hash(&[folder, &b"//"[..], key].concat()),
-        None => blake3::hash(path.as_bytes()),
-    }
 }
 
 type Names = Vec<(Vec<u8>, Sort)>;

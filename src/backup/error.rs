@@ -1,9 +1,11 @@
 //! What can go wrong with a backup: always with the file, and with what can still be done.
 
-use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 use super::archive::FORMAT;
+use super::manifest::Link;
 use crate::state::StateError;
 
 /// An error of a backup or a restore.
@@ -48,7 +50,7 @@ pub enum BackupError {
     },
     /// Parts of the archive are not what was written.
     #[error(
-        "{} is damaged: {} of its {frames} frames; {lost} items are lost, {whole} can still be restored (first: {})",
+        "{} is damaged: {} of {frames} frames; {lost} items are lost, {whole} can still be restored (first: {})",
         path.display(), damage.len(), damage.first().map(ToString::to_string).unwrap_or_default()
     )]
     Damaged {
@@ -56,6 +58,8 @@ pub enum BackupError {
         path: PathBuf,
         /// Which parts.
         damage: Vec<Damage>,
+        /// The archives that they are in: it, or some that it builds upon.
+        archives: Vec<Link>,
         /// How many frames it has.
         frames: usize,
         /// Items in the damaged ones.
@@ -97,22 +101,29 @@ pub enum BackupError {
     },
 }
 
-/// A part of an archive that is not what was written.
+/// A part of an archive, or of one that it builds upon, that is not what was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
+    /// The number of the archive that it builds upon, where it is in one.
+    pub below: Option<u32>,
     /// The frame, from 0.
     pub frame: usize,
-    /// Its first byte in the file.
-    pub from: u64,
-    /// The byte after its last.
-    pub to: u64,
+    /// Its bytes in the file; none where the file is not there.
+    pub bytes: Option<Range<u64>>,
     /// What is wrong with it.
     pub reason: String,
 }
 
-impl std::fmt::Display for Damage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "frame {}, bytes {} to {}: {}", self.frame, self.from, self.to, self.reason)
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(number) = self.below {
+            write!(f, "in archive {number:06}, which it builds upon: ")?;
+        }
+        write!(f, "frame {}", self.frame)?;
+        if let Some(bytes) = &self.bytes {
+            write!(f, ", bytes {} to {}", bytes.start, bytes.end)?;
+        }
+        write!(f, ": {}", self.reason)
     }
 }
 

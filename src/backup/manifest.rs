@@ -21,6 +21,9 @@ const MAX_LINE: u64 = 128 * 1024;
 /// The most that is kept of an item's id.
 const MAX_ID: usize = 1024;
 
+/// So many archives make a chain at most, the newest one included. More are made by nobody but who wants to do harm.
+const MOST_ARCHIVES: usize = 64;
+
 /// The hash of a content: BLAKE3.
 pub type Hash = blake3::Hash;
 
@@ -130,6 +133,8 @@ pub struct Entry {
     pub mtime_ns: i64,
     /// Its number on the file system; only good for a comparison with the same file later.
     pub inode: u64,
+    /// When its inode last changed, in nanoseconds since 1970; good for the same. None in archives of early versions.
+    pub ctime_ns: Option<i64>,
     /// The hash of its content.
     pub hash: Hash,
     /// Where its content lies.
@@ -172,6 +177,8 @@ struct EntryLine {
     size: u64,
     mtime_ns: i64,
     inode: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ctime_ns: Option<i64>,
     blake3: String,
     /// None: in this archive.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -197,6 +204,7 @@ impl EntryLine {
             size: entry.size,
             mtime_ns: entry.mtime_ns,
             inode: entry.inode,
+            ctime_ns: entry.ctime_ns,
             blake3: entry.hash.to_hex().to_string(),
             archive: (entry.place.archive != here).then_some(entry.place.archive),
             frame: entry.place.frame,
@@ -221,6 +229,7 @@ impl EntryLine {
             size: self.size,
             mtime_ns: self.mtime_ns,
             inode: self.inode,
+            ctime_ns: self.ctime_ns,
             hash: Hash::from_hex(&self.blake3).map_err(|_| format!("the hash of {path} is no BLAKE3 hash"))?,
             place: Place { archive, frame: self.frame, offset: self.offset },
             path,
@@ -281,6 +290,7 @@ impl Manifest {
         if header.pimsync_archive != FORMAT {
             return Err(format!("it has format {}", header.pimsync_archive));
         }
+        check_chain(&header)?;
         let mut frames = Vec::new();
         let mut at = 0;
         for _ in 0..header.frames {
@@ -300,6 +310,15 @@ impl Manifest {
         lines.end()?;
         Ok(Self { header, frames, entries })
     }
+}
+
+/// An archive builds upon older ones only, so that no chain leads in a circle.
+fn check_chain(header: &Header) -> Result<(), String> {
+    let numbers: Vec<u32> = header.chain.iter().map(|link| link.number).chain([header.number]).collect();
+    if numbers.len() > MOST_ARCHIVES || !numbers.is_sorted_by(|one, next| one < next) {
+        return Err("the archives that it builds upon are not older ones in their order".to_owned());
+    }
+    Ok(())
 }
 
 fn check_place(entry: &Entry, header: &Header, frames: &[Frame]) -> Result<(), String> {
@@ -377,17 +396,19 @@ mod tests {
             0..4000u64,
             any::<i64>(),
             any::<u64>(),
+            prop::option::of(any::<i64>()),
             any::<[u8; 32]>(),
             0..2u32,
             0..1000u64,
         )
-            .prop_map(|(path, kind, id, size, mtime_ns, inode, hash, archive, offset)| Entry {
+            .prop_map(|(path, kind, id, size, mtime_ns, inode, ctime_ns, hash, archive, offset)| Entry {
                 path,
                 kind,
                 id: id.map(Into::into),
                 size,
                 mtime_ns,
                 inode,
+                ctime_ns,
                 hash: Hash::from_bytes(hash),
                 place: Place { archive: 7 - archive, frame: 0, offset },
             })
@@ -447,6 +468,7 @@ mod tests {
             size: 10,
             mtime_ns: 0,
             inode: 0,
+            ctime_ns: None,
             hash: blake3::hash(b""),
             place: Place { archive: 7, frame: 0, offset: 0 },
         };
@@ -462,6 +484,8 @@ mod tests {
             ("\"at\":0", "\"at\":1", "begin where"),
             ("\"entries\":1", "\"entries\":0", "more than"),
             ("\"pimsync_archive\":1", "\"pimsync_archive\":9", "format 9"),
+            ("\"chain\":[{\"number\":6", "\"chain\":[{\"number\":7", "older ones"),
+            ("\"chain\":[{\"number\":6", "\"chain\":[{\"number\":6,\"id\":\"x\"},{\"number\":5", "older ones"),
         ] {
             let error = read(&|text| text.replacen(from, to, 1)).unwrap_err();
             assert!(error.contains(told), "{to}: {error}");

@@ -14,6 +14,18 @@ pub struct ItemPath(Box<[u8]>);
 const MAX_BYTES: usize = 4096;
 const MAX_NAME_BYTES: usize = 255;
 
+/// What is told of by the same key is the same item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key([u8; 16]);
+
+impl Key {
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        let mut key = [0; 16];
+        blake3::Hasher::new().update(bytes).finalize_xof().fill(&mut key);
+        Self(key)
+    }
+}
+
 impl ItemPath {
     /// Checks a path.
     ///
@@ -69,6 +81,14 @@ impl ItemPath {
     /// Whether it is `dir` or lies below it.
     pub fn is_within(&self, dir: &[u8]) -> bool {
         self.0.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+    }
+
+    /// For a message the same whatever its flags are.
+    pub(super) fn key(&self) -> Key {
+        match self.message() {
+            Some((folder, key)) => Key::of(&[folder, &b"//"[..], key].concat()),
+            None => Key::of(&self.0),
+        }
     }
 
     /// The folder and the key of a message's file; `None` for anything else. The key is the part of the name before `:`.

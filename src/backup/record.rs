@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::manifest::Link;
 use super::{BackupError, Level};
 use crate::identity::{Layout, files};
 use crate::pim::UnixTime;
@@ -33,6 +34,9 @@ pub struct Known {
     pub last: Option<Made>,
     /// The archives that were verified, by number.
     pub verified: Vec<Verification>,
+    /// The ids of those that are not what was written, so that no other one builds upon them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<String>,
 }
 
 /// An archive that was made.
@@ -128,7 +132,24 @@ impl Record {
         })
     }
 
-    /// Notes that archives are not what was written, or are no more: by their numbers.
+    /// Notes that an archive is not what was written, since these are damaged: it, or some that it builds upon.
+    ///
+    /// # Errors
+    /// That it cannot be written.
+    pub fn note_damaged(layout: &Layout, dir: &Path, number: u32, damaged: &[Link]) -> Result<(), BackupError> {
+        Self::update(layout, dir, |targets, key| {
+            let Some(known) = targets.get_mut(&key) else { return };
+            // Later ones may build upon them.
+            let first = damaged.iter().map(|link| link.number).chain([number]).min().unwrap_or(number);
+            known.verified.retain(|verification| verification.archive.number < first);
+            known.damaged.retain(|id| damaged.iter().all(|link| link.id != *id));
+            known.damaged.extend(damaged.iter().map(|link| link.id.clone()));
+            let surplus = known.damaged.len().saturating_sub(REMEMBERED);
+            known.damaged.drain(..surplus);
+        })
+    }
+
+    /// Notes that archives are no more: by their numbers.
     ///
     /// # Errors
     /// That it cannot be written.

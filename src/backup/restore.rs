@@ -112,17 +112,11 @@ pub fn restore(
         stage.make_dirs(&entry.path)?;
     }
     let files: Vec<&Entry> = entries.iter().filter(|entry| entry.kind != Kind::Directory).collect();
-    for frame in files.chunk_by(|one, other| one.place.frame == other.place.frame) {
+    for frame in files.chunk_by(|one, other| one.place.frame_id() == other.place.frame_id()) {
         restore_frame(archive, frame, &stage, &mut restored)?;
     }
     if on_damage == OnDamage::Fail && !restored.damage.is_empty() {
-        return Err(BackupError::Damaged {
-            path: archive.path().to_owned(),
-            frames: archive.manifest().frames.len(),
-            damage: restored.damage,
-            lost: restored.lost.len() as u64,
-            whole: restored.files,
-        });
+        return Err(archive.damaged(restored.damage, restored.lost.len() as u64, restored.files));
     }
     // Last, since a directory's time changes with what is put into it.
     for entry in entries.iter().rev().filter(|entry| entry.kind == Kind::Directory) {
@@ -139,12 +133,12 @@ fn restore_frame(
     stage: &Stage,
     restored: &mut Restored,
 ) -> Result<(), BackupError> {
-    let Some(number) = entries.first().map(|entry| entry.place.frame as usize) else { return Ok(()) };
+    let Some(id) = entries.first().map(|entry| entry.place.frame_id()) else { return Ok(()) };
     let mut broken: Option<String> = None;
     {
-        let Some(mut frame) = archive.frame(number)? else { return Ok(()) };
+        let mut frame = archive.frame(id).map_err(|error| broken = Some(error.to_string())).ok();
         for entry in entries {
-            if broken.is_none() {
+            if let Some(frame) = frame.as_mut().filter(|_| broken.is_none()) {
                 let (path, mut file) = stage.create(&entry.path)?;
                 match frame.copy(entry, &mut file) {
                     Ok(hash) if hash == entry.hash => {
@@ -163,7 +157,7 @@ fn restore_frame(
             restored.lost.push((entry.path.clone(), reason));
         }
     }
-    restored.damage.extend(broken.and_then(|reason| archive.damage(number, &reason)));
+    restored.damage.extend(broken.map(|reason| archive.damage(id, &reason)));
     Ok(())
 }
 
@@ -291,6 +285,7 @@ mod tests {
             size: 0,
             mtime_ns: mtime * 1_000_000_000,
             inode: 0,
+            ctime_ns: None,
             hash: blake3::hash(b""),
             place: Place { archive: 1, frame: 0, offset: 0 },
         }

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
-use super::archive::{FORMAT, New, Writer};
+use super::archive::{FORMAT, New, Times, Writer};
+use super::cut::Listing;
+use super::earlier::Earlier;
 use super::manifest::{Header, Kind};
-use super::{Alarm, ArchiveName, BackupError, CutReport, ItemPath, Target, check, cut};
+use super::{Alarm, ArchiveName, BackupError, CutReport, ItemPath, Known, Target, check, cut};
 use crate::identity::{Layout, Marker};
 use crate::local::platform;
 use crate::pim::UnixTime;
@@ -16,6 +18,18 @@ pub struct Source<'a> {
     pub layout: &'a Layout,
     /// Its marker.
     pub marker: &'a Marker,
+}
+
+/// How much an archive holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent<'a> {
+    /// Everything.
+    Full,
+    /// What archives in the same target do not hold, as long as that is not more than half.
+    New {
+        /// What is known of the target.
+        known: Option<&'a Known>,
+    },
 }
 
 /// A backup that was made.
@@ -37,6 +51,10 @@ pub struct Taken {
     pub files: u64,
     /// The bytes of all files.
     pub bytes: u64,
+    /// How many of the files are in this archive itself.
+    pub stored: u64,
+    /// The numbers of the archives that hold the others; none for a full one.
+    pub builds_upon: Vec<u32>,
     /// What was met in the tree besides.
     pub report: CutReport,
     /// What the identity has lost or found changed since its last sync.
@@ -47,13 +65,23 @@ pub struct Taken {
 ///
 /// # Errors
 /// What cannot be read of the identity or written to the target. Then the target is as it was before.
-pub fn take(source: &Source<'_>, target: &Target, now: UnixTime, random: u128) -> Result<Taken, BackupError> {
+pub fn take(
+    source: &Source<'_>,
+    target: &Target,
+    extent: Extent<'_>,
+    now: UnixTime,
+    random: u128,
+) -> Result<Taken, BackupError> {
     let identity = source.layout.identity().as_str().to_owned();
     let number = next_number(target, &identity)?;
     let name = ArchiveName { identity, created: now, number };
     let unfinished = target.begin(&name)?;
     let file = unfinished.file.try_clone().map_err(|error| BackupError::io("write", &unfinished.path, error))?;
-    let writer = Writer::new(file, number);
+    let earlier = match extent {
+        Extent::Full => None,
+        Extent::New { known } => Earlier::find(target, &name.identity, source.marker, known),
+    };
+    let writer = Writer::new(file, number, earlier);
     match fill(source, writer, &name, target, random) {
         Ok(mut taken) => {
             taken.path = unfinished.finish(&name)?;
@@ -80,8 +108,12 @@ fn fill(
     random: u128,
 ) -> Result<Taken, BackupError> {
     let database = source.layout.database();
+    let listing = Listing::of(&database)?;
+    if writer.earlier().is_some_and(|earlier| listing.is_mostly_new(&database, earlier)) {
+        writer.forget_earlier();
+    }
     add_state(source.layout, &mut writer, target)?;
-    let report = cut::cut(&database, &mut writer, target.dir(), name.created)?;
+    let report = cut::cut(&database, &mut writer, target.dir(), name.created, listing)?;
     let state = source.layout.state();
     let alarms = if state.exists() {
         check::check(&State::open_to_read(&state)?, &database, writer.entries())?
@@ -111,6 +143,8 @@ fn fill(
         items: manifest.files().filter(|entry| entry.kind.is_item()).count() as u64,
         files: manifest.files().count() as u64,
         bytes: manifest.files().map(|entry| entry.size).sum(),
+        stored: manifest.files().filter(|entry| entry.place.archive == name.number).count() as u64,
+        builds_upon: manifest.header.chain.iter().map(|link| link.number).collect(),
         report,
         alarms,
     })
@@ -129,8 +163,11 @@ fn add_state(layout: &Layout, writer: &mut Writer, target: &Target) -> Result<()
     State::open_to_read(&path)?.copy_to(&copy)?;
     let file = platform::open_file(&copy).map_err(failed)?;
     let looked = platform::stat_file(&file).map_err(failed)?;
-    let (size, mtime_ns) = (looked.stat.len, looked.stat.mtime_ns);
+    let times = Times { mtime_ns: looked.stat.mtime_ns, ..Times::default() };
     let Ok(path) = ItemPath::new(b"state.db") else { return Ok(()) };
-    let new = New { path, kind: Kind::State, id: None, mtime_ns, inode: 0 };
-    writer.add_large(new, size, file).map(drop).map_err(|error| BackupError::io("write", target.dir(), error))
+    let new = New { path, kind: Kind::State, id: None, times };
+    writer
+        .add_large(new, looked.stat.len, file)
+        .map(drop)
+        .map_err(|error| BackupError::io("write", target.dir(), error))
 }

@@ -1,8 +1,9 @@
 //! Is an archive what was written, and does everything come back out of it?
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::archive::Archive;
+use super::archive::{Archive, Checked, FrameId};
 use super::manifest::Entry;
 use super::{BackupError, ItemPath, Selection, restore};
 use crate::backup::restore::OnDamage;
@@ -38,14 +39,14 @@ pub struct Verified {
     pub alarms: u64,
 }
 
-/// Verifies one archive. A rehearsal makes a directory in `scratch`.
+/// Verifies one archive. A rehearsal makes a directory in `scratch`. What was `checked` before is not read again.
 ///
 /// # Errors
 /// [`BackupError::Damaged`] and what else is wrong.
-pub fn verify(path: &Path, level: Level, scratch: &Path) -> Result<Verified, BackupError> {
+pub fn verify(path: &Path, level: Level, scratch: &Path, checked: &mut Checked) -> Result<Verified, BackupError> {
     let mut archive = Archive::open(path)?;
     if level != Level::Structure {
-        let damage = archive.damaged_frames()?;
+        let damage = archive.damaged_frames(checked)?;
         if !damage.is_empty() {
             return Err(damaged(&archive, damage));
         }
@@ -67,16 +68,11 @@ pub fn verify(path: &Path, level: Level, scratch: &Path) -> Result<Verified, Bac
 
 fn damaged(archive: &Archive, damage: Vec<super::Damage>) -> BackupError {
     let manifest = archive.manifest();
-    let is_lost = |entry: &&Entry| damage.iter().any(|damage| damage.frame == entry.place.frame as usize);
+    let damaged: BTreeSet<FrameId> = damage.iter().map(|damage| damage.frame_id(archive)).collect();
+    let is_lost = |entry: &&Entry| damaged.contains(&entry.place.frame_id());
     let lost = manifest.files().filter(is_lost).count() as u64;
     let files = manifest.files().count() as u64;
-    BackupError::Damaged {
-        path: archive.path().to_owned(),
-        frames: archive.manifest().frames.len(),
-        whole: files - lost,
-        damage,
-        lost,
-    }
+    archive.damaged(damage, lost, files - lost)
 }
 
 /// Restores everything, and reads it back from the disk.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, unreachable_pub)]
 
 mod backup;
+mod chain;
 mod disk;
 mod local;
 mod restore_into;

@@ -91,15 +91,15 @@ fn a_damaged_archive_is_told_and_nothing_older_goes() {
 fn the_newest_verified_archive_stays_until_a_newer_one_is_verified() {
     let machine = Machine::with_messages(3);
     for _ in 0..2 {
-        machine.run(&["backup"]).expect_code(0);
+        machine.run(&["backup", "--full"]).expect_code(0);
     }
     machine.run(&["backup", "verify", "1", "--read-data"]).expect_code(0);
-    machine.run(&["backup"]).expect_code(0);
+    machine.run(&["backup", "--full"]).expect_code(0);
     // That it is whole by its footer is no such verification.
     machine.run(&["backup", "verify", "2"]).expect_code(0);
     machine.run(&["backup", "prune", "--keep-last", "1"]).expect_code(0).expect_out("the newest that was verified");
     assert_eq!(numbers(&machine), [1, 3]);
-    let json = machine.json(&["backup", "--verify", "--keep-last", "1"], 0);
+    let json = machine.json(&["backup", "--full", "--verify", "--keep-last", "1"], 0);
     let run = &json["targets"][0];
     assert_eq!((&run["verified"], &run["pruned"]["dropped"]), (&true.into(), &2.into()));
     assert_eq!(numbers(&machine), [4]);
@@ -110,14 +110,26 @@ fn a_backup_that_misses_something_removes_nothing() {
     let machine = Machine::with_messages(3);
     machine.run(&["backup"]).expect_code(0);
     fs::remove_file(&machine.messages("Inbox")[0]).unwrap();
-    machine.run(&["backup", "--keep-last", "1"]).expect_code(3).expect_err("earlier archives may hold them");
+    machine.run(&["backup", "--full", "--keep-last", "1"]).expect_code(3).expect_err("earlier archives may hold them");
     assert_eq!(numbers(&machine), [1, 2]);
     // The last sound one stays, whatever is asked for.
     machine.run(&["backup", "prune", "--keep-last", "1"]).expect_code(0).expect_out("from when nothing was lost");
     assert_eq!(numbers(&machine), [1, 2]);
     machine.run(&["sync"]).expect_code(0);
-    let ran = machine.run(&["backup", "--prune", "--keep-last", "2"]).expect_code(0);
+    let ran = machine.run(&["backup", "--full", "--prune", "--keep-last", "2"]).expect_code(0);
     assert_eq!((ran.out.as_str(), ran.err.as_str(), numbers(&machine)), ("", "", vec![2, 3]), "cron hears nothing");
+}
+
+#[test]
+fn what_an_archive_builds_upon_stays_as_long_as_it_does() {
+    let machine = Machine::with_messages(3);
+    for _ in 0..3 {
+        machine.run(&["backup"]).expect_code(0);
+    }
+    machine.run(&["backup", "prune", "--keep-last", "1"]).expect_code(0).expect_out("000003 builds upon it");
+    machine.run(&["restore", "--to", &machine.home.path().join("back").display().to_string()]).expect_code(0);
+    machine.run(&["backup", "--full", "--keep-last", "1"]).expect_code(0);
+    assert_eq!(numbers(&machine), [4]);
 }
 
 #[test]

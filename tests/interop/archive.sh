@@ -38,6 +38,21 @@ compare "$work/by-tar"
 zstd --quiet -dc "$archive" | tar -x -C "$work/by-pipe"
 compare "$work/by-pipe"
 
+# One that builds upon it, laid over it.
+echo new >"$notes/new.md"
+echo y >"$notes/empty.md"
+"$pimsync" backup
+second=$(echo "$PIMSYNC_ROOT"/Identities/Main/Backups/*-000002.tar.zst)
+test "$(stat -c %s "$second")" -lt $(($(stat -c %s "$archive") / 20))
+mkdir "$work/both"
+for each in "$archive" "$second"; do tar --zstd -xf "$each" -C "$work/both"; done
+compare "$work/both"
+"$pimsync" restore --quiet --to "$work/second"
+diff -r "$work/both/Database" "$work/second"
+archive=$second
+rm -r "$work/by-tar"
+mv "$work/both" "$work/by-tar"
+
 # What we restore is the same.
 "$pimsync" restore --quiet --to "$work/by-pimsync"
 diff -r "$work/by-tar/Database" "$work/by-pimsync"

@@ -15,9 +15,9 @@ mod reader;
 mod writer;
 
 pub(super) use member::{Member, read_member};
-pub use reader::Archive;
-pub(super) use reader::{Failed, decoder};
-pub(super) use writer::{Large, New, Writer};
+pub use reader::{Archive, Checked};
+pub(super) use reader::{Failed, FrameId, decoder};
+pub(super) use writer::{Large, New, Times, Writer};
 
 /// The version of the format.
 pub const FORMAT: u64 = 1;

@@ -1,5 +1,9 @@
 //! Reading an archive. Nothing that it says is believed before its hash is checked, and nothing takes more memory than is bounded here.
+//!
+//! What it has from archives that it builds upon is read from there. They are looked for in its directory when something is wanted of them, so
+//! that what does not need them comes back without them.
 
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -7,8 +11,8 @@ use std::path::{Path, PathBuf};
 use super::footer::Footer;
 use super::member::{Member, read_member, skip};
 use super::{FORMAT, MANIFEST, PREFIX, WINDOW_LOG_MAX};
-use crate::backup::manifest::{Entry, Frame, Hash, Manifest};
-use crate::backup::{BackupError, Damage};
+use crate::backup::manifest::{Entry, Frame, Hash, Header, Kind, Link, Manifest, Place};
+use crate::backup::{BackupError, Damage, Target};
 
 /// A manifest is mostly hashes, which do not compress: one that grows more than this is a bomb.
 const MANIFEST_GROWTH: u64 = 64;
@@ -19,7 +23,18 @@ pub struct Archive {
     file: File,
     length: u64,
     manifest: Manifest,
+    /// Those that it builds upon and that were looked for, without their entries; or why there is none.
+    below: BTreeMap<u32, Result<Box<Archive>, String>>,
 }
+
+/// Frames that are known to be what was written, by the ids of their archives.
+#[derive(Debug, Default)]
+pub struct Checked {
+    whole: HashSet<(String, u32)>,
+}
+
+/// A frame of an archive or of one that it builds upon: the archive's number, and the frame's.
+pub(crate) type FrameId = (u32, u32);
 
 impl Archive {
     /// Opens an archive that is whole, as its footer and manifest tell. Its frames are not looked at.
@@ -43,13 +58,28 @@ impl Archive {
         }
         let damaged = |reason| BackupError::Manifest { path: path.to_owned(), reason };
         let manifest = read_manifest(&mut file, &footer).map_err(damaged)?;
-        if !manifest.header.chain.is_empty() {
-            return Err(damaged("it builds upon other archives, which this version of pimsync cannot read".to_owned()));
-        }
         if manifest.frames.last().map_or(0, |frame| frame.at + frame.length) != footer.at {
             return Err(damaged("its frames do not fill the file".to_owned()));
         }
-        Ok(Self { path: path.to_owned(), file, length: meta.len(), manifest })
+        Ok(Self { path: path.to_owned(), file, length: meta.len(), manifest, below: BTreeMap::new() })
+    }
+
+    /// Looks in a directory for an archive that another one builds upon.
+    fn open_below(link: &Link, header: &Header, dir: &Path) -> Result<Box<Self>, String> {
+        let found = Target::new(dir.to_owned()).archives(&header.identity).map_err(|error| error.to_string())?;
+        let mut others = Vec::new();
+        for found in found.into_iter().filter(|found| found.name.number == link.number) {
+            match Self::open(&found.path) {
+                Ok(mut archive) if archive.manifest.header.id == link.id => {
+                    archive.manifest.entries = Vec::new();
+                    return Ok(Box::new(archive));
+                }
+                Ok(_) => others.push(format!("{} is another archive of that number", found.path.display())),
+                Err(error) => others.push(error.to_string()),
+            }
+        }
+        let missing = || format!("it is not in {}; put it there", dir.display());
+        Err(others.pop().unwrap_or_else(missing))
     }
 
     /// Where it lies.
@@ -67,42 +97,140 @@ impl Archive {
         &self.manifest
     }
 
-    /// The frames that are not, byte for byte, what was written.
+    /// As [`Self::manifest`], once nothing else is wanted of it.
+    pub(crate) fn into_manifest(self) -> Manifest {
+        self.manifest
+    }
+
+    /// Whether each archive is there, whole, that it builds upon.
+    pub(crate) fn has_its_chain(&mut self) -> bool {
+        let numbers: Vec<u32> = self.manifest.header.chain.iter().map(|link| link.number).collect();
+        numbers.into_iter().all(|number| self.holder(number).is_ok())
+    }
+
+    /// All frames that something lies in, and all of its own.
+    pub(crate) fn frames_in_use(&self) -> BTreeSet<FrameId> {
+        let Manifest { header, frames, entries } = &self.manifest;
+        let own = (0..frames.len()).filter_map(|frame| Some((header.number, u32::try_from(frame).ok()?)));
+        let used = entries.iter().filter(|entry| entry.kind != Kind::Directory).map(|entry| entry.place.frame_id());
+        own.chain(used).collect()
+    }
+
+    /// The frames that are not, byte for byte, what was written: its own, and those that it has something from. `checked` spares reading
+    /// frames that other archives have something from, too.
     ///
     /// # Errors
-    /// That the file cannot be read.
-    pub fn damaged_frames(&mut self) -> Result<Vec<Damage>, BackupError> {
+    /// That its file cannot be read.
+    pub fn damaged_frames(&mut self, checked: &mut Checked) -> Result<Vec<Damage>, BackupError> {
         let mut damage = Vec::new();
-        for number in 0..self.manifest.frames.len() {
-            damage.extend(self.check_frame(number)?);
+        for id in self.frames_in_use() {
+            let known = self.link(id.0).map(|link| (link.id.clone(), id.1));
+            if known.as_ref().is_some_and(|known| checked.whole.contains(known)) {
+                continue;
+            }
+            match self.is_whole(id) {
+                Ok(true) => checked.whole.extend(known),
+                Ok(false) => damage.push(self.damage(id, "its content was changed")),
+                Err(error) if self.is_own(id) => return Err(BackupError::io("read", &self.path, error)),
+                Err(error) => damage.push(self.damage(id, &error.to_string())),
+            }
         }
         Ok(damage)
     }
 
-    fn check_frame(&mut self, number: usize) -> Result<Option<Damage>, BackupError> {
-        let Some(frame) = self.manifest.frames.get(number).copied() else { return Ok(None) };
-        let io = |source| BackupError::io("read", &self.path, source);
-        self.file.seek(SeekFrom::Start(frame.at)).map_err(io)?;
+    /// The archive itself, or one that it builds upon, by its number.
+    pub(crate) fn link(&self, number: u32) -> Option<Link> {
+        let header = &self.manifest.header;
+        let own = || Link { number, id: header.id.clone() };
+        if number == header.number {
+            Some(own())
+        } else {
+            header.chain.iter().find(|link| link.number == number).cloned()
+        }
+    }
+
+    /// That parts are damaged; `lost` items lie in them.
+    pub(crate) fn damaged(&self, damage: Vec<Damage>, lost: u64, whole: u64) -> BackupError {
+        let numbers: BTreeSet<u32> = damage.iter().map(|damage| damage.frame_id(self).0).collect();
+        BackupError::Damaged {
+            path: self.path.clone(),
+            frames: self.frames_in_use().len(),
+            archives: numbers.into_iter().filter_map(|number| self.link(number)).collect(),
+            damage,
+            lost,
+            whole,
+        }
+    }
+
+    fn is_whole(&mut self, id: FrameId) -> io::Result<bool> {
+        let (file, frame) = self.find(id)?;
         let mut hasher = blake3::Hasher::new();
-        hasher.update_reader((&self.file).take(frame.length)).map_err(io)?;
-        Ok((hasher.finalize() != frame.hash).then(|| damage(number, &frame, "its content was changed")))
+        hasher.update_reader(file.take(frame.length))?;
+        Ok(hasher.finalize() == frame.hash)
     }
 
     /// Begins to read a frame.
     ///
     /// # Errors
-    /// That the file cannot be read.
-    pub(crate) fn frame(&mut self, number: usize) -> Result<Option<FrameReader<'_>>, BackupError> {
-        let Some(frame) = self.manifest.frames.get(number).copied() else { return Ok(None) };
-        let io = |source| BackupError::io("read", &self.path, source);
-        self.file.seek(SeekFrom::Start(frame.at)).map_err(io)?;
-        let decoder = decoder((&self.file).take(frame.length)).map_err(io)?;
-        Ok(Some(FrameReader { inner: decoder.take(frame.plain), at: 0 }))
+    /// That it cannot be read.
+    pub(crate) fn frame(&mut self, id: FrameId) -> io::Result<FrameReader<'_>> {
+        let is_own = self.is_own(id);
+        let (file, frame) = self.find(id)?;
+        Ok(FrameReader { inner: decoder(file.take(frame.length))?.take(frame.plain), at: 0, is_own })
+    }
+
+    /// The file that a frame lies in, ready to be read from its first byte on.
+    fn find(&mut self, id: FrameId) -> io::Result<(&File, Frame)> {
+        let archive = self.holder(id.0).map_err(io::Error::other)?;
+        let frame = archive.manifest.frames.get(id.1 as usize).copied();
+        let frame = frame.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "there is no such frame"))?;
+        archive.file.seek(SeekFrom::Start(frame.at))?;
+        Ok((&archive.file, frame))
+    }
+
+    /// The archive with that number: this one, or one that it builds upon.
+    fn holder(&mut self, number: u32) -> Result<&mut Self, String> {
+        let header = &self.manifest.header;
+        if number == header.number {
+            return Ok(self);
+        }
+        let open = || {
+            let link = header.chain.iter().find(|link| link.number == number).ok_or("it is not in the chain")?;
+            let dir = self.path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            Self::open_below(link, header, dir)
+        };
+        let found = self.below.entry(number).or_insert_with(open);
+        found.as_mut().map(|archive| &mut **archive).map_err(|reason| reason.clone())
+    }
+
+    fn is_own(&self, id: FrameId) -> bool {
+        id.0 == self.manifest.header.number
     }
 
     /// Why a frame counts as damaged.
-    pub(crate) fn damage(&self, number: usize, reason: &str) -> Option<Damage> {
-        self.manifest.frames.get(number).map(|frame| damage(number, frame, reason))
+    pub(crate) fn damage(&self, id: FrameId, reason: &str) -> Damage {
+        let below = (!self.is_own(id)).then_some(id.0);
+        let holder = match below {
+            None => Some(self),
+            Some(number) => self.below.get(&number).and_then(|found| found.as_deref().ok()),
+        };
+        let frame = holder.and_then(|archive| archive.manifest.frames.get(id.1 as usize));
+        let bytes = frame.map(|frame| frame.at..frame.at + frame.length);
+        Damage { below, frame: id.1 as usize, bytes, reason: reason.to_owned() }
+    }
+}
+
+impl Place {
+    pub(crate) fn frame_id(self) -> FrameId {
+        (self.archive, self.frame)
+    }
+}
+
+impl Damage {
+    /// The frame that it is in.
+    pub(crate) fn frame_id(&self, archive: &Archive) -> FrameId {
+        let number = self.below.unwrap_or(archive.manifest.header.number);
+        (number, u32::try_from(self.frame).unwrap_or(u32::MAX))
     }
 }
 
@@ -110,10 +238,6 @@ const CUT: &str = "its end is missing (it was cut off, is still being written, o
 
 fn incomplete(path: &Path, reason: &'static str) -> BackupError {
     BackupError::Incomplete { path: path.to_owned(), reason }
-}
-
-fn damage(number: usize, frame: &Frame, reason: &str) -> Damage {
-    Damage { frame: number, from: frame.at, to: frame.at + frame.length, reason: reason.to_owned() }
 }
 
 /// A decoder for one frame, whose memory is bounded.
@@ -156,10 +280,13 @@ fn read_manifest(file: &mut File, footer: &Footer) -> Result<Manifest, String> {
 pub(crate) struct FrameReader<'a> {
     inner: io::Take<zstd::Decoder<'static, BufReader<io::Take<&'a File>>>>,
     at: u64,
+    /// Whether it is one of the archive's own.
+    is_own: bool,
 }
 
 impl FrameReader<'_> {
-    /// Copies the content of an entry of this frame, which must lie behind those that were copied before. Answers its hash.
+    /// Copies the content of an entry of this frame, which must lie behind those that were copied before. Answers its hash, which is the entry's
+    /// where the archive tells the truth.
     ///
     /// # Errors
     /// What is wrong with the archive, as `InvalidData`, `UnexpectedEof` or what zstd says; or what `out` says, marked by [`Failed`].
@@ -168,7 +295,9 @@ impl FrameReader<'_> {
         skip(self, ahead)?;
         let member = read_member(self)?.ok_or_else(overlap)?;
         let name = member.name.strip_prefix(PREFIX.as_bytes());
-        if name != Some(entry.path.as_bytes()) || member.size != entry.size || member.directory {
+        // In an earlier archive it has the name that it had then. What it is, the hash tells.
+        let is_named = name.is_some_and(|name| !self.is_own || name == entry.path.as_bytes());
+        if !is_named || member.size != entry.size || member.directory {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "another member is in its place"));
         }
         let mut hasher = blake3::Hasher::new();

@@ -1,6 +1,6 @@
 //! Writing an archive: members are gathered into frames, which two threads compress while the next ones are gathered.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::thread::{self, JoinHandle};
@@ -9,7 +9,9 @@ use super::footer::Footer;
 use super::member::{Member, padding};
 use super::{FRAME_BYTES, LEVEL, MANIFEST, PREFIX};
 use crate::backup::ItemPath;
+use crate::backup::earlier::Earlier;
 use crate::backup::manifest::{Entry, Frame, Header, Kind, Manifest, Place};
+use crate::local::platform::Looked;
 
 /// So many frames are compressed at a time.
 const WORKERS: usize = 2;
@@ -22,8 +24,21 @@ pub(crate) struct New {
     pub(crate) path: ItemPath,
     pub(crate) kind: Kind,
     pub(crate) id: Option<Box<str>>,
+    pub(crate) times: Times,
+}
+
+/// What tells a file from the one that it was.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Times {
     pub(crate) mtime_ns: i64,
     pub(crate) inode: u64,
+    pub(crate) ctime_ns: Option<i64>,
+}
+
+impl Times {
+    pub(crate) fn of(looked: &Looked) -> Self {
+        Self { mtime_ns: looked.stat.mtime_ns, inode: looked.stat.ino, ctime_ns: Some(looked.ctime_ns) }
+    }
 }
 
 /// How the adding of a large file went.
@@ -44,6 +59,8 @@ pub(crate) struct Writer {
     at: u64,
     frames: Vec<Frame>,
     entries: Vec<Entry>,
+    /// What need not be in it again.
+    earlier: Option<Earlier>,
     /// Members of the frame that is being gathered.
     batch: Vec<u8>,
     /// Frames that are being compressed, in order.
@@ -51,10 +68,21 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Begins an archive with that number in an empty file.
-    pub(crate) fn new(file: File, number: u32) -> Self {
+    /// Begins an archive with that number in an empty file. What is in earlier ones is listed as being there.
+    pub(crate) fn new(file: File, number: u32, earlier: Option<Earlier>) -> Self {
         let batch = Vec::with_capacity(FRAME_BYTES);
-        Self { file, number, at: 0, frames: Vec::new(), entries: Vec::new(), batch, under_way: VecDeque::new() }
+        let (frames, entries, under_way) = (Vec::new(), Vec::new(), VecDeque::new());
+        Self { file, number, at: 0, frames, entries, earlier, batch, under_way }
+    }
+
+    /// What earlier archives hold.
+    pub(crate) fn earlier(&self) -> Option<&Earlier> {
+        self.earlier.as_ref()
+    }
+
+    /// From now on everything is held by this archive itself. Nothing may have been added.
+    pub(crate) fn forget_earlier(&mut self) {
+        self.earlier = None;
     }
 
     /// What was added so far.
@@ -69,20 +97,40 @@ impl Writer {
 
     pub(crate) fn add_directory(&mut self, new: New) -> io::Result<()> {
         let offset = self.append(&new, true, 0)?;
-        self.list(new, 0, blake3::hash(b""), offset);
+        let place = self.next_frame(offset);
+        self.list(new, 0, blake3::hash(b""), place);
         self.cut_if_full()
+    }
+
+    /// Lists a file that is as it was in an earlier archive, so that it need not be read; else answers that it must be.
+    pub(crate) fn add_unchanged(&mut self, path: &ItemPath, looked: &Looked) -> bool {
+        let found = self.earlier.as_mut().and_then(|earlier| earlier.take_unchanged(&path.key(), looked));
+        let Some(known) = found else { return false };
+        let new = New { path: path.clone(), kind: known.kind, id: known.id, times: Times::of(looked) };
+        self.list(new, looked.stat.len, known.hash, known.place);
+        true
+    }
+
+    /// Where an earlier archive holds that content.
+    fn held_earlier(&mut self, hash: &blake3::Hash, size: u64) -> Option<Place> {
+        self.earlier.as_mut()?.take_content(hash, size).map(|known| known.place)
     }
 
     /// Adds a file whose content is at hand.
     pub(crate) fn add(&mut self, new: New, content: &[u8]) -> io::Result<()> {
-        let size = content.len() as u64;
+        let (size, hash) = (content.len() as u64, blake3::hash(content));
+        if let Some(place) = self.held_earlier(&hash, size) {
+            self.list(new, size, hash, place);
+            return Ok(());
+        }
         if self.batch.len() + content.len() > FRAME_BYTES && !self.batch.is_empty() {
             self.cut()?;
         }
         let offset = self.append(&new, false, size)?;
         self.batch.extend_from_slice(content);
         self.batch.extend_from_slice(padding(size));
-        self.list(new, size, blake3::hash(content), offset);
+        let place = self.next_frame(offset);
+        self.list(new, size, hash, place);
         self.cut_if_full()
     }
 
@@ -101,8 +149,19 @@ impl Writer {
             out.write_all(padding(size)).map(|()| true)
         })?;
         let Some(frame) = frame else { return Ok(Large::Shrunk) };
-        self.list(new, size, content.hasher.finalize(), 0);
-        self.frames.push(frame);
+        let hash = content.hasher.finalize();
+        let place = match self.held_earlier(&hash, size) {
+            Some(place) => {
+                self.take_back(frame.at)?;
+                place
+            }
+            None => {
+                let place = self.next_frame(0);
+                self.frames.push(frame);
+                place
+            }
+        };
+        self.list(new, size, hash, place);
         Ok(Large::Added)
     }
 
@@ -112,6 +171,8 @@ impl Writer {
         self.drain(0)?;
         self.entries.sort_by_key(|entry| entry.place);
         (header.frames, header.entries) = (self.frames.len() as u64, self.entries.len() as u64);
+        let used: BTreeSet<u32> = self.entries.iter().map(|entry| entry.place.archive).collect();
+        header.chain = self.earlier.take().map(|earlier| earlier.links(&used)).unwrap_or_default();
         let manifest =
             Manifest { header, frames: std::mem::take(&mut self.frames), entries: std::mem::take(&mut self.entries) };
         let mut counter = Counter(0);
@@ -140,12 +201,15 @@ impl Writer {
         Ok(offset)
     }
 
-    /// Lists a member of the frame that comes next.
-    fn list(&mut self, new: New, size: u64, hash: blake3::Hash, offset: u64) {
-        let New { path, kind, id, mtime_ns, inode } = new;
+    /// A place in the frame that comes next.
+    fn next_frame(&self, offset: u64) -> Place {
         let frame = u32::try_from(self.frames.len() + self.under_way.len()).unwrap_or(u32::MAX);
-        let place = Place { archive: self.number, frame, offset };
-        self.entries.push(Entry { path, kind, id, size, mtime_ns, inode, hash, place });
+        Place { archive: self.number, frame, offset }
+    }
+
+    fn list(&mut self, new: New, size: u64, hash: blake3::Hash, place: Place) {
+        let New { path, kind, id, times: Times { mtime_ns, inode, ctime_ns } } = new;
+        self.entries.push(Entry { path, kind, id, size, mtime_ns, inode, ctime_ns, hash, place });
     }
 
     fn cut_if_full(&mut self) -> io::Result<()> {
@@ -190,19 +254,26 @@ impl Writer {
         let good = write(&mut encoder)?;
         let Measured { hasher, length, .. } = encoder.finish()?;
         if !good {
-            self.file.set_len(self.at)?;
-            self.file.seek(SeekFrom::Start(self.at))?;
+            self.take_back(self.at)?;
             return Ok(None);
         }
         let frame = Frame { at: self.at, length, plain, hash: hasher.finalize() };
         self.at += length;
         Ok(Some(frame))
     }
+
+    /// Forgets what was written from there on.
+    fn take_back(&mut self, at: u64) -> io::Result<()> {
+        self.file.set_len(at)?;
+        self.file.seek(SeekFrom::Start(at))?;
+        self.at = at;
+        Ok(())
+    }
 }
 
 fn member(new: &New, directory: bool, size: u64) -> Member {
     let name = [PREFIX.as_bytes(), new.path.as_bytes()].concat();
-    Member { name, directory, size, mtime: u64::try_from(new.mtime_ns / 1_000_000_000).unwrap_or(0) }
+    Member { name, directory, size, mtime: u64::try_from(new.times.mtime_ns / 1_000_000_000).unwrap_or(0) }
 }
 
 fn compress(plain: &[u8]) -> io::Result<Vec<u8>> {

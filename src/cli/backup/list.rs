@@ -43,6 +43,8 @@ struct Listed {
     /// What it holds; none where it cannot be told.
     items: Option<u64>,
     files: Option<u64>,
+    /// The numbers of the archives that it builds upon.
+    builds_upon: Option<Vec<u32>>,
     /// What was lost or unreadable when it was made.
     alarms: Option<u64>,
     error: Option<Failure>,
@@ -72,9 +74,18 @@ impl Listed {
             length: found.length,
             items: manifest.map(|manifest| manifest.files().filter(|entry| entry.kind.is_item()).count() as u64),
             files,
+            builds_upon: manifest.map(|manifest| manifest.header.chain.iter().map(|link| link.number).collect()),
             alarms: manifest.map(|manifest| manifest.header.alarms),
             error: opened.err().map(|error| Failure::of(&error.into())),
         }
+    }
+}
+
+fn builds_upon(listed: &Listed) -> String {
+    match listed.builds_upon.as_deref() {
+        Some([]) => "nothing".to_owned(),
+        Some(numbers) => numbers.iter().map(|number| format!("{number:06}")).collect::<Vec<_>>().join(" "),
+        None => "-".to_owned(),
     }
 }
 
@@ -84,7 +95,7 @@ fn text(results: &Results) -> String {
     }
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(["Number", "Created", "Items", "Files", "Size", "Alarms"]);
+    table.set_header(["Number", "Created", "Items", "Files", "Size", "Builds upon", "Alarms"]);
     for listed in &results.archives {
         let number = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
         table.add_row([
@@ -93,6 +104,7 @@ fn text(results: &Results) -> String {
             number(listed.items),
             number(listed.files),
             bytes(listed.length),
+            builds_upon(listed),
             if listed.error.is_some() { "damaged".to_owned() } else { number(listed.alarms) },
         ]);
     }

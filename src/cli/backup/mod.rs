@@ -17,7 +17,7 @@ use super::failure::Failure;
 use super::output::Output;
 use super::{ExitCode, Global};
 use crate::backup::retention::Retention;
-use crate::backup::{self, AlarmKind, BackupError, Level, Made, Record, Source, Taken, Target};
+use crate::backup::{self, AlarmKind, BackupError, Checked, Extent, Level, Made, Record, Source, Taken, Target};
 use crate::identity::{IdentityLock, Marker};
 
 pub(super) use pick::{Day, Pick, moment};
@@ -26,7 +26,8 @@ pub(super) use text::{bytes, count};
 /// Archive the whole identity, above all what is only on this machine
 ///
 /// Writes one file with all that lies in the identity's Database directory: accounts and settings, mail, what is in On My Computer, and
-/// what the last sync agreed on. It never holds a password. It can run at any time: it does not wait for a sync and makes none wait, and
+/// what the last sync agreed on. What an earlier archive in the same directory holds is only listed, and comes back from there; keep them together. It
+/// never holds a password. It can run at any time: it does not wait for a sync and makes none wait, and
 /// mail readers may go on. The file has its name only when it is whole and safe on the disk; `tar --zstd -xf` extracts it, too.
 ///
 /// Without a terminal it says nothing when all is well. When messages that the last sync left are gone or changed though no sync did it,
@@ -37,6 +38,11 @@ pub(super) struct Args {
     /// Put the archive into this directory, instead of the identity's Backups; can be given several times
     #[arg(long, value_name = "DIR")]
     to: Vec<PathBuf>,
+    /// Hold everything in the new archive, instead of only what earlier ones in the same directory do not hold
+    ///
+    /// Without it an archive builds upon at most six earlier ones, and holds everything when more than half is new.
+    #[arg(long)]
+    full: bool,
     /// Read the new archive back, every byte, and compare it with what was written, as backup verify --read-data does
     #[arg(long)]
     verify: bool,
@@ -80,6 +86,10 @@ struct TargetRun {
     files: u64,
     /// Bytes of the files.
     bytes: u64,
+    /// Files that this archive holds itself.
+    stored: u64,
+    /// The numbers of the archives that hold the others.
+    builds_upon: Vec<u32>,
     /// Messages that the last sync left, and that are gone.
     lost: Vec<String>,
     /// Messages that the last sync left otherwise.
@@ -147,10 +157,18 @@ impl Args {
         self.keeping.said().or(self.prune.then_some(Retention::TIME_MACHINE))
     }
 
+    fn take_into(&self, source: &Source<'_>, target: &Target, context: &Context) -> Result<Taken, BackupError> {
+        // What cannot be read of it tells nothing.
+        let record = Record::read(source.layout).unwrap_or_default();
+        let known = record.target(source.layout, target.dir())?;
+        let extent = if self.full { Extent::Full } else { Extent::New { known } };
+        backup::take(source, target, extent, context.now(), context.env.clock.unique())
+    }
+
     fn take_one(&self, dir: PathBuf, marker: &Marker, context: &Context) -> TargetRun {
         let source = Source { layout: &context.layout, marker };
         let target = Target::new(dir.clone());
-        let taken = backup::take(&source, &target, context.now(), context.env.clock.unique());
+        let taken = self.take_into(&source, &target, context);
         let path = taken.as_ref().ok().map(|taken| taken.path.clone());
         let made = taken.as_ref().ok().map(made);
         let mut run = TargetRun::of(dir, taken);
@@ -174,7 +192,7 @@ impl Args {
     ) -> anyhow::Result<()> {
         Record::note_made(&context.layout, target.dir(), made)?;
         if self.verify {
-            verify::verify(context, path, Level::ReadData)?;
+            verify::verify(context, path, Level::ReadData, &mut Checked::default())?;
             run.verified = true;
         }
         if let Some(retention) = self.retention().filter(|_| !run.needs_attention()) {
@@ -215,6 +233,8 @@ impl TargetRun {
             items: taken.as_ref().map_or(0, |taken| taken.items),
             files: taken.as_ref().map_or(0, |taken| taken.files),
             bytes: taken.as_ref().map_or(0, |taken| taken.bytes),
+            stored: taken.as_ref().map_or(0, |taken| taken.stored),
+            builds_upon: taken.as_ref().map(|taken| taken.builds_upon.clone()).unwrap_or_default(),
             lost: alarms(AlarmKind::Lost),
             changed: alarms(AlarmKind::Changed),
             unread: report

@@ -13,7 +13,11 @@ pub(super) fn taken(run: &TargetRun) -> String {
     };
     let (items, files) = (count(run.items, "item"), count(run.files, "file"));
     let pruned = run.pruned.as_ref().map(super::prune::Results::summary).unwrap_or_default();
-    format!("{archive}: {items}, {files}, {} in {}{odd}\n{pruned}", bytes(run.bytes), bytes(run.length))
+    let new = match run.builds_upon.last() {
+        Some(last) => format!("; {} new since archive {last:06}", count(run.stored, "file")),
+        None => String::new(),
+    };
+    format!("{archive}: {items}, {files}, {} in {}{new}{odd}\n{pruned}", bytes(run.bytes), bytes(run.length))
 }
 
 /// A line for each sort of thing that needs attention.

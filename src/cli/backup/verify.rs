@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::{Pick, bytes, count};
-use crate::backup::{self, ArchiveName, BackupError, Level, Made, Record, Verified};
+use crate::backup::{self, ArchiveName, BackupError, Checked, Level, Made, Record, Verified};
 use crate::cli::ExitCode;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
@@ -72,7 +72,8 @@ pub(super) fn run(args: Args, context: &Context, output: &Output) -> anyhow::Res
     } else {
         vec![pick.one(context)?]
     };
-    let archives: Vec<Looked> = paths.into_iter().map(|path| look(context, path, args.level())).collect();
+    let mut checked = Checked::default();
+    let archives: Vec<Looked> = paths.into_iter().map(|path| look(context, path, args.level(), &mut checked)).collect();
     for failure in archives.iter().filter_map(|looked| looked.error.as_ref()) {
         output.complain(failure);
     }
@@ -89,9 +90,14 @@ pub(super) fn run(args: Args, context: &Context, output: &Output) -> anyhow::Res
 }
 
 /// Verifies an archive, and notes how that came out.
-pub(super) fn verify(context: &Context, path: &Path, level: Level) -> Result<Verified, BackupError> {
+pub(super) fn verify(
+    context: &Context,
+    path: &Path,
+    level: Level,
+    checked: &mut Checked,
+) -> Result<Verified, BackupError> {
     let dir = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let verified = backup::verify(path, level, dir);
+    let verified = backup::verify(path, level, dir, checked);
     let name = path.file_name().and_then(OsStr::to_str).and_then(ArchiveName::parse);
     // Archives can be verified where no identity is; then there is nothing to note it in.
     let layout = &context.layout;
@@ -103,8 +109,9 @@ pub(super) fn verify(context: &Context, path: &Path, level: Level) -> Result<Ver
             let made = Made { number: verified.number, id: verified.id.clone(), created: verified.created.0 };
             Record::note_verified(layout, dir, made, level, context.now())?;
         }
-        Err(BackupError::Incomplete { .. } | BackupError::Manifest { .. } | BackupError::Damaged { .. }) => {
-            Record::note_gone(layout, dir, &[name.number])?;
+        Err(BackupError::Damaged { archives, .. }) => Record::note_damaged(layout, dir, name.number, archives)?,
+        Err(BackupError::Incomplete { .. } | BackupError::Manifest { .. }) => {
+            Record::note_damaged(layout, dir, name.number, &[])?;
         }
         // That it could not be looked at says nothing of it.
         Err(_) => {}
@@ -112,8 +119,8 @@ pub(super) fn verify(context: &Context, path: &Path, level: Level) -> Result<Ver
     verified
 }
 
-fn look(context: &Context, path: PathBuf, level: Level) -> Looked {
-    let verified = verify(context, &path, level);
+fn look(context: &Context, path: PathBuf, level: Level, checked: &mut Checked) -> Looked {
+    let verified = verify(context, &path, level, checked);
     let archive = path.display().to_string();
     let told = verified.as_ref().ok();
     Looked {
