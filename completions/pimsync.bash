@@ -124,7 +124,7 @@ _pimsync() {
             return 0
             ;;
         pimsync__subcmd__backup)
-            opts="-q -v -h --to --full --verify --prune --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --json --root --identity --trace-soap --quiet --verbose --help list prune verify help"
+            opts="-q -v -h --to --full --verify --prune --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --database --outlook-2011 --name --json --root --identity --trace-soap --quiet --verbose --help list prune verify help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -155,6 +155,18 @@ _pimsync() {
                     return 0
                     ;;
                 --keep-yearly)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --database)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --outlook-2011)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --name)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -82,6 +82,9 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_s
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l keep-weekly -d 'The same for weeks' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l keep-monthly -d 'The same for months' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l keep-yearly -d 'The same for years' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l database -d 'Archive this directory as it is, instead of an identity\'s; programs that write into it should be closed' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l outlook-2011 -d 'Archive the Database directory of Outlook for Mac 2011\'s identity NAME; without NAME of the only one there is' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l name -d 'Call its archives NAME, instead of after the directory that it lies in' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l identity -d 'The identity to work on' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F

@@ -95,13 +95,23 @@ pub(super) fn cut(
             cut.report.unread.push(Unread { path: None, reason });
             break;
         }
-        present = Listing::of(database)?;
+        present = Listing::of(database, present.state)?;
     }
     cut.unlist_moved(&present);
     cut.unlist_renamed(&present);
     cut.report.unread.extend(cut.failed.into_values());
     cut.report.unread.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(cut.report)
+}
+
+/// What `state.db` is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum State {
+    /// An engine may write it: it is copied in another way.
+    #[default]
+    ADatabase,
+    /// A file like any other.
+    AFile,
 }
 
 /// What a listing of the whole tree shows.
@@ -111,19 +121,22 @@ pub(super) struct Listing {
     files: Vec<ItemPath>,
     odd: Vec<ItemPath>,
     unread: Vec<Unread>,
+    /// What is left out at the top.
+    state: State,
     /// The times of each directory before it was listed.
     times: Vec<Option<(i64, i64)>>,
 }
 
 impl Listing {
-    /// Lists everything below `database` but what belongs to `state.db`.
+    /// Lists everything below `database`, but for what belongs to `state.db` where that is copied in another way.
     ///
     /// # Errors
     /// That `database` itself cannot be listed.
-    pub(super) fn of(database: &Path) -> Result<Self, BackupError> {
-        let mut found = Self::default();
+    pub(super) fn of(database: &Path, state: State) -> Result<Self, BackupError> {
+        let mut found = Self { state, ..Self::default() };
         let names = list(database).map_err(|error| BackupError::io("list", database, error))?;
-        let names = names.into_iter().filter(|(name, _)| !STATE.contains(&&**name)).collect();
+        let is_meant = |name: &[u8]| state == State::AFile || !STATE.contains(&name);
+        let names = names.into_iter().filter(|(name, _)| is_meant(name)).collect();
         sort_out(names, &ItemPath::new, &mut found);
         let mut next = 0;
         while let Some(dir) = found.directories.get(next).cloned() {

@@ -13,7 +13,6 @@ use super::manifest::{Entry, Hash, Kind, Link, Place};
 use super::path::Key;
 use super::record::Known as Verified;
 use super::{Archive, Target};
-use crate::identity::Marker;
 use crate::local::platform::Looked;
 
 /// So many archives make a chain at most, the newest one included: with a backup each day, one a week is full.
@@ -48,13 +47,13 @@ pub(super) struct File {
 impl Earlier {
     /// The newest archive of the identity in a target, where a new one can build upon it: it is whole, so are those that it builds upon, they are
     /// not too many, and nothing wrong is known of any. What cannot be read is passed over: a new archive then holds more.
-    pub(super) fn find(target: &Target, identity: &str, marker: &Marker, known: Option<&Verified>) -> Option<Self> {
+    pub(super) fn find(target: &Target, identity: &str, id: &str, known: Option<&Verified>) -> Option<Self> {
         let found = target.archives(identity).ok()?.pop()?;
         let mut archive = Archive::open(&found.path).ok()?;
         let header = &archive.manifest().header;
         let link = Link { number: header.number, id: header.id.clone() };
         let chain: Vec<Link> = header.chain.iter().cloned().chain([link]).collect();
-        let own = header.identity_id == marker.identity && header.number == found.name.number;
+        let own = header.identity_id == id && header.number == found.name.number;
         let damaged = |link: &Link| known.is_some_and(|known| known.damaged.contains(&link.id));
         let settled_before = header.created.saturating_mul(1_000_000_000).saturating_sub(TICK_NS);
         if !own || chain.len() >= CHAIN || chain.iter().any(damaged) || !archive.has_its_chain() {

@@ -1,23 +1,54 @@
 //! Making a backup, from the cut to the name.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::archive::{FORMAT, New, Times, Writer};
 use super::cut::Listing;
 use super::earlier::Earlier;
 use super::manifest::{Header, Kind};
 use super::{Alarm, ArchiveName, BackupError, CutReport, ItemPath, Known, Target, check, cut};
-use crate::identity::{Layout, Marker};
+use crate::identity::{IdentityName, Layout, Marker};
 use crate::local::platform;
 use crate::pim::UnixTime;
 use crate::state::State;
 
 /// What is backed up.
-pub struct Source<'a> {
-    /// Where it lies.
-    pub layout: &'a Layout,
-    /// Its marker.
-    pub marker: &'a Marker,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// What its archives are called after.
+    name: String,
+    /// The identity's id; nothing where the directory is no identity of ours.
+    id: String,
+    database: PathBuf,
+    /// `state.db`, which is copied in another way than other files.
+    state: Option<PathBuf>,
+    /// Where that copy may lie for a while.
+    scratch: PathBuf,
+}
+
+impl Source {
+    /// An identity.
+    pub fn identity(layout: &Layout, marker: &Marker) -> Self {
+        Self {
+            name: layout.identity().as_str().to_owned(),
+            id: marker.identity.clone(),
+            database: layout.database(),
+            state: Some(layout.state()),
+            scratch: layout.home(),
+        }
+    }
+
+    /// Any directory, as it is: another program's, or an identity's that lies elsewhere.
+    pub fn directory(name: &IdentityName, database: &Path, scratch: &Path) -> Self {
+        let marker = Marker::read_in(database).ok();
+        Self {
+            name: name.as_str().to_owned(),
+            state: marker.as_ref().map(|_| database.join("state.db")),
+            id: marker.map(|marker| marker.identity).unwrap_or_default(),
+            database: database.to_owned(),
+            scratch: scratch.to_owned(),
+        }
+    }
 }
 
 /// How much an archive holds.
@@ -61,25 +92,25 @@ pub struct Taken {
     pub alarms: Vec<Alarm>,
 }
 
-/// Archives an identity's whole directory. `random` must be 128 random bits.
+/// Archives the whole directory. `random` must be 128 random bits.
 ///
 /// # Errors
 /// What cannot be read of the identity or written to the target. Then the target is as it was before.
 pub fn take(
-    source: &Source<'_>,
+    source: &Source,
     target: &Target,
     extent: Extent<'_>,
     now: UnixTime,
     random: u128,
 ) -> Result<Taken, BackupError> {
-    let identity = source.layout.identity().as_str().to_owned();
+    let identity = source.name.clone();
     let number = next_number(target, &identity)?;
     let name = ArchiveName { identity, created: now, number };
     let unfinished = target.begin(&name)?;
     let file = unfinished.file.try_clone().map_err(|error| BackupError::io("write", &unfinished.path, error))?;
     let earlier = match extent {
         Extent::Full => None,
-        Extent::New { known } => Earlier::find(target, &name.identity, source.marker, known),
+        Extent::New { known } => Earlier::find(target, &name.identity, &source.id, known),
     };
     let writer = Writer::new(file, number, earlier);
     match fill(source, writer, &name, target, random) {
@@ -101,29 +132,31 @@ fn next_number(target: &Target, identity: &str) -> Result<u32, BackupError> {
 }
 
 fn fill(
-    source: &Source<'_>,
+    source: &Source,
     mut writer: Writer,
     name: &ArchiveName,
     target: &Target,
     random: u128,
 ) -> Result<Taken, BackupError> {
-    let database = source.layout.database();
-    let listing = Listing::of(&database)?;
-    if writer.earlier().is_some_and(|earlier| listing.is_mostly_new(&database, earlier)) {
+    let database = &source.database;
+    let state = source.state.as_deref();
+    let listing = Listing::of(database, if state.is_some() { cut::State::ADatabase } else { cut::State::AFile })?;
+    if writer.earlier().is_some_and(|earlier| listing.is_mostly_new(database, earlier)) {
         writer.forget_earlier();
     }
-    add_state(source.layout, &mut writer, target)?;
-    let report = cut::cut(&database, &mut writer, target.dir(), name.created, listing)?;
-    let state = source.layout.state();
-    let alarms = if state.exists() {
-        check::check(&State::open_to_read(&state)?, &database, writer.entries())?
-    } else {
-        Vec::new()
+    let state = state.filter(|state| state.exists());
+    if let Some(state) = state {
+        add_state(state, &source.scratch, &mut writer, target)?;
+    }
+    let report = cut::cut(database, &mut writer, target.dir(), name.created, listing)?;
+    let alarms = match state {
+        Some(state) => check::check(&State::open_to_read(state)?, database, writer.entries())?,
+        None => Vec::new(),
     };
     let header = Header {
         pimsync_archive: FORMAT,
         identity: name.identity.clone(),
-        identity_id: source.marker.identity.clone(),
+        identity_id: source.id.clone(),
         id: format!("{random:032x}"),
         number: name.number,
         created: name.created.0,
@@ -151,16 +184,11 @@ fn fill(
 }
 
 /// Adds a copy of `state.db` that is one committed state, though an engine may write at this moment.
-fn add_state(layout: &Layout, writer: &mut Writer, target: &Target) -> Result<(), BackupError> {
-    let path = layout.state();
-    if !path.exists() {
-        return Ok(());
-    }
-    let home = layout.home();
-    let failed = |error| BackupError::io("write", &home, error);
-    let copies = tempfile::Builder::new().prefix(".backup-").tempdir_in(&home).map_err(failed)?;
+fn add_state(state: &Path, scratch: &Path, writer: &mut Writer, target: &Target) -> Result<(), BackupError> {
+    let failed = |error| BackupError::io("write", scratch, error);
+    let copies = tempfile::Builder::new().prefix(".backup-").tempdir_in(scratch).map_err(failed)?;
     let copy = copies.path().join("state.db");
-    State::open_to_read(&path)?.copy_to(&copy)?;
+    State::open_to_read(state)?.copy_to(&copy)?;
     let file = platform::open_file(&copy).map_err(failed)?;
     let looked = platform::stat_file(&file).map_err(failed)?;
     let times = Times { mtime_ns: looked.stat.mtime_ns, ..Times::default() };

@@ -308,6 +308,9 @@ pub trait LocalWrite: LocalRead {
     /// Makes all renames and removals in these folders durable. Folders that are gone are passed over.
     fn settle(&self, dirs: &[FolderDir]) -> Result<(), LocalError>;
 
+    /// Makes durable whatever other programs have written and moved anywhere in the identity's directory.
+    fn settle_all(&self) -> Result<(), LocalError>;
+
     /// Clears what an interrupted run left in the folders' `tmp`: unfinished files go, messages put aside come back. Only ever
     /// touches our own, and only with the identity's lock held.
     fn clear_stale_tmp(&self) -> Result<Leftovers, LocalError>;

@@ -193,6 +193,18 @@ pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Makes everything on the file system of a directory durable.
+pub(crate) fn sync_everything(within: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    return Ok(fs::syncfs(open_dir(within)?)?);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = within;
+        fs::sync();
+        Ok(())
+    }
+}
+
 /// Makes the data of many files of one file system durable, or the entries of many directories. `paths` that are gone need nothing.
 pub(crate) fn sync_all(paths: &[&Path], within: &Path) -> io::Result<()> {
     #[cfg(target_os = "linux")]

@@ -203,6 +203,10 @@ impl LocalWrite for MailTree {
         self.settle_folders(dirs)
     }
 
+    fn settle_all(&self) -> Result<(), LocalError> {
+        platform::sync_everything(&self.database).map_err(|error| LocalError::io("write", &self.database, error))
+    }
+
     fn clear_stale_tmp(&self) -> Result<Leftovers, LocalError> {
         self.clear_leftovers()
     }

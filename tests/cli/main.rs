@@ -5,6 +5,7 @@
 mod backup;
 mod chain;
 mod disk;
+mod elsewhere;
 mod local;
 mod restore_into;
 mod retention;

@@ -25,6 +25,8 @@ enum Ill {
     Once(usize),
     /// That one and all after it.
     From(usize),
+    /// Each one of that name.
+    Each(&'static str),
 }
 
 /// What fails.
@@ -50,6 +52,7 @@ impl Sick {
         let fails = match self.ill {
             Ill::Once(at) => number == at,
             Ill::From(at) => number >= at,
+            Ill::Each(name) => action == name,
         };
         match fails {
             true => {
@@ -162,6 +165,10 @@ impl LocalWrite for Sick {
     fn settle(&self, dirs: &[FolderDir]) -> Result<(), LocalError> {
         self.call("settle")?;
         self.tree.settle(dirs)
+    }
+    fn settle_all(&self) -> Result<(), LocalError> {
+        self.call("settle_all")?;
+        self.tree.settle_all()
     }
     fn clear_stale_tmp(&self) -> Result<Leftovers, LocalError> {
         self.call("clear_stale_tmp")?;
@@ -280,4 +287,21 @@ fn what_may_not_be_written_is_told_and_written_later() {
         let stopped = result.as_ref().err().map(SyncError::to_string);
         stopped.filter(|error| !error.contains("settle")).map(|error| format!("the whole run stopped: {error}"))
     });
+}
+
+/// Another program may have copied the message elsewhere, and have left it to the system when to write the copy.
+#[test]
+fn nothing_is_deleted_there_before_all_that_is_here_is_on_the_disk() {
+    let world = World::unrecorded(Personality::Exchange);
+    world.arrive("Inbox", "a");
+    world.sync();
+    let kept = world.database().join("On My Computer/Inbox/cur");
+    fs::create_dir_all(&kept).unwrap();
+    fs::copy(world.file("a"), kept.join("a:2,S")).unwrap();
+    world.remove("a");
+    let (result, ..) = run(&world, Ill::Each("settle_all"), At::Writing, io::ErrorKind::StorageFull);
+    assert!(result.is_err(), "{result:?}");
+    assert_eq!(world.find("a").unwrap().1, "Inbox");
+    world.sync();
+    assert_eq!(world.find("a").unwrap().1, "Deleted Items");
 }

@@ -1,5 +1,6 @@
 //! `pimsync backup`: archives the identity. Silent when all is well and nobody watches, since cron runs it.
 
+mod elsewhere;
 mod keep;
 mod list;
 mod pick;
@@ -13,11 +14,11 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::context::Context;
-use super::failure::Failure;
+use super::failure::{Failure, UsageError};
 use super::output::Output;
 use super::{ExitCode, Global};
 use crate::backup::retention::Retention;
-use crate::backup::{self, AlarmKind, BackupError, Checked, Extent, Level, Made, Record, Source, Taken, Target};
+use crate::backup::{self, AlarmKind, BackupError, Checked, Extent, Known, Level, Made, Record, Source, Taken, Target};
 use crate::identity::{IdentityLock, Marker};
 
 pub(super) use pick::{Day, Pick, moment};
@@ -53,6 +54,8 @@ pub(super) struct Args {
     prune: bool,
     #[command(flatten)]
     keeping: keep::Keeping,
+    #[command(flatten)]
+    elsewhere: elsewhere::Elsewhere,
     /// Print the results as a JSON document (see pimsync-json(5))
     #[arg(long)]
     json: bool,
@@ -132,6 +135,14 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
 }
 
 fn take(args: &Args, context: &Context, output: &Output) -> anyhow::Result<ExitCode> {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    if let Some(found) = args.elsewhere.find(home.as_deref())? {
+        if args.keeping.said().is_some() {
+            return Err(UsageError("archives of another directory are not removed: leave --keep out".to_owned()).into());
+        }
+        let runs = args.to.iter().map(|dir| args.take_elsewhere(&found, dir, context)).collect();
+        return tell(runs, output);
+    }
     let marker = Marker::read(&context.layout)?;
     let _lock = IdentityLock::acquire_for_backup(&context.layout, context.now())?;
     let targets = if args.to.is_empty() {
@@ -140,14 +151,17 @@ fn take(args: &Args, context: &Context, output: &Output) -> anyhow::Result<ExitC
     } else {
         args.to.clone()
     };
-    let runs: Vec<TargetRun> = targets.into_iter().map(|dir| args.take_one(dir, &marker, context)).collect();
+    tell(targets.into_iter().map(|dir| args.take_one(dir, &marker, context)).collect(), output)
+}
+
+fn tell(runs: Vec<TargetRun>, output: &Output) -> anyhow::Result<ExitCode> {
     for run in &runs {
         run.complain(output);
     }
     let code = code_of(&runs);
-    let tell = output.is_watched();
+    let watched = output.is_watched();
     output.results(code, Results { targets: runs }, |results| {
-        if tell { results.targets.iter().map(text::taken).collect() } else { String::new() }
+        if watched { results.targets.iter().map(text::taken).collect() } else { String::new() }
     })
 }
 
@@ -157,18 +171,39 @@ impl Args {
         self.keeping.said().or(self.prune.then_some(Retention::TIME_MACHINE))
     }
 
-    fn take_into(&self, source: &Source<'_>, target: &Target, context: &Context) -> Result<Taken, BackupError> {
-        // What cannot be read of it tells nothing.
-        let record = Record::read(source.layout).unwrap_or_default();
-        let known = record.target(source.layout, target.dir())?;
+    fn take_into(
+        &self,
+        source: &Source,
+        target: &Target,
+        known: Option<&Known>,
+        context: &Context,
+    ) -> Result<Taken, BackupError> {
         let extent = if self.full { Extent::Full } else { Extent::New { known } };
         backup::take(source, target, extent, context.now(), context.env.clock.unique())
     }
 
+    /// Archives a directory that is no identity; nothing is noted of it.
+    fn take_elsewhere(&self, found: &elsewhere::Found, dir: &Path, context: &Context) -> TargetRun {
+        let source = Source::directory(&found.name, &found.database, dir);
+        let taken = self.take_into(&source, &Target::new(dir.to_owned()), None, context);
+        let path = taken.as_ref().ok().map(|taken| taken.path.clone()).filter(|_| self.verify);
+        let mut run = TargetRun::of(dir.to_owned(), taken);
+        if let Some(path) = path {
+            match backup::verify(&path, Level::ReadData, dir, &mut Checked::default()) {
+                Ok(_) => run.verified = true,
+                Err(error) => run.error = Some(Failure::of(&error.into())),
+            }
+        }
+        run
+    }
+
     fn take_one(&self, dir: PathBuf, marker: &Marker, context: &Context) -> TargetRun {
-        let source = Source { layout: &context.layout, marker };
+        let source = Source::identity(&context.layout, marker);
         let target = Target::new(dir.clone());
-        let taken = self.take_into(&source, &target, context);
+        // What cannot be read of it tells nothing.
+        let record = Record::read(&context.layout).unwrap_or_default();
+        let known = record.target(&context.layout, target.dir());
+        let taken = known.and_then(|known| self.take_into(&source, &target, known, context));
         let path = taken.as_ref().ok().map(|taken| taken.path.clone());
         let made = taken.as_ref().ok().map(made);
         let mut run = TargetRun::of(dir, taken);

@@ -369,7 +369,13 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Pusher<'_, '_, R, L> {
         Ok(parent)
     }
 
+    /// What is gone here may have been copied into On My Computer, by a program that left it to the system when to write that to the disk. So
+    /// that comes first.
     async fn deletes(&mut self, deletes: Vec<(ItemKey, MessageRemoval)>) -> Result<(), SyncError> {
+        if deletes.is_empty() {
+            return Ok(());
+        }
+        self.run.blocking(move |local| local.settle_all()).await?;
         let trash = self.trash();
         let mut rows = rows_of(self.run, deletes.iter().map(|(key, _)| *key))?;
         let mut by_disposal: [Vec<(ItemRow, MessageRemoval)>; 2] = [vec![], vec![]];
