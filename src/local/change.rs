@@ -8,7 +8,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::folders::{look, sync};
+use super::disk::{look, sync};
 use super::leftovers::put_back;
 use super::platform::{self, Kind};
 use super::scan::digest_at;
@@ -215,14 +215,9 @@ impl MailTree {
 
     /// Makes the entries of directories durable, at once where there are many on one file system.
     pub(super) fn sync_dirs(&self, paths: &[PathBuf]) -> Result<(), LocalError> {
-        let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
-        self.sync_paths(&paths)
-    }
-
-    fn sync_paths(&self, paths: &[&Path]) -> Result<(), LocalError> {
         let mut found = Vec::with_capacity(paths.len());
         for path in paths {
-            found.extend(look(path)?.map(|looked| (*path, looked.id.dev)));
+            found.extend(look(path)?.map(|looked| (path.as_path(), looked.id.dev)));
         }
         self.sync_found(&found)
     }

@@ -3,13 +3,13 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::disk::{look, make_dir, make_maildir, sync};
 use super::foldername;
-use super::folders::{look, make_dir, make_maildir, sync};
 use super::leftovers::hex;
 use super::on_my_computer::LOCAL;
 use super::platform;
 use super::scan::{list, open_at};
-use super::{FolderDir, LocalError, MailTree, MessageName, Staged, StagedFile, Subdir};
+use super::{FolderDir, LocalError, MailTree, MessageName, StagedFile, Subdir};
 use crate::pim::{Digest, UnixTime};
 
 const CONFLICTS: &str = "Conflicts";
@@ -28,7 +28,7 @@ impl MailTree {
         let Some(mut source) = open_at(&path)? else { return Ok(None) };
         let stat = platform::stat_file(&source).map_err(|error| LocalError::io("read", &path, error))?.stat;
         self.make_conflicts()?;
-        let mut staged = self.stage_conflict()?;
+        let mut staged = self.stage_at(&self.conflicts_path().join("tmp"))?;
         io::copy(&mut source, &mut staged).map_err(|error| LocalError::io("copy", &path, error))?;
         let staged = staged.finish(Some(stat.mtime()))?;
         let copy = self.place_conflict(staged, dir)?;
@@ -61,16 +61,6 @@ impl MailTree {
         make_dir(&conflicts)?;
         make_maildir(&conflicts)?;
         [&conflicts, &local, &self.database].into_iter().try_for_each(|path| sync(path))
-    }
-
-    fn stage_conflict(&self) -> Result<Staged, LocalError> {
-        let tmp = self.conflicts_path().join("tmp");
-        loop {
-            match Staged::create(tmp.join(self.unique_name())) {
-                Err(LocalError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {}
-                done => return done,
-            }
-        }
     }
 
     /// The same for the same content from the same folder, and telling where it is from.

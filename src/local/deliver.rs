@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use super::folders::look;
+use super::disk::look;
 use super::platform;
 use super::scan::digest_at;
 use super::{FileStat, FolderDir, LocalError, MailTree, MessageName, StagedFile};

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::platform::{self, Kind};
+use super::disk::{as_os, look, make_dir, make_maildir, sync};
+use super::platform::{self, Kind, Looked};
 use super::scan::{list, open_at};
+use super::stamp::is_settled;
 use super::{
     DirId, FolderDir, FolderForm, LocalError, LocalFolder, LocalTree, MailTree, Moved, Problem, ProblemKind, foldername,
 };
@@ -28,16 +30,14 @@ struct Walk<'a> {
 #[derive(Default)]
 struct Listing {
     maildir: bool,
-    children: BTreeMap<String, DirId>,
+    children: BTreeMap<String, Looked>,
 }
 
 impl MailTree {
     pub(super) fn list_folders(&self) -> Result<LocalTree, LocalError> {
         let now = self.clock.wall();
         let mut walk = self.walk_folders()?;
-        let limit =
-            now.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos()).saturating_sub(2_000_000_000);
-        let settled = walk.times.iter().all(|(_, time)| i128::from(*time) < i128::try_from(limit).unwrap_or(0));
+        let settled = walk.times.iter().all(|(_, time)| is_settled(*time, now));
         walk.found.stable = walk.held_still() && (settled || self.walk_folders()?.found.folders == walk.found.folders);
         Ok(walk.found)
     }
@@ -45,13 +45,16 @@ impl MailTree {
     fn walk_folders(&self) -> Result<Walk<'_>, LocalError> {
         let mut walk = Walk { tree: self, found: LocalTree::default(), times: Vec::new() };
         let root = FolderDir::root();
-        let listing = walk.list(&root).map_err(|error| match error.kind() {
+        let Some(looked) = look(&self.account)? else {
+            return Err(LocalError::FolderGone { path: self.account.clone() });
+        };
+        let listing = walk.list(&root, looked.stat.mtime_ns).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => LocalError::FolderGone { path: self.account.clone() },
             _ => LocalError::io("list", &self.account, error),
         })?;
         let mut waiting = stack(&root, listing.children);
-        while let Some((dir, id)) = waiting.pop() {
-            waiting.extend(walk.visit(dir, id));
+        while let Some((dir, looked)) = waiting.pop() {
+            waiting.extend(walk.visit(dir, &looked));
         }
         Ok(walk)
     }
@@ -66,10 +69,7 @@ impl MailTree {
         self.write_display_name(dir, &path, true_name)?;
         sync(&path)?;
         parent.as_deref().map_or(Ok(()), sync)?;
-        match platform::look(&path).map_err(|error| LocalError::io("read", &path, error))? {
-            Some(found) => Ok(found.id),
-            None => Err(LocalError::FolderGone { path }),
-        }
+        look(&path)?.map(|found| found.id).ok_or(LocalError::FolderGone { path })
     }
 
     pub(super) fn move_folder(&self, from: &FolderDir, to: &FolderDir, true_name: &str) -> Result<Moved, LocalError> {
@@ -124,11 +124,11 @@ impl MailTree {
 
 impl Walk<'_> {
     /// Takes a directory into the tree. Returns what lies in it.
-    fn visit(&mut self, dir: FolderDir, id: DirId) -> Vec<(FolderDir, DirId)> {
+    fn visit(&mut self, dir: FolderDir, looked: &Looked) -> Vec<(FolderDir, Looked)> {
         let path = self.tree.folder_path(&dir);
-        match self.list(&dir) {
+        match self.list(&dir, looked.stat.mtime_ns) {
             Ok(listing) => {
-                let name = display_name(&dir, &path);
+                let (name, id) = (display_name(&dir, &path), looked.id);
                 self.found.folders.push(LocalFolder { dir: dir.clone(), name, id, maildir: listing.maildir });
                 stack(&dir, listing.children)
             }
@@ -143,9 +143,9 @@ impl Walk<'_> {
         }
     }
 
-    fn list(&mut self, dir: &FolderDir) -> io::Result<Listing> {
+    /// Lists a directory that had this time before.
+    fn list(&mut self, dir: &FolderDir, mtime_ns: i64) -> io::Result<Listing> {
         let path = self.tree.folder_path(dir);
-        let mtime = platform::look(&path)?.map_or(0, |found| found.stat.mtime_ns);
         let mut listing = Listing::default();
         let mut dirs = Vec::new();
         let mut odd = Vec::new();
@@ -160,7 +160,7 @@ impl Walk<'_> {
             Kind::Special => odd.push((entry.name.to_owned(), ProblemKind::Special)),
             Kind::File => files.push(entry.name.to_owned()),
         })?;
-        self.times.push((path.clone(), mtime));
+        self.times.push((path.clone(), mtime_ns));
         for name in dirs {
             self.child(dir, &path, name, &mut listing);
         }
@@ -174,16 +174,15 @@ impl Walk<'_> {
 
     fn child(&mut self, dir: &FolderDir, path: &Path, name: Vec<u8>, listing: &mut Listing) {
         let path = path.join(as_os(&name));
-        // What vanished meanwhile has no id, and shows in the parent's time.
-        let id = platform::look(&path).map(|found| found.map(|found| found.id));
-        match (String::from_utf8(name), id) {
-            (Ok(name), Ok(Some(id))) => {
-                listing.children.insert(name, id);
+        match (String::from_utf8(name), platform::look(&path)) {
+            (Ok(name), Ok(Some(looked))) => {
+                listing.children.insert(name, looked);
             }
-            (Err(_), Ok(Some(id))) => {
+            (Err(_), Ok(Some(looked))) => {
                 self.found.problems.push(Problem { dir: dir.clone(), path, kind: ProblemKind::NotUtf8 });
-                self.found.unnamed.push(id);
+                self.found.unnamed.push(looked.id);
             }
+            // What vanished meanwhile shows in the parent's time.
             (_, Ok(None)) => {}
             (Ok(name), Err(error)) => {
                 let kind = if platform::is_too_long(&error) { ProblemKind::TooDeep } else { ProblemKind::Unreadable };
@@ -212,8 +211,8 @@ impl Walk<'_> {
 }
 
 /// Children in the order in which a stack gives them back sorted.
-fn stack(dir: &FolderDir, children: BTreeMap<String, DirId>) -> Vec<(FolderDir, DirId)> {
-    children.into_iter().rev().filter_map(|(name, id)| Some((dir.child(&name).ok()?, id))).collect()
+fn stack(dir: &FolderDir, children: BTreeMap<String, Looked>) -> Vec<(FolderDir, Looked)> {
+    children.into_iter().rev().filter_map(|(name, looked)| Some((dir.child(&name).ok()?, looked))).collect()
 }
 
 fn display_name(dir: &FolderDir, path: &Path) -> String {
@@ -232,32 +231,4 @@ fn read_display_name(file: &Path) -> Result<Option<String>, LocalError> {
     io::Read::read_to_end(&mut io::Read::take(open, MAX_NAME_BYTES), &mut bytes)
         .map_err(|error| LocalError::io("read", file, error))?;
     Ok(String::from_utf8(bytes).ok())
-}
-
-/// Makes a directory's three parts, `cur` last: with it the directory counts as a Maildir with all it needs.
-pub(super) fn make_maildir(path: &Path) -> Result<(), LocalError> {
-    ["tmp", "new", "cur"].iter().try_for_each(|part| make_dir(&path.join(part)))
-}
-
-pub(super) fn make_dir(path: &Path) -> Result<(), LocalError> {
-    match platform::create_dir(path) {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(LocalError::Taken { path: path.to_owned() }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(LocalError::FolderGone { path: path.parent().unwrap_or(path).to_owned() })
-        }
-        Err(error) => Err(LocalError::io("create", path, error)),
-    }
-}
-
-pub(super) fn look(path: &Path) -> Result<Option<platform::Looked>, LocalError> {
-    platform::look(path).map_err(|error| LocalError::io("read", path, error))
-}
-
-pub(super) fn sync(path: &Path) -> Result<(), LocalError> {
-    platform::sync_dir(path).map_err(|error| LocalError::io("write", path, error))
-}
-
-pub(super) fn as_os(name: &[u8]) -> &std::ffi::OsStr {
-    std::os::unix::ffi::OsStrExt::from_bytes(name)
 }

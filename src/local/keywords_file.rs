@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::time::Duration;
 
+use super::disk::sync;
 use super::scan::{KEYWORDS, open_at};
 use super::{FolderDir, Keywords, LocalError, MailTree, platform};
 use crate::pim::Categories;
@@ -57,7 +58,7 @@ impl MailTree {
             }
             if self.keywords_bytes(dir)? == read {
                 std::fs::rename(&lock, &path).map_err(|error| LocalError::io("write", &path, error))?;
-                platform::sync_dir(&folder).map_err(|error| LocalError::io("write", &folder, error))?;
+                sync(&folder)?;
                 return Ok(keywords);
             }
             std::fs::remove_file(&lock).map_err(|error| LocalError::io("remove", &lock, error))?;

@@ -10,7 +10,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::folders::{as_os, look};
+use super::disk::{as_os, look, sync};
 use super::platform::{self, Kind};
 use super::scan::{digest_at, list};
 use super::{FolderDir, Leftovers, LocalError, LocalRead, MailTree, MessageName, Problem, ProblemKind, Subdir};
@@ -79,11 +79,7 @@ fn clear_maildir(maildir: &Path, done: &mut Leftovers) -> Result<(), LocalError>
             (Kind::Dir | Kind::Link | Kind::Special, _) => {}
         }
     }
-    Subdir::ALL
-        .iter()
-        .map(|subdir| maildir.join(subdir.as_str()))
-        .chain([tmp])
-        .try_for_each(|path| platform::sync_dir(&path).map_err(|error| LocalError::io("write", &path, error)))
+    Subdir::ALL.iter().map(|subdir| maildir.join(subdir.as_str())).chain([tmp]).try_for_each(|path| sync(&path))
 }
 
 /// What the name of a directory of ours says.

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::folders::{make_maildir, sync};
+use super::disk::{look, make_maildir, sync};
 use super::platform::{self, Kind};
 use super::scan::list;
 use super::{FolderDir, LocalError, Problem, ProblemKind};
@@ -72,7 +72,7 @@ pub fn complete(database: &Path) -> Result<(), LocalError> {
     }
     for (name, kind) in FOLDERS {
         let path = local.join(name);
-        if platform::look(&path).map_err(|error| LocalError::io("read", &path, error))?.is_some() {
+        if look(&path)?.is_some() {
             continue;
         }
         make(&path, &local)?;

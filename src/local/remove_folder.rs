@@ -4,7 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::folders::{DISPLAY_NAME, as_os, look, make_maildir, sync};
+use super::disk::{as_os, look, make_maildir, sync};
+use super::folders::DISPLAY_NAME;
 use super::leftovers::is_ours;
 use super::platform::Kind;
 use super::scan::list;
@@ -97,12 +98,21 @@ impl Contents {
         }
     }
 
+    /// The error is `NotFound` only where the folder itself is gone.
     fn remove(&self, path: &Path) -> io::Result<()> {
         // Directories first: each fails when it is not empty, and then no metadata is lost.
-        self.files.iter().filter(|file| is_tmp(file)).try_for_each(fs::remove_file)?;
-        self.dirs.iter().try_for_each(fs::remove_dir)?;
-        self.files.iter().filter(|file| !is_tmp(file)).try_for_each(fs::remove_file)?;
+        self.files.iter().filter(|file| is_tmp(file)).try_for_each(|file| unless_gone(fs::remove_file(file)))?;
+        self.dirs.iter().try_for_each(|dir| unless_gone(fs::remove_dir(dir)))?;
+        self.files.iter().filter(|file| !is_tmp(file)).try_for_each(|file| unless_gone(fs::remove_file(file)))?;
         fs::remove_dir(path)
+    }
+}
+
+/// What somebody else removed meanwhile is as it shall be.
+fn unless_gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
     }
 }
 
@@ -118,4 +128,25 @@ fn is_metadata(name: &[u8]) -> bool {
 fn entries(path: &Path, visit: &mut dyn FnMut(PathBuf, &[u8], Kind)) -> Result<(), LocalError> {
     list(path, true, &mut |entry| visit(path.join(as_os(entry.name)), entry.name, entry.kind))
         .map_err(|error| LocalError::io("list", path, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder that is half removed, and counts as gone, would be a new one for the next run, and come back on the server.
+    #[test]
+    fn what_somebody_removes_in_the_same_instant_leaves_no_half_of_a_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("Old");
+        fs::create_dir(&path).unwrap();
+        make_maildir(&path).unwrap();
+        fs::write(path.join(DISPLAY_NAME), "x").unwrap();
+        let contents = Contents::of(&path).unwrap();
+        fs::remove_dir(path.join("tmp")).unwrap();
+        fs::remove_file(path.join(DISPLAY_NAME)).unwrap();
+        contents.remove(&path).unwrap();
+        assert!(!path.exists());
+        assert_eq!(contents.remove(&path).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
 }

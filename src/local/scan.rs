@@ -8,11 +8,10 @@ use std::path::Path;
 
 use rustix::fs::{Dir, FileType};
 
+use super::disk::look;
 use super::platform::{self, Kind};
 use super::stamp::PathStamp;
-use super::{
-    DirStamp, FileStat, FolderDir, LocalError, MailTree, MessageName, Problem, ProblemKind, ScanEnd, Staged, Subdir,
-};
+use super::{DirStamp, FileStat, FolderDir, LocalError, MailTree, MessageName, Problem, ProblemKind, ScanEnd, Subdir};
 use crate::pim::Digest;
 
 /// The file that says which keyword letters stand for what.
@@ -121,10 +120,7 @@ impl MailTree {
 
     pub(super) fn stamp_folder(&self, dir: &FolderDir) -> Result<DirStamp, LocalError> {
         let path = self.folder_path(dir);
-        let look = |name: &str| {
-            let path = path.join(name);
-            platform::look(&path).map_err(|error| LocalError::io("read", &path, error))
-        };
+        let at = |name: &str| look(&path.join(name));
         let stamp = |found: Option<platform::Looked>| {
             found.map_or_else(PathStamp::default, |found| PathStamp {
                 ino: found.id.ino,
@@ -132,45 +128,24 @@ impl MailTree {
                 ctime_ns: found.ctime_ns,
             })
         };
-        let subdir = |name: &str| Ok(look(name)?.filter(|found| found.kind == Kind::Dir));
+        let subdir = |name: &str| Ok(at(name)?.filter(|found| found.kind == Kind::Dir));
         let (cur, new) = (subdir("cur")?, subdir("new")?);
         if cur.is_none() && new.is_none() {
-            return Err(match look("")? {
+            return Err(match look(&path)? {
                 Some(_) => LocalError::NotMaildir { path },
                 None => LocalError::FolderGone { path },
             });
         }
-        Ok(DirStamp { cur: stamp(cur), new: stamp(new), keywords: stamp(look(KEYWORDS)?) })
+        Ok(DirStamp { cur: stamp(cur), new: stamp(new), keywords: stamp(at(KEYWORDS)?) })
     }
 
     pub(super) fn stat_message(&self, dir: &FolderDir, name: &MessageName) -> Result<Option<FileStat>, LocalError> {
         let path = self.message_path(dir, name);
-        match platform::look(&path).map_err(|error| LocalError::io("read", &path, error))? {
+        match look(&path)? {
             Some(found) if found.kind == Kind::File => Ok(Some(found.stat)),
             Some(_) => Err(LocalError::NotAFile { path }),
             None => Ok(None),
         }
-    }
-
-    pub(super) fn stage_in(&self, dir: &FolderDir) -> Result<Staged, LocalError> {
-        let tmp = self.tmp_path(dir);
-        loop {
-            let path = tmp.join(self.unique_name());
-            match Staged::create(path) {
-                Err(LocalError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(LocalError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                    self.make_tmp(dir)?;
-                }
-                done => return done,
-            }
-        }
-    }
-
-    /// Some tools drop empty directories; `tmp` is empty most of the time.
-    pub(super) fn make_tmp(&self, dir: &FolderDir) -> Result<(), LocalError> {
-        self.stamp_folder(dir)?;
-        let tmp = self.tmp_path(dir);
-        platform::create_dir(&tmp).map(drop).map_err(|error| LocalError::io("create", &tmp, error))
     }
 }
 

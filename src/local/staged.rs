@@ -6,7 +6,8 @@ use std::mem;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::{FileStat, LocalError, platform};
+use super::disk::make_dir;
+use super::{FileStat, FolderDir, LocalError, MailTree, platform};
 use crate::pim::{Digest, UnixTime};
 
 /// A new file that is being written, and hashed on the way. Dropped unfinished, it is removed.
@@ -37,6 +38,36 @@ impl Drop for TmpPath {
             // What cannot be removed here is cleared as a leftover by the next run.
             drop(std::fs::remove_file(&self.0));
         }
+    }
+}
+
+impl MailTree {
+    pub(super) fn stage_in(&self, dir: &FolderDir) -> Result<Staged, LocalError> {
+        let tmp = self.tmp_path(dir);
+        match self.stage_at(&tmp) {
+            Err(LocalError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                self.make_tmp(dir)?;
+                self.stage_at(&tmp)
+            }
+            done => done,
+        }
+    }
+
+    /// Begins a new file in this `tmp`.
+    pub(super) fn stage_at(&self, tmp: &Path) -> Result<Staged, LocalError> {
+        loop {
+            match Staged::create(tmp.join(self.unique_name())) {
+                // A run that died had the same number.
+                Err(LocalError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// Some tools drop empty directories; `tmp` is empty most of the time.
+    pub(super) fn make_tmp(&self, dir: &FolderDir) -> Result<(), LocalError> {
+        self.stamp_folder(dir)?;
+        make_dir(&self.tmp_path(dir))
     }
 }
 

@@ -29,11 +29,7 @@ const TICK: Duration = Duration::from_secs(2);
 impl DirStamp {
     /// Whether any change after `now` is sure to show: no time in it is younger than two seconds, or in the future.
     pub fn is_settled(&self, now: SystemTime) -> bool {
-        let Some(limit) = now.checked_sub(TICK).and_then(|limit| limit.duration_since(UNIX_EPOCH).ok()) else {
-            return false;
-        };
-        let limit = i64::try_from(limit.as_nanos()).unwrap_or(i64::MAX);
-        [self.cur, self.new, self.keywords].iter().all(|stamp| stamp.mtime_ns.max(stamp.ctime_ns) < limit)
+        [self.cur, self.new, self.keywords].iter().all(|stamp| is_settled(stamp.mtime_ns.max(stamp.ctime_ns), now))
     }
 
     /// The stamp as text, for state.db.
@@ -56,6 +52,12 @@ impl DirStamp {
         let stamp = Self { cur: next()?, new: next()?, keywords: next()? };
         words.next().is_none().then_some(stamp)
     }
+}
+
+/// Whether any change after `now` is sure to leave another time than this one, in nanoseconds since 1970.
+pub(super) fn is_settled(time_ns: i64, now: SystemTime) -> bool {
+    let limit = now.checked_sub(TICK).and_then(|limit| limit.duration_since(UNIX_EPOCH).ok());
+    limit.is_some_and(|limit| i128::from(time_ns) < i128::try_from(limit.as_nanos()).unwrap_or(i128::MAX))
 }
 
 impl fmt::Debug for DirStamp {

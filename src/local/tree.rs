@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::disk::{look, sync};
+use super::on_my_computer::LOCAL;
 use super::platform::{self, Kind};
 use super::{
     Changed, Delivery, DirId, DirStamp, Expect, FileStat, FolderDir, FolderForm, FolderRemoved, Keywords, Leftovers,
@@ -40,14 +42,7 @@ impl MailTree {
     /// # Errors
     /// [`LocalError::FolderGone`] when the account has no directory: then the disk is not mounted, or [`Self::create`] was never called.
     pub fn open(database: &Path, account: &str, clock: Arc<dyn Clock>) -> Result<Self, LocalError> {
-        let path = database.join(EXCHANGE).join(FolderDir::root().child(account)?.as_str());
-        match platform::look(&path).map_err(|error| LocalError::io("read", &path, error))? {
-            Some(found) if found.kind == Kind::Dir => {
-                Ok(Self { account: path, database: database.to_owned(), clock, staged: AtomicU64::new(0) })
-            }
-            Some(_) => Err(LocalError::Taken { path }),
-            None => Err(LocalError::FolderGone { path }),
-        }
+        Self::at(database.join(EXCHANGE).join(FolderDir::root().child(account)?.as_str()), database, clock)
     }
 
     /// Opens On My Computer, whose mail folders are like an account's.
@@ -55,23 +50,27 @@ impl MailTree {
     /// # Errors
     /// That it is not there.
     pub(crate) fn open_on_my_computer(database: &Path, clock: Arc<dyn Clock>) -> Result<Self, LocalError> {
-        let path = database.join(super::on_my_computer::LOCAL);
-        match platform::look(&path).map_err(|error| LocalError::io("read", &path, error))? {
+        Self::at(database.join(LOCAL), database, clock)
+    }
+
+    fn at(account: PathBuf, database: &Path, clock: Arc<dyn Clock>) -> Result<Self, LocalError> {
+        match look(&account)? {
             Some(found) if found.kind == Kind::Dir => {
-                Ok(Self { account: path, database: database.to_owned(), clock, staged: AtomicU64::new(0) })
+                Ok(Self { account, database: database.to_owned(), clock, staged: AtomicU64::new(0) })
             }
-            Some(_) => Err(LocalError::Taken { path }),
-            None => Err(LocalError::FolderGone { path }),
+            Some(_) => Err(LocalError::Taken { path: account }),
+            None => Err(LocalError::FolderGone { path: account }),
         }
     }
 
-    /// Makes the account's directory, if need be, and opens it. For `setup` only: to make one where one was is to forget messages.
+    /// Makes the account's directory, if need be, and opens it. For `setup` only: where one was and is missing, all that was in it would count as
+    /// deleted.
     pub fn create(database: &Path, account: &str, clock: Arc<dyn Clock>) -> Result<Self, LocalError> {
         let name = FolderDir::root().child(account)?;
         let exchange = database.join(EXCHANGE);
         for (path, parent) in [(exchange.clone(), database), (exchange.join(name.as_str()), &*exchange)] {
             platform::create_dir(&path).map_err(|error| LocalError::io("create", &path, error))?;
-            platform::sync_dir(parent).map_err(|error| LocalError::io("write", parent, error))?;
+            sync(parent)?;
         }
         Self::open(database, account, clock)
     }
