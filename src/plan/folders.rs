@@ -1,18 +1,17 @@
 //! What to do about the folders: three trees in, operations out.
 //!
 //! A folder's name and its place are merged field by field; where both sides changed the same one, the server's holds. A folder
-//! that vanished on one side is not deleted here: its items are planned one by one first, and only what is empty then goes.
+//! that vanished on one side is not deleted here: its items are planned one by one first, and only what is empty then goes
+//! ([`super::ending`]).
 //!
 //! The merged places must make a tree again: where a move here and a move there would put two folders inside each other, the one
 //! made here is taken back. Folders of the server whose parents lead in a circle or to nowhere are left alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::guard::Brake;
-use super::proof::FolderRemoval;
+use super::item::Side;
 use super::pushing::{Pushing, Spot, Target, Wish};
 use crate::pim::{FolderId, FolderKey};
-use crate::plan::{HeldReason, Side};
 
 /// Where a folder lies: below another one, or at the top.
 pub type Parent<T> = Option<T>;
@@ -128,14 +127,15 @@ pub enum FolderOp<D> {
 pub fn plan_folders<D: Clone + Ord>(trees: &Trees<'_, D>) -> Vec<FolderOp<D>> {
     let mut planner = Planner::new(trees);
     planner.take_back_circles();
+    let depths = planner.merged_depths();
     let mut ops = Vec::new();
-    for folder in planner.remote_in_order() {
+    for folder in planner.remote_in_order(&depths) {
         ops.extend(planner.for_remote(folder));
     }
     for folder in trees.base {
         ops.extend(planner.for_base(folder));
     }
-    ops.extend(planner.pushes());
+    ops.extend(planner.pushes(&depths));
     ops
 }
 
@@ -154,6 +154,9 @@ struct Planner<'a, D> {
     /// Folders that were moved here, and must go back.
     taken_back: BTreeSet<FolderKey>,
 }
+
+/// How deep everything lies once both sides agree.
+type Depths<'a, D> = BTreeMap<Spot<'a, D>, usize>;
 
 impl<'a, D: Clone + Ord> Planner<'a, D> {
     fn new(trees: &'a Trees<'a, D>) -> Self {
@@ -312,8 +315,7 @@ impl<'a, D: Clone + Ord> Planner<'a, D> {
         }
     }
 
-    /// How deep everything lies once both sides agree.
-    fn merged_depths(&self) -> BTreeMap<Spot<'a, D>, usize> {
+    fn merged_depths(&self) -> Depths<'a, D> {
         let folders = self.depths.keys().map(|id| Spot::Folder(id));
         let dirs = self.trees.local.iter().map(|local| self.spot(Some(&local.dir)));
         let above = |spot: &Spot<'a, D>| self.merged_parent(*spot).map(|spot| (spot != Spot::Top).then_some(spot));
@@ -321,8 +323,7 @@ impl<'a, D: Clone + Ord> Planner<'a, D> {
     }
 
     /// The server's folders, parents first in the tree that both sides will agree on, so that no directory is moved into itself.
-    fn remote_in_order(&self) -> Vec<&'a RemoteFolder> {
-        let depths = self.merged_depths();
+    fn remote_in_order(&self, depths: &Depths<'a, D>) -> Vec<&'a RemoteFolder> {
         let depth = |folder: &RemoteFolder| depths.get(&Spot::Folder(&folder.id)).copied();
         let reached = self.trees.remote.iter().filter(|folder| self.depths.contains_key(&folder.id));
         let mut folders: Vec<_> = reached.filter_map(|folder| Some((depth(folder)?, folder))).collect();
@@ -363,8 +364,7 @@ impl<'a, D: Clone + Ord> Planner<'a, D> {
     }
 
     /// What the server is told, in an order that it can follow.
-    fn pushes(&self) -> Vec<FolderOp<D>> {
-        let depths = self.merged_depths();
+    fn pushes(&self, depths: &Depths<'a, D>) -> Vec<FolderOp<D>> {
         let depth = |local: &'a LocalFolder<D>| depths.get(&self.spot(Some(&local.dir))).copied();
         let mut wishes: Vec<_> =
             self.trees.local.iter().filter_map(|local| Some((depth(local)?, self.wish(local)?))).collect();
@@ -410,7 +410,10 @@ impl<'a, D: Clone + Ord> Planner<'a, D> {
 
 /// How deep everything lies, given what each lies in: `Some(None)` at the top, `None` where that is not known. What leads in a
 /// circle or to nowhere has no depth. Each is looked at once, however deep the tree.
-fn depths<T: Copy + Ord>(all: impl Iterator<Item = T>, above: impl Fn(&T) -> Option<Option<T>>) -> BTreeMap<T, usize> {
+pub(crate) fn depths<T: Copy + Ord>(
+    all: impl Iterator<Item = T>,
+    above: impl Fn(&T) -> Option<Option<T>>,
+) -> BTreeMap<T, usize> {
     let mut depths: BTreeMap<T, Option<usize>> = BTreeMap::new();
     for start in all {
         let mut path = Vec::new();
@@ -446,54 +449,4 @@ pub(super) fn fold(name: &str) -> String {
 /// a run was cut off with is known again.
 pub fn spare_name(wanted: &str, key: FolderKey) -> String {
     format!("{wanted} ({})", key.0)
-}
-
-/// A folder that vanished on one side, after its items were dealt with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Emptied {
-    /// The folder.
-    pub key: FolderKey,
-    /// The folder it lies in, if that vanished too.
-    pub within: Option<FolderKey>,
-    /// The side on which it is still there.
-    pub left_on: Side,
-    /// Whether it has a fixed role.
-    pub special: bool,
-    /// Whether anything is left in it on that side, besides folders that vanished too.
-    pub in_use: bool,
-}
-
-/// What becomes of a folder that vanished on one side.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// It goes on the other side too.
-    Remove(FolderKey, Side, FolderRemoval),
-    /// It is made again where it vanished: it has a fixed role, or something in it was new, changed or held.
-    Restore(FolderKey, Side),
-    /// It would go, and does not for that reason.
-    Held(FolderKey, Side, HeldReason),
-}
-
-/// Decides about vanished folders, given with those that lie deeper first; the answers come in the same order, so a folder that is
-/// made again may need those above it made first. `total` is how many folders the base knows, for the
-/// brake.
-pub fn end_folders(emptied: &[Emptied], brake: Brake, total: u64) -> Vec<Ending> {
-    let mut kept = BTreeSet::new();
-    for folder in emptied {
-        if folder.special || folder.in_use || kept.contains(&folder.key) {
-            kept.insert(folder.key);
-            kept.extend(folder.within);
-        }
-    }
-    let removals = emptied.iter().filter(|folder| !kept.contains(&folder.key)).count();
-    let ending = |folder: &Emptied| {
-        if kept.contains(&folder.key) {
-            return Ending::Restore(folder.key, folder.left_on);
-        }
-        match brake.holds(folder.left_on, removals as u64, total) {
-            Some(reason) => Ending::Held(folder.key, folder.left_on, reason),
-            None => Ending::Remove(folder.key, folder.left_on, FolderRemoval::proven()),
-        }
-    };
-    emptied.iter().map(ending).collect()
 }

@@ -106,6 +106,23 @@ pub enum ConflictPolicy {
 }
 
 impl ConflictPolicy {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::KeepBoth, Self::Server, Self::Local];
+
+    /// Its word in identity.toml.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::KeepBoth => "keep-both",
+            Self::Server => "server",
+            Self::Local => "local",
+        }
+    }
+
+    /// The policy with that word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|policy| policy.as_str() == word)
+    }
+
     /// The policy where it is not known whether it is a conflict at all: what is in doubt replaces nothing without a trace.
     #[must_use]
     pub fn in_doubt(self, doubt: Doubt) -> Self {

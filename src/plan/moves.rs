@@ -41,12 +41,12 @@ pub struct Appeared<L> {
 /// over was deleted, or is new.
 pub fn local_moves<L: Clone>(vanished: &[Vanished], appeared: &[Appeared<L>]) -> Vec<(ItemKey, L)> {
     let mut pairing = Pairing::new(vanished, appeared);
-    pairing.pair_by(|like| Some((like.digest, &like.file)));
-    pairing.pair_by(|like| Some((like.digest, like.folder, like.flags)));
-    pairing.pair_by(|like| Some((like.digest, like.folder)));
-    pairing.pair_by(|like| Some((like.digest, like.flags)));
-    pairing.pair_by(|like| Some(like.digest));
-    pairing.pairs
+    pairing.pair_alike(|like| Some((like.digest, &like.file)));
+    pairing.pair_alike(|like| Some((like.digest, like.folder, like.flags)));
+    pairing.pair_alike(|like| Some((like.digest, like.folder)));
+    pairing.pair_alike(|like| Some((like.digest, like.flags)));
+    pairing.pair_alike(|like| Some(like.digest));
+    pairing.moved()
 }
 
 /// Pairs what is left by the names alone, where the caller knows a name to be no other item's: such a file was edited and moved.
@@ -56,41 +56,52 @@ pub fn edited_moves<L: Clone>(
     is_unique: impl Fn(&FileKey) -> bool,
 ) -> Vec<(ItemKey, L)> {
     let mut pairing = Pairing::new(vanished, appeared);
-    pairing.pair_by(|like| is_unique(&like.file).then_some(&like.file));
-    pairing.pairs
+    pairing.pair_alike(|like| is_unique(&like.file).then_some(&like.file));
+    pairing.moved()
 }
 
-/// What is not paired yet.
-struct Pairing<'a, L> {
-    vanished: Vec<&'a Vanished>,
-    appeared: Vec<&'a Appeared<L>>,
-    pairs: Vec<(ItemKey, L)>,
+impl<'a, L: Clone> Pairing<'a, Vanished, Appeared<L>> {
+    fn pair_alike<K: Hash + Eq>(&mut self, key: impl Fn(&'a Likeness) -> Option<K>) {
+        self.pair_by(|item| key(&item.was), |file| key(&file.is));
+    }
+
+    fn moved(self) -> Vec<(ItemKey, L)> {
+        self.pairs.into_iter().map(|(item, file)| (item.key, file.at.clone())).collect()
+    }
 }
 
-impl<'a, L: Clone> Pairing<'a, L> {
-    fn new(vanished: &'a [Vanished], appeared: &'a [Appeared<L>]) -> Self {
-        Self { vanished: vanished.iter().collect(), appeared: appeared.iter().collect(), pairs: Vec::new() }
+/// Pairs the things of two lists, each with one of the other at most.
+struct Pairing<'a, A, B> {
+    /// What is not paired yet.
+    ones: Vec<&'a A>,
+    others: Vec<&'a B>,
+    pairs: Vec<(&'a A, &'a B)>,
+}
+
+impl<'a, A, B> Pairing<'a, A, B> {
+    fn new(ones: &'a [A], others: &'a [B]) -> Self {
+        Self { ones: ones.iter().collect(), others: others.iter().collect(), pairs: Vec::new() }
     }
 
     /// Pairs what has the same of something, in the order given.
-    fn pair_by<K: Hash + Eq>(&mut self, key: impl Fn(&'a Likeness) -> Option<K>) {
+    fn pair_by<K: Hash + Eq>(&mut self, key: impl Fn(&'a A) -> Option<K>, of_other: impl Fn(&'a B) -> Option<K>) {
         let mut free: HashMap<K, Vec<usize>> = HashMap::new();
-        for (at, file) in self.appeared.iter().enumerate().rev() {
-            if let Some(key) = key(&file.is) {
+        for (at, other) in self.others.iter().enumerate().rev() {
+            if let Some(key) = of_other(other) {
                 free.entry(key).or_default().push(at);
             }
         }
-        let mut taken = vec![false; self.appeared.len()];
-        let (appeared, pairs) = (&self.appeared, &mut self.pairs);
-        self.vanished.retain(|item| {
-            let found = key(&item.was).and_then(|key| free.get_mut(&key)?.pop());
-            let Some((at, file)) = found.and_then(|at| Some((at, appeared.get(at)?))) else { return true };
-            taken.iter_mut().skip(at).take(1).for_each(|taken| *taken = true);
-            pairs.push((item.key, file.at.clone()));
+        let mut taken = HashSet::new();
+        let (others, pairs) = (&self.others, &mut self.pairs);
+        self.ones.retain(|one| {
+            let found = key(one).and_then(|key| free.get_mut(&key)?.pop());
+            let Some((at, other)) = found.and_then(|at| Some((at, *others.get(at)?))) else { return true };
+            taken.insert(at);
+            pairs.push((*one, other));
             false
         });
-        let mut taken = taken.into_iter();
-        self.appeared.retain(|_| taken.next() != Some(true));
+        let mut at = 0..;
+        self.others.retain(|_| at.next().is_none_or(|at| !taken.contains(&at)));
     }
 }
 
@@ -130,42 +141,13 @@ pub struct Arrived<R> {
 /// Pairs departed items with messages of the same search key. Copies share it, so that one with the same text goes first, and each departed
 /// item takes one message at most, in the order given.
 pub fn remote_moves<R: Clone>(departed: &[Departed], arrived: &[Arrived<R>]) -> Vec<(ItemKey, R)> {
-    let mut items: Vec<&Departed> = departed.iter().collect();
-    let mut messages: Vec<&Arrived<R>> = arrived.iter().collect();
-    let mut pairs = Vec::new();
-    take_pairs(
-        (&mut items, |item| Some((&item.search_key, item.text?))),
-        (&mut messages, |message| Some((&message.search_key, message.text?))),
-        &mut pairs,
+    let mut pairing = Pairing::new(arrived, departed);
+    pairing.pair_by(|message| Some((&message.search_key, message.text?)), |item| Some((&item.search_key, item.text?)));
+    pairing.pair_by(
+        |message| Some(&message.search_key),
+        |item| (item.known_by == KnownBy::SearchKey).then_some(&item.search_key),
     );
-    take_pairs(
-        (&mut items, |item| (item.known_by == KnownBy::SearchKey).then_some(&item.search_key)),
-        (&mut messages, |message| Some(&message.search_key)),
-        &mut pairs,
-    );
-    pairs
-}
-
-/// Moves what has the same of something out of both lists.
-fn take_pairs<'a, R: Clone, K: Hash + Eq>(
-    (items, key_of_item): (&mut Vec<&'a Departed>, impl Fn(&'a Departed) -> Option<K>),
-    (messages, key_of_message): (&mut Vec<&'a Arrived<R>>, impl Fn(&'a Arrived<R>) -> Option<K>),
-    pairs: &mut Vec<(ItemKey, R)>,
-) {
-    let mut free: HashMap<K, Vec<ItemKey>> = HashMap::new();
-    for item in items.iter().rev() {
-        if let Some(key) = key_of_item(item) {
-            free.entry(key).or_default().push(item.key);
-        }
-    }
-    let mut taken = HashSet::new();
-    messages.retain(|message| {
-        let Some(item) = key_of_message(message).and_then(|key| free.get_mut(&key)?.pop()) else { return true };
-        taken.insert(item);
-        pairs.push((item, message.at.clone()));
-        false
-    });
-    items.retain(|item| !taken.contains(&item.key));
+    pairing.pairs.into_iter().map(|(message, item)| (item.key, message.at.clone())).collect()
 }
 
 #[cfg(test)]

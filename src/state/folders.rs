@@ -88,6 +88,19 @@ impl Reader<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// Whether a folder of an account has this id on the server.
+    pub fn knows_folder(&self, account: AccountKey, id: &FolderId) -> Result<bool, StateError> {
+        let mut statement =
+            self.0.prepare_cached("SELECT EXISTS (SELECT 1 FROM folder WHERE account = ?1 AND remote_id = ?2)")?;
+        Ok(statement.query_row(params![account.0, id.as_str()], |row| row.get(0))?)
+    }
+
+    /// Whether another folder lies in this one.
+    pub fn has_folders_in(&self, key: FolderKey) -> Result<bool, StateError> {
+        let mut statement = self.0.prepare_cached("SELECT EXISTS (SELECT 1 FROM folder WHERE parent = ?1)")?;
+        Ok(statement.query_row([key.0], |row| row.get(0))?)
+    }
+
     /// One folder.
     pub fn folder(&self, key: FolderKey) -> Result<Option<FolderRow>, StateError> {
         let sql = format!("SELECT {FOLDER_COLUMNS} FROM folder WHERE key = ?1");

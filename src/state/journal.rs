@@ -78,6 +78,13 @@ pub struct RunRow {
     pub summary: Option<String>,
 }
 
+impl RunRow {
+    /// Whether it came to its end, and did not fail.
+    pub fn succeeded(&self) -> bool {
+        self.result.as_deref().is_some_and(|result| result != RunResult::Failed.as_str())
+    }
+}
+
 impl Reader<'_> {
     /// The uploads of an account that were begun and not finished.
     pub fn upload_intents(&self, account: AccountKey) -> Result<Vec<UploadIntent>, StateError> {

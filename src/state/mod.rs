@@ -27,7 +27,7 @@ pub use trouble::{CHANGED, Conflict, HeldRow, LONGEST_PATIENCE, Subject, Trouble
 /// What can go wrong with `state.db`.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
-    /// Another program wrote it, or a later version of this one.
+    /// A later version of this program wrote it.
     #[error("{path} has format {found}, and this version of pimsync knows format {known}; use a newer pimsync")]
     Newer {
         /// The file.

@@ -166,15 +166,14 @@ impl Writer<'_> {
         now: UnixTime,
     ) -> Result<(), StateError> {
         let (side, bytes) = (subject.side(), subject.bytes());
-        self.prepare_cached(
+        let mut statement = self.prepare_cached(
             "INSERT INTO trouble (folder, side, subject, label, code, reason, since, tries, retry_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?7)
-             ON CONFLICT (folder, side, subject) DO UPDATE SET code = ?5, reason = ?6, tries = tries + 1",
-        )?
-        .execute(params![folder.0, side, bytes, label, code, reason, now.0])?;
-        let tries: u32 = self
-            .prepare_cached("SELECT tries FROM trouble WHERE folder = ?1 AND side = ?2 AND subject = ?3")?
-            .query_row(params![folder.0, side, bytes], |row| row.get(0))?;
+             ON CONFLICT (folder, side, subject) DO UPDATE SET code = ?5, reason = ?6, tries = tries + 1
+             RETURNING tries",
+        )?;
+        let noted = params![folder.0, side, bytes, label, code, reason, now.0];
+        let tries: u32 = statement.query_row(noted, |row| row.get(0))?;
         let wait = match code {
             WAITS_FOR_FOLDER => 0,
             CHANGED if tries < 4 => 0,

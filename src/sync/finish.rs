@@ -12,7 +12,7 @@ use super::view::{LocalFile, LocalView, base_marks};
 use super::{Action, Echo, NoticeKind, Run, Step, SyncError, stops_run};
 use crate::local::{Changed, DirStamp, Expect, FolderDir, FolderRemoved, LocalWrite};
 use crate::pim::{FolderKey, ItemKey, ServerMessage, SpecialFolder};
-use crate::plan::folders::{Emptied, Ending, end_folders};
+use crate::plan::ending::{Emptied, Ending, end_folders};
 use crate::plan::proof::{FolderRemoval, MessageRemoval};
 use crate::plan::{self, Base, Case, Evidence, FolderSize, HeldReason, Op, Plan, RemoteState, Seen, Side};
 use crate::remote::{Disposal, ItemErrorClass, RemoteWrite};
@@ -356,8 +356,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
                 }
                 Ending::Restore(key, Side::Remote) if !held.contains(&key) && !doubtful => {
                     let Some(place) = self.tree.place(key) else { continue };
-                    let (dir, name) = (place.dir()?, place.row.name.clone());
-                    self.run.blocking(move |local| super::tree::make_directories(local, &dir, &name)).await?;
+                    self.tree.make_directory(self.run, place).await?;
                     self.run.step(Step::FolderPlacedLocally)?;
                 }
                 // On the server a folder is made again by the upload of what is in it.
@@ -430,8 +429,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
     }
 
     fn has_rows_below(&self, key: FolderKey) -> Result<bool, SyncError> {
-        let rows = self.run.state().read(|state| state.folders(self.run.account))?;
-        Ok(rows.iter().any(|row| row.parent == Some(key)))
+        Ok(self.run.state().read(|state| state.has_folders_in(key))?)
     }
 
     /// Whether the server counts anything in the folder, such as items that are not mirrored; `None` when it does not say.

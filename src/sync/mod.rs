@@ -459,17 +459,21 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
 
     /// What an earlier run left in trouble, and this one had no reason to try again, is told all the same.
     fn tell_outstanding(&self) -> Result<(), SyncError> {
-        let (troubles, folders) =
-            self.state().read(|state| Ok((state.troubles(self.account)?, state.folders(self.account)?)))?;
+        let mut troubles = self.state().read(|state| state.troubles(self.account))?;
         let told: BTreeSet<Option<String>> =
             lock(&self.report).notices.iter().map(|notice| notice.item.clone()).collect();
         // What the server cannot render was told when it came; `status` goes on telling it.
-        let outstanding =
-            |trouble: &Trouble| trouble.code != UNRENDERED && !told.contains(&Some(trouble.label.clone()));
-        for trouble in troubles.into_iter().filter(outstanding) {
-            let folder = folders.iter().find(|row| row.key == trouble.folder).and_then(|row| row.dir.as_deref());
+        troubles.retain(|trouble| trouble.code != UNRENDERED && !told.contains(&Some(trouble.label.clone())));
+        if troubles.is_empty() {
+            return Ok(());
+        }
+        let folders = self.state().read(|state| state.folders(self.account))?;
+        let dirs: HashMap<FolderKey, String> =
+            folders.into_iter().filter_map(|row| Some((row.key, row.dir?))).collect();
+        for trouble in troubles {
+            let dir = dirs.get(&trouble.folder).map_or("", String::as_str);
             let text = format!("{}: {}", trouble.code, trouble.reason);
-            self.notice(folder.unwrap_or_default(), NoticeKind::Skipped, Some(trouble.label), text);
+            self.notice(dir, NoticeKind::Skipped, Some(trouble.label), text);
         }
         Ok(())
     }

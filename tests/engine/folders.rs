@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::world::{CutAt, World, all_files};
 use pimsync::exchange::Personality;
-use pimsync::sync::{Request, SyncError};
+use pimsync::sync::{Request, SyncError, Tally};
 
 const BOTH: [Personality; 2] = [Personality::Exchange, Personality::Gromox];
 
@@ -324,6 +324,27 @@ fn a_part_of_a_maildir_that_is_gone_deletes_nothing() {
             // It was in the part that is gone, which now is there, and empty: now its absence is what the person wanted.
             assert_eq!(where_is(&world, "One"), "Deleted Items");
         }
+    }
+}
+
+/// What was thrown away here comes back for what is new in it there; a name that no directory can have whole must not be cut on the server then.
+#[test]
+fn a_long_name_outlives_its_directory() {
+    for like in BOTH {
+        let long = "long ".repeat(50).trim_end().to_owned();
+        let deep = format!("{long}/Deep");
+        let world = world_with(like, &[]);
+        world.mailbox.create_folder("", &long, "IPF.Note").unwrap();
+        world.mailbox.create_folder(&long, "Deep", "IPF.Note").unwrap();
+        world.arrive(&deep, "in-Deep");
+        world.sync();
+        let dir = world.file("in-Deep").ancestors().nth(3).unwrap().to_owned();
+        fs::remove_dir_all(&dir).unwrap();
+        world.arrive(&deep, "news");
+        world.sync();
+        assert_eq!(world.sync().total(), Tally::default());
+        assert!(world.file("news").starts_with(&dir));
+        assert_eq!(world.find("news").unwrap().1, deep);
     }
 }
 

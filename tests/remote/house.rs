@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use pimsync::exchange::{Mailbox, NewMessage, Options, Personality, Server};
 use pimsync::pim::{FolderId, FolderKey, ItemId, ItemKey, Marks, ServerMarks, Tag, UnixTime};
-use pimsync::plan::folders::{Emptied, Ending, end_folders};
+use pimsync::plan::ending::{Emptied, Ending, end_folders};
 use pimsync::plan::proof::{FolderRemoval, MessageRemoval};
 use pimsync::plan::{Base, Brake, Case, ConflictPolicy, Evidence, Op, Seen, Side, plan};
 use pimsync::remote::auth::Basic;
 use pimsync::remote::ews::{EwsClient, Settings};
-use pimsync::remote::{BodySink, BodySource, ChangePage, ItemChange, PerItem, RemoteRead, Upload};
+use pimsync::remote::{BodySink, BodySource, ChangePage, ItemChange, PerItem, RemoteRead, Upload, Versioned};
 
 pub(crate) use crate::clock::TestClock;
 
@@ -189,4 +189,13 @@ pub(crate) fn folder_removal() -> FolderRemoval {
         Some(Ending::Remove(_, _, proof)) => proof,
         other => panic!("{other:?}"),
     }
+}
+
+pub(crate) async fn listed(house: &House, ids: &[ItemId]) -> Vec<pimsync::pim::ServerMessage> {
+    all_ok(house.client.messages(ids).await.unwrap())
+}
+
+pub(crate) async fn versioned(house: &House, ids: &[ItemId]) -> Vec<Versioned> {
+    let now = listed(house, ids).await;
+    now.into_iter().map(|message| Versioned { id: message.id, change_key: message.change_key }).collect()
 }

@@ -15,7 +15,7 @@ use std::sync::Mutex;
 use tokio::sync::SemaphorePermit;
 
 use super::rows::{Remote, label, refreshed, take_content, take_remote};
-use super::tree::{self, Directory, Place, Tree};
+use super::tree::{Directory, Place, Tree};
 use super::view::{LocalFile, LocalView};
 use super::{NoticeKind, Run, Step, SyncError, lock, stops_run};
 use crate::local::{FolderDir, Keywords, LocalErrorClass, LocalWrite};
@@ -53,7 +53,8 @@ where
     L: LocalWrite + 'static,
 {
     let place = page.place;
-    let mut puller = Puller { run, tree, view, place, notes: page.notes, touched: BTreeSet::new() };
+    let (touched, made_again) = (BTreeSet::new(), BTreeSet::new());
+    let mut puller = Puller { run, tree, view, place, notes: page.notes, touched, made_again };
     if run.is_dry() {
         page.pulls.into_iter().try_for_each(|op| puller.pretend(op))?;
         return puller.note_pretended();
@@ -82,6 +83,8 @@ struct Puller<'p, 'e, R, L> {
     notes: Vec<Note>,
     /// Directories in which names changed.
     touched: BTreeSet<FolderDir>,
+    /// Folders that had vanished here, and have their directories again.
+    made_again: BTreeSet<FolderKey>,
 }
 
 impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
@@ -123,12 +126,10 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
     /// The folder's directory; made anew where it vanished here while something in it is new there.
     async fn directory(&mut self, folder: FolderKey) -> Result<Option<FolderDir>, SyncError> {
         let Some(place) = self.tree.place(folder) else { return Ok(None) };
-        let dir = place.dir()?;
-        if place.directory == Directory::Away {
-            let (at, name) = (dir.clone(), place.row.name.clone());
-            self.run.blocking(move |local| tree::make_directories(local, &at, &name)).await?;
+        if place.directory == Directory::Away && self.made_again.insert(folder) {
+            self.tree.make_directory(self.run, place).await?;
         }
-        Ok(Some(dir))
+        Ok(Some(place.dir()?))
     }
 
     async fn keywords(&mut self, dir: &FolderDir, marks: &[&Marks]) -> Result<Keywords, SyncError> {

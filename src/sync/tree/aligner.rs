@@ -1,6 +1,6 @@
 //! Has the folders' plan made and carried out, and keeps the books of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::known::Known;
 use super::local::{Directories, match_directories};
@@ -36,7 +36,7 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
         let remote = remote::observe(run, &known).await?;
         let local = Directories::observe(run, &known).await?;
         match_directories(run, &mut known, &local)?;
-        let mirrored = remote.mirrored(&remote.visible());
+        let mirrored = remote.mirrored();
         Ok(Self { run, known, remote, mirrored, local, names: None, moves: Vec::new(), all_taken_in: true })
     }
 
@@ -252,16 +252,10 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
 
     /// Known folders in whose places files lie.
     fn tell_blocked(&self) {
-        for row in self.known.rows() {
-            if self.local.blocked.iter().any(|blocked| Some(blocked.as_str()) == row.dir.as_deref()) {
-                let text = "a file lies where the folder's directory was: move it away, and the directory back";
-                self.run.notice(
-                    row.dir.as_deref().unwrap_or_default(),
-                    NoticeKind::FolderFailed,
-                    None,
-                    text.to_owned(),
-                );
-            }
+        let blocked: HashSet<&str> = self.local.blocked.iter().map(FolderDir::as_str).collect();
+        for dir in self.known.rows().filter_map(|row| row.dir.as_deref()).filter(|dir| blocked.contains(dir)) {
+            let text = "a file lies where the folder's directory was: move it away, and the directory back";
+            self.run.notice(dir, NoticeKind::FolderFailed, None, text.to_owned());
         }
     }
 

@@ -1,10 +1,10 @@
 //! What the folders' plan does to directories.
 
-use super::Directory;
 use super::aligner::Aligner;
 use super::names::Names;
+use super::{Directory, form_of};
 use crate::local::{FolderDir, FolderForm, LocalFolder, LocalWrite, Moved, foldername};
-use crate::pim::{FolderId, FolderKey, FolderKind};
+use crate::pim::{FolderId, FolderKey};
 use crate::remote::RemoteWrite;
 use crate::state::FolderRow;
 use crate::sync::{Action, Step, SyncError};
@@ -60,7 +60,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'_, '_, R, L> {
             self.run.planned(dir.as_str(), Action::CreateFolderHere, row.name.clone(), String::new());
             return Ok(None);
         }
-        let form = if row.kind == FolderKind::Mail { FolderForm::Maildir } else { FolderForm::Plain };
+        let form = form_of(row.kind);
         let (at, name) = (dir.clone(), row.name.clone());
         let id = self.run.blocking(move |local| local.create_folder(&at, form, &name)).await?;
         self.run.step(Step::FolderPlacedLocally)?;

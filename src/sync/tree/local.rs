@@ -1,5 +1,6 @@
 //! The directories, and which known folder each belongs to.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Directory;
@@ -82,35 +83,39 @@ pub(super) fn match_directories<R: RemoteWrite + 'static, L: LocalWrite + 'stati
     let by_id: HashMap<(u64, u64), &LocalFolder> =
         local.folders.values().map(|folder| ((folder.id.dev, folder.id.ino), folder)).collect();
     let by_id = |row: &FolderRow| row.dir_id.and_then(|id| by_id.get(&id).copied());
-    let rows: Vec<FolderRow> = known.rows().cloned().collect();
+    let mut comparison = Comparison { run, listed: HashMap::new() };
+    let mut met = Vec::new();
     let mut lost = Vec::new();
-    for row in &rows {
+    for row in known.rows() {
         let Some(dir) = row.dir.as_deref() else { continue };
         let found = match FolderDir::new(dir).ok().and_then(|dir| local.folders.get(&dir)) {
-            Some(folder) if is_id(row, folder) => Some(folder),
-            Some(folder) if by_id(row).is_none() || overlap(run, row, folder)? != Overlap::Nothing => Some(folder),
+            Some(folder) if is_id(row, folder) || by_id(row).is_none() => Some(folder),
+            Some(folder) if comparison.overlap(&comparison.names(row)?, folder)? != Overlap::Nothing => Some(folder),
             Some(_) | None => None,
         };
         match found {
-            Some(folder) => known.meet(row.key, folder.dir.clone()),
-            None => lost.push(row),
+            Some(folder) => met.push((row.key, folder.dir.clone())),
+            None => lost.push(row.clone()),
         }
     }
+    met.into_iter().for_each(|(key, dir)| known.meet(key, dir));
     for row in lost {
-        let is_free = |folder: &LocalFolder| known.in_dir(&folder.dir).is_none();
-        let found = match by_id(row).filter(|folder| is_free(folder)) {
-            Some(folder) if overlap(run, row, folder)? != Overlap::Nothing => Some(folder),
-            _ => {
-                let mut found = None;
-                for folder in local.folders.values().filter(|folder| is_free(folder) && folder.maildir) {
-                    if overlap(run, row, folder)? == Overlap::Most {
-                        found = Some(folder);
-                        break;
-                    }
-                }
-                found
-            }
+        let names = comparison.names(&row)?;
+        let is_free = |folder: &&LocalFolder| known.in_dir(&folder.dir).is_none();
+        let renamed = match by_id(&row).filter(is_free) {
+            Some(folder) if comparison.overlap(&names, folder)? != Overlap::Nothing => Some(folder),
+            Some(_) | None => None,
         };
+        let mut found = renamed;
+        // Without messages nothing more can tell.
+        if found.is_none() && !names.is_empty() {
+            for folder in local.folders.values().filter(|folder| folder.maildir).filter(is_free) {
+                if comparison.overlap(&names, folder)? == Overlap::Most {
+                    found = Some(folder);
+                    break;
+                }
+            }
+        }
         if let Some(folder) = found {
             known.meet(row.key, folder.dir.clone());
         }
@@ -135,30 +140,49 @@ enum Overlap {
     Most,
 }
 
-fn overlap<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
-    run: &Run<'_, R, L>,
-    row: &FolderRow,
-    folder: &LocalFolder,
-) -> Result<Overlap, SyncError> {
-    let mut names = HashSet::new();
-    run.state().read(|state| {
-        state.briefs(row.key, |hash, _| {
-            names.insert(hash);
+/// Compares the messages of folders with what lies in directories, each of which is listed once.
+struct Comparison<'c, 'e, R, L> {
+    run: &'c Run<'e, R, L>,
+    /// The hashes of the names in a directory; none in one that cannot be listed.
+    listed: HashMap<FolderDir, Vec<i64>>,
+}
+
+impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Comparison<'_, '_, R, L> {
+    /// The hashes of the names of a folder's known messages.
+    fn names(&self, row: &FolderRow) -> Result<HashSet<i64>, SyncError> {
+        let mut names = HashSet::new();
+        self.run.state().read(|state| {
+            state.briefs(row.key, |hash, _| {
+                names.insert(hash);
+            })
+        })?;
+        Ok(names)
+    }
+
+    fn overlap(&mut self, names: &HashSet<i64>, folder: &LocalFolder) -> Result<Overlap, SyncError> {
+        if names.is_empty() {
+            return Ok(Overlap::Untold);
+        }
+        let listed = match self.listed.entry(folder.dir.clone()) {
+            Entry::Occupied(listed) => listed.into_mut(),
+            Entry::Vacant(listed) => listed.insert(list(self.run, &folder.dir)?),
+        };
+        Ok(match listed.iter().filter(|hash| names.contains(hash)).count() {
+            0 => Overlap::Nothing,
+            met if met * 2 >= names.len() => Overlap::Most,
+            _ => Overlap::Some,
         })
-    })?;
-    if names.is_empty() {
-        return Ok(Overlap::Untold);
     }
-    let mut met = 0_usize;
-    let count = &mut |name: MessageName| met += usize::from(names.contains(&name_hash(name.key())));
-    match run.local().scan(&folder.dir, count) {
-        Ok(_) => {}
-        Err(error) if stops_run(&error) => return Err(error.into()),
-        Err(_) => return Ok(Overlap::Nothing),
+}
+
+fn list<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
+    run: &Run<'_, R, L>,
+    dir: &FolderDir,
+) -> Result<Vec<i64>, SyncError> {
+    let mut hashes = Vec::new();
+    match run.local().scan(dir, &mut |name: MessageName| hashes.push(name_hash(name.key()))) {
+        Ok(_) => Ok(hashes),
+        Err(error) if stops_run(&error) => Err(error.into()),
+        Err(_) => Ok(Vec::new()),
     }
-    Ok(match met {
-        0 => Overlap::Nothing,
-        met if met * 2 >= names.len() => Overlap::Most,
-        _ => Overlap::Some,
-    })
 }

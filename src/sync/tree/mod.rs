@@ -11,7 +11,7 @@ mod names;
 mod remote;
 mod there;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use super::{Run, SyncError};
 use crate::local::{FolderDir, FolderForm, LocalError, LocalWrite, foldername};
@@ -87,6 +87,24 @@ impl Tree {
     pub(super) fn special(&self, special: SpecialFolder) -> Option<&Place> {
         self.places.iter().find(|place| place.row.special == Some(special))
     }
+
+    /// Makes a folder's directory again, which vanished, and those above it that did.
+    pub(super) async fn make_directory<R, L>(&self, run: &Run<'_, R, L>, place: &Place) -> Result<(), SyncError>
+    where
+        R: RemoteWrite + 'static,
+        L: LocalWrite + 'static,
+    {
+        let rows: HashMap<&str, &FolderRow> =
+            self.places.iter().filter_map(|place| Some((place.row.dir.as_deref()?, &place.row))).collect();
+        let wanted = |dir: FolderDir| match rows.get(dir.as_str()) {
+            Some(row) => Wanted { dir, form: form_of(row.kind), name: row.name.clone() },
+            None => Wanted { form: FolderForm::Maildir, name: foldername::decode(dir.name()), dir },
+        };
+        let way_up = std::iter::successors(Some(place.dir()?), FolderDir::parent).take_while(|dir| !dir.is_root());
+        let mut way_down: Vec<Wanted> = way_up.map(wanted).collect();
+        way_down.reverse();
+        run.blocking(move |local| make_again(local, &way_down)).await
+    }
 }
 
 /// Puts the folders in step and returns them.
@@ -113,13 +131,25 @@ where
     aligner.finish().await
 }
 
-/// Makes a directory that vanished, and those above it.
-pub(super) fn make_directories<L: LocalWrite>(local: &L, dir: &FolderDir, name: &str) -> Result<(), LocalError> {
-    let there: HashSet<FolderDir> = local.folders()?.folders.into_iter().map(|folder| folder.dir).collect();
-    let is_missing = |dir: &FolderDir| !dir.is_root() && !there.contains(dir);
-    let above: Vec<FolderDir> = std::iter::successors(dir.parent(), FolderDir::parent).take_while(is_missing).collect();
-    for dir in above.iter().rev() {
-        local.create_folder(dir, FolderForm::Maildir, &foldername::decode(dir.name()))?;
+/// A directory that is to be made again.
+struct Wanted {
+    dir: FolderDir,
+    form: FolderForm,
+    name: String,
+}
+
+/// Makes the last of these directories, and those of the others, in which it lies, that are missing.
+fn make_again<L: LocalWrite>(local: &L, way_down: &[Wanted]) -> Result<(), LocalError> {
+    let Some((Wanted { dir, form, name }, above)) = way_down.split_last() else { return Ok(()) };
+    match local.create_folder(dir, *form, name) {
+        Err(LocalError::FolderGone { .. }) if !above.is_empty() => {
+            make_again(local, above)?;
+            local.create_folder(dir, *form, name).map(drop)
+        }
+        made => made.map(drop),
     }
-    local.create_folder(dir, FolderForm::Maildir, name).map(drop)
+}
+
+fn form_of(kind: FolderKind) -> FolderForm {
+    if kind == FolderKind::Mail { FolderForm::Maildir } else { FolderForm::Plain }
 }

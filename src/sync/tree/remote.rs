@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::known::Known;
 use crate::local::LocalWrite;
 use crate::pim::{FolderId, FolderKind, ServerFolder, SpecialFolder, SyncState};
+use crate::plan::folders::depths;
 use crate::remote::{RemoteError, RemoteWrite};
 use crate::state::FolderRow;
 use crate::sync::{Run, SyncError};
@@ -29,38 +30,17 @@ impl RemoteTree {
             .any(|folder| self.special.get(&folder.parent) == Some(&SpecialFolder::DeletedItems))
     }
 
-    /// The folders whose parents lead up to the root, and which no internal folder holds: what people see.
-    pub(super) fn visible(&self) -> BTreeSet<FolderId> {
-        let mut visible = BTreeSet::new();
-        for folder in self.folders.values() {
-            let mut path = vec![];
-            let mut at = Some(folder);
-            let reached = loop {
-                match at {
-                    Some(folder) if folder.kind == FolderKind::Internal || path.contains(&&folder.id) => break false,
-                    Some(folder) if folder.parent == self.root || visible.contains(&folder.parent) => {
-                        path.push(&folder.id);
-                        break true;
-                    }
-                    Some(folder) => {
-                        path.push(&folder.id);
-                        at = self.folders.get(&folder.parent);
-                    }
-                    None => break false,
-                }
-            };
-            if reached {
-                visible.extend(path.into_iter().cloned());
-            }
-        }
-        visible
-    }
-
-    /// The folders that get a directory: mail folders, and what they lie in.
-    pub(super) fn mirrored(&self, visible: &BTreeSet<FolderId>) -> BTreeSet<FolderId> {
+    /// The folders that get a directory: mail folders that people see, and what they lie in. People see what leads up to the root, and what no
+    /// internal folder holds.
+    pub(super) fn mirrored(&self) -> BTreeSet<FolderId> {
+        let above = |id: &&FolderId| {
+            let folder = self.folders.get(*id).filter(|folder| folder.kind != FolderKind::Internal)?;
+            Some((folder.parent != self.root).then_some(&folder.parent))
+        };
+        let visible = depths(self.folders.keys(), above);
         let mut mirrored = BTreeSet::new();
         for folder in self.folders.values().filter(|folder| folder.kind == FolderKind::Mail) {
-            let mut at = Some(folder).filter(|folder| visible.contains(&folder.id));
+            let mut at = Some(folder).filter(|folder| visible.contains_key(&folder.id));
             while let Some(folder) = at {
                 if !mirrored.insert(folder.id.clone()) {
                     break;

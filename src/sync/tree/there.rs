@@ -198,13 +198,13 @@ async fn create<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
     name: &str,
 ) -> Result<PerItem<FolderId>, SyncError> {
     let created = run.remote().create_folder(parent, name, FolderKind::Mail).await?;
-    let known = run.state().read(|state| state.folders(run.account))?;
-    Ok(created.and_then(|id| match known.iter().any(|row| row.id == id) {
-        false => Ok(id),
-        true => Err(ItemError {
-            class: ItemErrorClass::Exists,
-            code: "ErrorFolderExists".to_owned(),
-            message: "a folder of that name exists there".to_owned(),
-        }),
+    let Ok(id) = created else { return Ok(created) };
+    if !run.state().read(|state| state.knows_folder(run.account, &id))? {
+        return Ok(Ok(id));
+    }
+    Ok(Err(ItemError {
+        class: ItemErrorClass::Exists,
+        code: "ErrorFolderExists".to_owned(),
+        message: "a folder of that name exists there".to_owned(),
     }))
 }

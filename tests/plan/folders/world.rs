@@ -1,14 +1,10 @@
-//! Whoever reorders folders on both sides at once must find the same tree on both afterwards, special folders where they were, and
-//! a server that tells nonsense must neither stop a sync nor slow it down.
+//! A server, a directory and a base in memory, people who edit both sides, and rounds of the plan between them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::cases;
 use pimsync::pim::{FolderId, FolderKey};
-use pimsync::plan::folders::{
-    BaseFolder, Emptied, Ending, FolderOp, LocalFolder, RemoteFolder, Trees, end_folders, plan_folders,
-};
-use pimsync::plan::groundwork::{Groundwork, groundwork};
+use pimsync::plan::ending::{Emptied, Ending, end_folders};
+use pimsync::plan::folders::{BaseFolder, FolderOp, LocalFolder, RemoteFolder, Trees, plan_folders};
 use pimsync::plan::{Brake, Side};
 use proptest::prelude::*;
 
@@ -17,10 +13,10 @@ type Parents<T> = BTreeMap<T, (Option<T>, String)>;
 
 /// A folder of the model's server.
 #[derive(Clone, Debug)]
-struct There {
-    parent: Option<FolderId>,
-    name: String,
-    mail: bool,
+pub(super) struct There {
+    pub(super) parent: Option<FolderId>,
+    pub(super) name: String,
+    pub(super) mail: bool,
 }
 
 /// A directory of the model. Its number stays when it moves.
@@ -33,12 +29,12 @@ struct Here {
 
 /// Both trees and the base.
 #[derive(Clone, Debug, Default)]
-struct World {
-    remote: BTreeMap<FolderId, There>,
+pub(super) struct World {
+    pub(super) remote: BTreeMap<FolderId, There>,
     local: BTreeMap<Dir, Here>,
-    base: BTreeMap<FolderKey, BaseFolder>,
+    pub(super) base: BTreeMap<FolderKey, BaseFolder>,
     /// Folders in which something was new or changed when they vanished.
-    changed: BTreeSet<u32>,
+    pub(super) changed: BTreeSet<u32>,
     next: u32,
 }
 
@@ -59,7 +55,7 @@ impl World {
         mirrored
     }
 
-    fn ops(&self) -> Vec<FolderOp<Dir>> {
+    pub(super) fn ops(&self) -> Vec<FolderOp<Dir>> {
         let mirrored = self.mirrored();
         let base: Vec<_> = self.base.values().cloned().collect();
         let remote: Vec<_> = self
@@ -308,7 +304,7 @@ impl World {
     }
 
     /// One round; whether there was anything to do.
-    fn round(&mut self) -> bool {
+    pub(super) fn round(&mut self) -> bool {
         let ops = self.ops();
         let busy = !ops.is_empty();
         let vanished: Vec<_> = ops.into_iter().filter_map(|op| self.apply(op)).collect();
@@ -326,13 +322,13 @@ impl World {
         mirrored.map(|id| path(&tree, &id)).collect()
     }
 
-    fn paths_here(&self) -> BTreeSet<String> {
+    pub(super) fn paths_here(&self) -> BTreeSet<String> {
         let tree: Parents<Dir> =
             self.local.iter().map(|(dir, folder)| (*dir, (folder.parent, folder.name.clone()))).collect();
         tree.keys().map(|dir| path(&tree, dir)).collect()
     }
 
-    fn assert_agreement(&self) {
+    pub(super) fn assert_agreement(&self) {
         assert_eq!(self.paths_there(), self.paths_here());
         assert!(self.remote.keys().all(|id| self.key_of(id).is_some()));
         assert!(self.local.values().all(|folder| folder.known.is_some()));
@@ -347,7 +343,7 @@ fn path<T: Clone + Ord>(tree: &Parents<T>, at: &T) -> String {
 
 /// Something that a person does to one side's folders.
 #[derive(Clone, Debug)]
-enum Edit {
+pub(super) enum Edit {
     Create(Option<u8>, u8, bool),
     Rename(u8, u8),
     Swap(u8, u8),
@@ -355,7 +351,7 @@ enum Edit {
     Delete(u8),
 }
 
-fn edit() -> impl Strategy<Value = Edit> {
+pub(super) fn edit() -> impl Strategy<Value = Edit> {
     let parent = || prop::option::weighted(0.7, any::<u8>());
     prop_oneof![
         3 => (parent(), 0..8u8, any::<bool>()).prop_map(|(parent, name, mail)| Edit::Create(parent, name, mail)),
@@ -367,7 +363,7 @@ fn edit() -> impl Strategy<Value = Edit> {
 }
 
 /// Few names, some of which differ by their capitals alone.
-fn name(number: u8) -> String {
+pub(super) fn name(number: u8) -> String {
     let name = char::from(b'a' + number % 4);
     if number < 4 { name.to_string() } else { name.to_uppercase().to_string() }
 }
@@ -416,7 +412,7 @@ fn above<T: Clone + Ord>(tree: &Parents<T>, folder: &T) -> Vec<T> {
     std::iter::successors(Some(folder.clone()), |at| tree.get(at)?.0.clone()).take(tree.len() + 1).collect()
 }
 
-fn edit_remote(world: &mut World, edit: &Edit) {
+pub(super) fn edit_remote(world: &mut World, edit: &Edit) {
     let fresh = FolderId::new(world.fresh().to_string());
     let mut tree: Parents<FolderId> =
         world.remote.iter().map(|(id, folder)| (id.clone(), (folder.parent.clone(), folder.name.clone()))).collect();
@@ -436,7 +432,7 @@ fn edit_remote(world: &mut World, edit: &Edit) {
         .collect();
 }
 
-fn edit_local(world: &mut World, edit: &Edit) {
+pub(super) fn edit_local(world: &mut World, edit: &Edit) {
     let fresh = world.fresh();
     let mut tree: Parents<Dir> =
         world.local.iter().map(|(dir, folder)| (*dir, (folder.parent, folder.name.clone()))).collect();
@@ -452,7 +448,7 @@ fn edit_local(world: &mut World, edit: &Edit) {
         .collect();
 }
 
-fn worlds(edits: usize) -> impl Strategy<Value = World> {
+pub(super) fn worlds(edits: usize) -> impl Strategy<Value = World> {
     let script = |edits| prop::collection::vec(edit(), 0..=edits);
     let changed = prop::collection::btree_set(0..40u32, 0..8);
     (script(8), script(edits), script(edits), changed, 0..3usize).prop_map(|(base, remote, local, changed, special)| {
@@ -464,323 +460,4 @@ fn worlds(edits: usize) -> impl Strategy<Value = World> {
         local.iter().for_each(|edit| edit_local(&mut world, edit));
         world
     })
-}
-
-proptest! {
-    #![proptest_config(cases(4000))]
-
-    #[test]
-    fn both_trees_are_equal_after_a_few_rounds(world in worlds(8)) {
-        let mut world = world;
-        let special: BTreeMap<_, _> = world
-            .base
-            .values()
-            .filter(|base| base.special)
-            .map(|base| (base.id.clone(), world.remote[&base.id].clone()))
-            .collect();
-        let quiet = (0..5).any(|_| !world.round());
-        prop_assert!(quiet, "still to do: {:?}", world.ops());
-        world.assert_agreement();
-        for (id, before) in special {
-            let after = &world.remote[&id];
-            prop_assert_eq!((&after.parent, &after.name), (&before.parent, &before.name));
-        }
-    }
-
-    #[test]
-    fn changes_on_one_side_alone_are_followed_and_none_is_taken_back(world in worlds(0), edits in prop::collection::vec(edit(), 0..8)) {
-        for here in [false, true] {
-            let mut world = world.clone();
-            world.base.values_mut().for_each(|base| base.special = false);
-            world.changed.clear();
-            // A calendar has no directory, but a name that a new directory cannot have.
-            world.remote.values_mut().for_each(|folder| folder.mail = true);
-            world.round();
-            edits.iter().for_each(|edit| if here { edit_local(&mut world, edit) } else { edit_remote(&mut world, edit) });
-            let wanted = if here { world.paths_here() } else { BTreeSet::new() };
-            // A second round gives away the names of what the first one deleted.
-            let quiet = (0..4).any(|_| !world.round());
-            prop_assert!(quiet, "still to do: {:?}", world.ops());
-            world.assert_agreement();
-            if here {
-                // A directory deleted and made anew is the same folder, spelt as on the server.
-                let folded = |paths: BTreeSet<String>| paths.into_iter().map(|path| path.to_lowercase()).collect::<BTreeSet<_>>();
-                prop_assert_eq!(folded(world.paths_here()), folded(wanted), "nothing done here was taken back");
-            }
-        }
-    }
-}
-
-fn id(number: u8) -> FolderId {
-    FolderId::new(number.to_string())
-}
-
-fn nonsense() -> impl Strategy<Value = (Vec<BaseFolder>, Vec<RemoteFolder>, Vec<LocalFolder<u8>>)> {
-    let few = || 0..8u8;
-    let key = |number: u8| FolderKey(i64::from(number));
-    let base = (few(), few(), prop::option::of(few()), few(), any::<(bool, bool)>()).prop_map(
-        move |(number, folder, parent, named, (special, mirrored))| BaseFolder {
-            key: key(number),
-            id: id(folder),
-            parent: parent.map(key),
-            name: name(named),
-            special,
-            mirrored,
-        },
-    );
-    let remote =
-        (few(), prop::option::of(few()), few(), any::<bool>()).prop_map(|(folder, parent, named, mirrored)| {
-            RemoteFolder { id: id(folder), parent: parent.map(id), name: name(named), mirrored }
-        });
-    let local = (few(), prop::option::of(few()), few(), prop::option::of(few())).prop_map(
-        move |(dir, parent, named, known)| LocalFolder { dir, parent, name: name(named), known: known.map(key) },
-    );
-    let some = 0..10usize;
-    (
-        prop::collection::vec(base, some.clone()),
-        prop::collection::vec(remote, some.clone()),
-        prop::collection::vec(local, some),
-    )
-}
-
-proptest! {
-    #![proptest_config(cases(5000))]
-
-    #[test]
-    fn nonsense_from_a_server_or_a_disk_is_planned_for_without_a_panic((base, remote, local) in nonsense()) {
-        let ops = plan_folders(&Trees { base: &base, remote: &remote, local: &local });
-        prop_assert!(ops.len() <= 4 * (base.len() + remote.len() + local.len()));
-        for op in &ops {
-            let (FolderOp::RenameRemote { key, .. } | FolderOp::MoveRemote { key, .. }) = op else { continue };
-            let known = base.iter().rev().find(|base| base.key == *key).expect("a known folder");
-            prop_assert!(!known.special);
-        }
-    }
-}
-
-fn remote(number: u32, parent: Option<u32>) -> RemoteFolder {
-    let id = |number: u32| FolderId::new(number.to_string());
-    RemoteFolder { id: id(number), parent: parent.map(id), name: number.to_string(), mirrored: true }
-}
-
-fn agreed(folder: &RemoteFolder) -> BaseFolder {
-    let key = |id: &FolderId| FolderKey(id.as_str().parse().expect("a number"));
-    BaseFolder {
-        key: key(&folder.id),
-        id: folder.id.clone(),
-        parent: folder.parent.as_ref().map(key),
-        name: folder.name.clone(),
-        special: false,
-        mirrored: true,
-    }
-}
-
-/// 10,000 folders are planned for in an instant, whatever their shape, whether every directory took the name of the next one, was
-/// moved, or is new: if any step looked at all folders for each folder, this would take minutes.
-#[test]
-fn ten_thousand_folders_take_no_time() {
-    const MANY: u32 = 10_000;
-    let wide: Vec<_> = (0..MANY).map(|number| remote(number, None)).collect();
-    let deep: Vec<_> = (0..MANY).map(|number| remote(number, number.checked_sub(1))).collect();
-    let circle: Vec<_> = (0..MANY).map(|number| remote(number, Some((number + 1) % MANY))).collect();
-    let started = std::time::Instant::now();
-    for tree in [&wide, &deep, &circle] {
-        let first = plan_folders::<u32>(&Trees { base: &[], remote: tree, local: &[] });
-        assert_eq!(first.len(), if tree[0].parent.is_none() { MANY as usize } else { 0 });
-        let base: Vec<_> = tree.iter().map(agreed).collect();
-        for (known, shift, nested) in [(true, 1, false), (true, MANY - 1, true), (false, 0, true)] {
-            let local: Vec<_> = (0..MANY)
-                .map(|number| LocalFolder {
-                    dir: number,
-                    parent: number.checked_sub(1).filter(|_| nested),
-                    name: ((number + shift) % MANY).to_string(),
-                    known: known.then(|| FolderKey(i64::from(number))),
-                })
-                .collect();
-            plan_folders(&Trees { base: &base, remote: tree, local: &local });
-        }
-    }
-    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
-}
-
-/// Two folders that swapped their names here are swapped on the server, although it refuses a name that a sibling has.
-#[test]
-fn swapped_names_take_a_spare_one_in_between() {
-    let folders = [(1, "a"), (2, "b")];
-    let base = folders.map(|(number, name)| BaseFolder {
-        key: FolderKey(number),
-        id: FolderId::new(name),
-        parent: None,
-        name: name.into(),
-        special: false,
-        mirrored: true,
-    });
-    let remote = folders.map(|(_, name)| RemoteFolder {
-        id: FolderId::new(name),
-        parent: None,
-        name: name.into(),
-        mirrored: true,
-    });
-    let local = [(1, "b"), (2, "a")].map(|(number, name)| LocalFolder {
-        dir: number,
-        parent: None,
-        name: name.to_owned(),
-        known: Some(FolderKey(number)),
-    });
-    let rename = |key, name: &str| FolderOp::RenameRemote { key: FolderKey(key), name: name.into() };
-    assert_eq!(
-        plan_folders(&Trees { base: &base, remote: &remote, local: &local }),
-        [rename(1, "b (1)"), rename(2, "a"), rename(1, "b")]
-    );
-}
-
-/// Moved into each other, each on its own side: the server's move holds, and the one made here is taken back first.
-#[test]
-fn folders_moved_into_each_other_do_not_end_up_in_nothing() {
-    let folder = |number: i64, parent| BaseFolder {
-        key: FolderKey(number),
-        id: FolderId::new(number.to_string()),
-        parent,
-        name: number.to_string(),
-        special: false,
-        mirrored: true,
-    };
-    let base = [folder(1, None), folder(2, None)];
-    let remote = [remote(1, None), remote(2, Some(1))];
-    let local = [
-        LocalFolder { dir: 2, parent: None, name: "2".into(), known: Some(FolderKey(2)) },
-        LocalFolder { dir: 1, parent: Some(2), name: "1".into(), known: Some(FolderKey(1)) },
-    ];
-    let place = |key| FolderOp::PlaceLocal { key: FolderKey(key), renamed: false, moved: true };
-    assert_eq!(plan_folders(&Trees { base: &base, remote: &remote, local: &local }), [place(1), place(2)]);
-}
-
-/// A base and a server that agree with it, from numbers, parents and names.
-fn in_step(folders: &[(u32, Option<u32>, &str)]) -> (Vec<BaseFolder>, Vec<RemoteFolder>) {
-    let remote: Vec<_> = folders
-        .iter()
-        .map(|(number, parent, name)| RemoteFolder { name: (*name).into(), ..remote(*number, *parent) })
-        .collect();
-    (remote.iter().map(agreed).collect(), remote)
-}
-
-fn directory(dir: u32, parent: Option<u32>, name: &str) -> LocalFolder<u32> {
-    LocalFolder { dir, parent, name: name.into(), known: Some(FolderKey(i64::from(dir))) }
-}
-
-/// `mv C/C tmp; rmdir C; mv tmp C`: the inner folder must leave the outer one before that can go, and takes its name after that.
-#[test]
-fn a_folder_that_takes_the_place_of_the_one_it_lay_in_gets_out_first() {
-    let (base, remote) = in_step(&[(1, None, "C"), (2, Some(1), "C")]);
-    let local = [directory(2, None, "C")];
-    assert_eq!(
-        plan_folders(&Trees { base: &base, remote: &remote, local: &local }),
-        [
-            FolderOp::Vanished { key: FolderKey(1), on: Side::Local },
-            FolderOp::RenameRemote { key: FolderKey(2), name: "C (2)".into() },
-            FolderOp::MoveRemote { key: FolderKey(2), into: None },
-        ]
-    );
-}
-
-/// `mkdir new; mv C new/C; mv new C`: the new folder can only be made once the old one gave up its name.
-#[test]
-fn a_folder_put_into_a_new_one_of_its_name() {
-    let (base, remote) = in_step(&[(1, None, "C")]);
-    let local = [LocalFolder { known: None, ..directory(9, None, "C") }, directory(1, Some(9), "C")];
-    let rename = |name: &str| FolderOp::RenameRemote { key: FolderKey(1), name: name.into() };
-    assert_eq!(
-        plan_folders(&Trees { base: &base, remote: &remote, local: &local }),
-        [
-            rename("C (1)"),
-            FolderOp::MakeRemote(9),
-            FolderOp::MoveRemote { key: FolderKey(1), into: Some(9) },
-            rename("C"),
-        ]
-    );
-}
-
-/// Renamed there and moved here: the directory takes the new name where it is now, and the server's folder follows the move.
-#[test]
-fn a_name_from_there_and_a_place_from_here_are_merged() {
-    let (base, mut remote) = in_step(&[(1, None, "a"), (2, None, "b")]);
-    remote[1].name = "c".into();
-    let local = [directory(1, None, "a"), directory(2, Some(1), "b")];
-    assert_eq!(
-        plan_folders(&Trees { base: &base, remote: &remote, local: &local }),
-        [
-            FolderOp::PlaceLocal { key: FolderKey(2), renamed: true, moved: false },
-            FolderOp::MoveRemote { key: FolderKey(2), into: Some(1) },
-        ]
-    );
-}
-
-/// A directory that was deleted and made anew, or put back from an archive, is the same folder.
-#[test]
-fn a_directory_made_anew_in_its_old_place_is_the_same_folder() {
-    let (base, remote) = in_step(&[(1, None, "a")]);
-    let local = [LocalFolder { known: None, ..directory(9, None, "a") }];
-    let adopted = FolderOp::Adopt { id: FolderId::new("1"), dir: 9 };
-    assert_eq!(plan_folders(&Trees { base: &base, remote: &remote, local: &local }), [adopted]);
-}
-
-/// A tree that lost its folders by mistake must not take them along on the other side.
-#[test]
-fn many_folders_do_not_go_without_a_word() {
-    let emptied =
-        |number| Emptied { key: FolderKey(number), within: None, left_on: Side::Remote, special: false, in_use: false };
-    let gone: Vec<Emptied> = (1..=6).map(emptied).collect();
-    let are_held = |brake, total| {
-        let endings = end_folders(&gone, brake, total);
-        let held = endings.iter().filter(|ending| matches!(ending, Ending::Held(_, Side::Remote, _))).count();
-        let removed = endings.iter().filter(|ending| matches!(ending, Ending::Remove(_, Side::Remote, _))).count();
-        assert_eq!((held.min(removed), held + removed), (0, 6), "all or none");
-        held > 0
-    };
-    assert!(are_held(Brake::On, 25), "6 of 25 are more than a fifth");
-    assert!(!are_held(Brake::On, 30));
-    assert!(!are_held(Brake::On, 24), "few folders are no mass deletion");
-    assert!(!are_held(Brake::Released, 25));
-    assert!(are_held(Brake::Fenced, 1000), "after a restore none goes on the server");
-}
-
-/// Else a folder that was deleted there and made again would be deleted here, with what was changed in it.
-#[test]
-fn a_folder_made_again_in_its_old_place_is_the_same_folder() {
-    let (base, mut remote) = in_step(&[(1, None, "Projects"), (2, Some(1), "Plans"), (3, None, "Other")]);
-    let local = [directory(1, None, "Projects"), directory(2, Some(1), "Plans"), directory(3, None, "Other")];
-    let ground = |remote: &[RemoteFolder]| groundwork(&Trees { base: &base, remote, local: &local });
-    assert_eq!(ground(&remote), []);
-    remote[1].id = id(9);
-    remote[1].name = "PLANS".into();
-    assert_eq!(ground(&remote), [Groundwork::Reborn { key: FolderKey(2), id: id(9) }]);
-    remote[1].parent = None;
-    assert_eq!(ground(&remote), [], "in another place it is another folder");
-}
-
-/// Else what somebody put into it here would have nowhere to go.
-#[test]
-fn a_folder_that_is_gone_there_is_made_again_for_what_was_put_into_it_here() {
-    let (base, mut remote) = in_step(&[(1, None, "Projects"), (2, Some(1), "Plans"), (3, None, "Other")]);
-    remote.drain(..2);
-    let [projects, plans, other] =
-        [directory(1, None, "Projects"), directory(2, Some(1), "Plans"), directory(3, None, "Other")];
-    let ground = |local: &[LocalFolder<u32>]| groundwork(&Trees { base: &base, remote: &remote, local });
-    assert_eq!(ground(&[projects.clone(), plans.clone(), other.clone()]), [], "what lay in it goes with it");
-    let new = LocalFolder { known: None, ..directory(4, Some(2), "New") };
-    let again = [Groundwork::MakeAgain(FolderKey(2))];
-    assert_eq!(ground(&[projects.clone(), plans.clone(), other.clone(), new]), again);
-    let moved = LocalFolder { parent: Some(2), ..other };
-    assert_eq!(ground(&[projects, plans, moved]), again);
-}
-
-/// Else the spare name that a run was cut off with would be taken for somebody's wish, and be given to the directory.
-#[test]
-fn a_spare_name_is_nobodys_wish() {
-    let (base, mut remote) = in_step(&[(1, None, "a")]);
-    let local = [directory(1, None, "b")];
-    let ground = |remote: &[RemoteFolder]| groundwork(&Trees { base: &base, remote, local: &local });
-    assert_eq!(ground(&remote), []);
-    remote[0].name = "b (1)".into();
-    assert_eq!(ground(&remote), [Groundwork::Spare { key: FolderKey(1), name: "b (1)".into() }]);
 }
