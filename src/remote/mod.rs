@@ -1,7 +1,7 @@
 //! What the engine asks of a server, whatever it speaks: one trait to read, one to write.
 //!
 //! Whoever holds only a [`RemoteRead`] cannot change the mailbox. The back end is `ews`; a second one must pass the same
-//! contract suite (`tests/remote/contract.rs`).
+//! contract suite (`tests/remote/contract`).
 
 pub mod auth;
 pub mod error;

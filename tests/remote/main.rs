@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod canned;
+mod client;
 #[path = "../world/clock.rs"]
 mod clock;
 mod contract;

@@ -10,7 +10,7 @@ use crate::remote::{ItemError, ItemErrorClass, RemoteError};
 
 /// How often something is tried that fails in passing. Throttling does not count: that has a bound in time.
 pub(super) const TRIES: u32 = 4;
-/// Items in one request where only ids and properties are concerned (EWS.md section 4).
+/// Items in one request where only ids and properties are concerned: what exchangelib sends, too.
 pub(super) const ITEMS_PER_CALL: usize = 100;
 /// Folders in one request.
 pub(super) const FOLDERS_PER_CALL: usize = 250;

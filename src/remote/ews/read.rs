@@ -46,31 +46,17 @@ impl RemoteRead for EwsClient {
 
     async fn folder_changes(&self, since: Option<&SyncState>) -> Result<FolderChanges, RemoteError> {
         const OPERATION: &str = "SyncFolderHierarchy";
-        let mut changed: HashMap<FolderId, ServerFolder> = HashMap::new();
-        let mut order = Vec::new();
-        let mut gone = Vec::new();
+        let mut said = LastWords::default();
         let mut state = since.cloned();
         for _ in 0..MOST_PAGES {
             let response = self
                 .ask_one(OPERATION, |version| request::sync_hierarchy(version, state.as_ref(), &shape::FOLDER))
                 .await?;
             let before = state.replace(sync_state(OPERATION, &response)?);
-            for change in response.body.children_of("Changes") {
-                if &*change.name == "Delete" {
-                    let id = shape::folder_id(change, "FolderId");
-                    changed.retain(|known, _| Some(known) != id.as_ref());
-                    gone.extend(id);
-                } else if let Some(folder) = change.children.first().and_then(shape::folder) {
-                    gone.retain(|id| *id != folder.id);
-                    if changed.insert(folder.id.clone(), folder.clone()).is_none() {
-                        order.push(folder.id);
-                    }
-                }
-            }
+            response.body.children_of("Changes").for_each(|change| said.hear(change));
             let last = response.body.value("IncludesLastFolderInRange") != Some("false") || before == state;
             if let (true, Some(state)) = (last, state.clone()) {
-                let changed = order.iter().filter_map(|id| changed.remove(id)).collect();
-                return Ok(FolderChanges { changed, gone, state });
+                return Ok(said.into_changes(state));
             }
         }
         Err(no_sense(OPERATION, "the listing does not end"))
@@ -175,7 +161,7 @@ impl EwsClient {
         Ok(found)
     }
 
-    /// The folders right below another, as far as `properties` tell.
+    /// The folders right below another.
     pub(super) async fn subfolders(&self, parent: &FolderId) -> Result<Vec<ServerFolder>, RemoteError> {
         let mut found: Vec<ServerFolder> = Vec::new();
         let mut known = HashSet::new();
@@ -209,6 +195,41 @@ impl EwsClient {
             .await?;
         let found = responses.first().map(|response| response.checked().map(Response::first));
         Ok(found.and_then(Result::transpose).unwrap_or_else(|| Err(mixed_up("GetFolder"))).cloned())
+    }
+}
+
+/// What a listing said of each folder last.
+#[derive(Default)]
+struct LastWords {
+    /// `None`: it is gone.
+    folders: HashMap<FolderId, Option<ServerFolder>>,
+    /// In the order in which they were first spoken of.
+    order: Vec<FolderId>,
+}
+
+impl LastWords {
+    fn hear(&mut self, change: &Element) {
+        let (id, folder) = if &*change.name == "Delete" {
+            let Some(id) = shape::folder_id(change, "FolderId") else { return };
+            (id, None)
+        } else {
+            let Some(folder) = change.children.first().and_then(shape::folder) else { return };
+            (folder.id.clone(), Some(folder))
+        };
+        if self.folders.insert(id.clone(), folder).is_none() {
+            self.order.push(id);
+        }
+    }
+
+    fn into_changes(mut self, state: SyncState) -> FolderChanges {
+        let mut changes = FolderChanges { changed: Vec::new(), gone: Vec::new(), state };
+        for id in self.order {
+            match self.folders.remove(&id).flatten() {
+                Some(folder) => changes.changed.push(folder),
+                None => changes.gone.push(id),
+            }
+        }
+        changes
     }
 }
 

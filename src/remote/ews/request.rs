@@ -8,7 +8,7 @@ use super::xml::Xml;
 use crate::pim::{ChangeKey, FolderId, FollowUp, ItemId, LastVerb, ServerMarks, SyncState, UnixTime};
 use crate::remote::{Disposal, MarkUpdate, Versioned};
 
-/// The versions of EWS that requests can be written for, newest first (EWS.md section 1.2).
+/// The versions of EWS that requests can be written for, newest first (MS-OXWSCDATA `RequestServerVersion`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Version {
     Exchange2013Sp1,
@@ -375,10 +375,11 @@ fn write_differences(xml: &mut Xml, version: Version, from: &ServerMarks, to: &S
     }
     if from.categories != to.categories {
         let property = Property::Field("item:Categories");
-        match to.categories.is_empty() {
+        if to.categories.is_empty() {
             // An empty list is no way to clear it.
-            true => delete_field(xml, property),
-            false => set_field(xml, property, |xml| write_categories(xml, to)),
+            delete_field(xml, property);
+        } else {
+            set_field(xml, property, |xml| write_categories(xml, to));
         }
     }
 }

@@ -70,7 +70,7 @@ enum Round {
 }
 
 impl EwsClient {
-    /// Does all of them; `skip` are those that are settled already.
+    /// Does all of them but those that have a result already; `results` may be shorter than the list of them.
     pub(super) async fn settle<W: Writes>(
         &self,
         writes: &W,

@@ -27,7 +27,7 @@ use crate::clock::{Clock, within};
 use crate::remote::RemoteError;
 use crate::remote::auth::SignIn;
 
-/// Connections to a server at once: Exchange allows a mailbox few, and the user's other programs need some (EWS.md section 4).
+/// Connections to a server at once: Exchange allows a mailbox few (`EWSMaxConcurrency`, 10 in 2010), and the user's other programs need some.
 const MOST_CONNECTIONS: usize = 4;
 /// A request this large that is answered with 400 or 404 was too large: IIS has these two for it.
 const SUSPICIOUSLY_LARGE: u64 = 4 << 20;
