@@ -9,10 +9,10 @@ use super::context::{Context, Link};
 use super::failure::Failure;
 use super::output::Output;
 use super::{ExitCode, time};
-use crate::identity::{Account, Conflicts, Marker};
+use crate::identity::{Account, Marker};
 use crate::local::MailTree;
 use crate::pim::UnixTime;
-use crate::plan::{Brake, ConflictPolicy};
+use crate::plan::Brake;
 use crate::state::{RunResult, State};
 use crate::sync::{Engine, Mode, NoticeKind, Report, Request, Settings, Tally};
 
@@ -86,19 +86,23 @@ pub(super) fn sync_account(
     output: &Output,
 ) -> AccountRun {
     let started = context.now();
-    let result = link.and_then(|link| run_engine(context, marker, account, &link, request, output));
-    let (report, error) = match result {
+    let ended = link.and_then(|link| run_engine(context, marker, account, &link, request, output));
+    let result = result_of(&ended).as_str();
+    let (report, error) = match ended {
         Ok(report) => (report, None),
         Err(error) => (Report::default(), Some(Failure::of(&error))),
     };
-    let result = match &error {
-        Some(_) => RunResult::Failed,
-        None if report.is_clean() => RunResult::Done,
-        None => RunResult::Held,
-    };
     let total = report.total();
     let account = account.name.to_string();
-    AccountRun { account, result: result.as_str(), started, ended: context.now(), total, report, error }
+    AccountRun { account, result, started, ended: context.now(), total, report, error }
+}
+
+fn result_of(ended: &anyhow::Result<Report>) -> RunResult {
+    match ended {
+        Ok(report) if report.is_clean() => RunResult::Done,
+        Ok(_) => RunResult::Held,
+        Err(_) => RunResult::Failed,
+    }
 }
 
 fn run_engine(
@@ -127,7 +131,7 @@ fn run_engine(
         settings: Settings {
             account: account.name.to_string(),
             identity: marker.identity.clone(),
-            policy: policy(account.conflicts),
+            policy: account.conflicts,
             folders_at_once: account.folders_at_a_time.into(),
         },
         observer: progress.observer(),
@@ -145,14 +149,6 @@ fn fenced(request: &Request, marker: &Marker) -> Request {
         brake => brake,
     };
     Request { brake, ..request.clone() }
-}
-
-fn policy(conflicts: Conflicts) -> ConflictPolicy {
-    match conflicts {
-        Conflicts::KeepBoth => ConflictPolicy::KeepBoth,
-        Conflicts::Server => ConflictPolicy::Server,
-        Conflicts::Local => ConflictPolicy::Local,
-    }
 }
 
 /// The run's place in the list of runs; none for a dry run.
@@ -179,13 +175,11 @@ impl Journal {
         result: &anyhow::Result<Report>,
     ) -> anyhow::Result<()> {
         let Some(run) = self.0 else { return Ok(()) };
-        let (word, note) = match result {
-            Ok(report) => {
-                (if report.is_clean() { RunResult::Done } else { RunResult::Held }, RunNote::of(request, report))
-            }
-            Err(error) => (RunResult::Failed, RunNote { text: Failure::of(error).message, ..RunNote::default() }),
+        let note = match result {
+            Ok(report) => RunNote::of(request, report),
+            Err(error) => RunNote { text: Failure::of(error).message, ..RunNote::default() },
         };
-        let ended = state.jot(|state| state.end_run(run, context.now(), word, &note.to_text()));
+        let ended = state.jot(|state| state.end_run(run, context.now(), result_of(result), &note.to_text()));
         match result {
             Ok(_) => Ok(ended?),
             // Why the run failed matters more than that this cannot be noted.

@@ -37,6 +37,13 @@ pub(super) struct Identity {
     pub(super) config: Config,
 }
 
+/// Whether a run talks to other accounts' servers, too: then the trace of each has a directory of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Company {
+    Alone,
+    Others,
+}
+
 /// The way to an account's server. The embedded server, if it is that, runs as long as this lives.
 pub(super) struct Link {
     pub(super) client: Arc<EwsClient>,
@@ -73,18 +80,18 @@ impl Context {
     }
 
     /// Prepares the way to an account's server, with the password that is stored for it.
-    pub(super) fn connect(&self, account: &Account, several: bool) -> anyhow::Result<Link> {
+    pub(super) fn connect(&self, account: &Account, company: Company) -> anyhow::Result<Link> {
         let file = self.layout.secret(&account.name);
         let password = self.runtime.block_on(account.password.read(&file, &*self.env.clock))?;
-        self.connect_with(account, password, several)
+        self.connect_with(account, password, company)
     }
 
-    /// The same with a password that is not stored yet. `several`: this run talks to several accounts.
+    /// The same with a password that is not stored yet.
     pub(super) fn connect_with(
         &self,
         account: &Account,
         password: Option<SecretString>,
-        several: bool,
+        company: Company,
     ) -> anyhow::Result<Link> {
         let demo = match account.server {
             identity::Server::Demo => Some(self.start_demo(&account.email)?),
@@ -98,7 +105,7 @@ impl Context {
         let mut settings =
             Settings::new(url, Box::new(Basic::new(account.user.clone(), password)), self.env.clock.clone());
         settings.ca_file.clone_from(&account.ca_file);
-        settings.trace = self.trace.as_deref().map(|folder| trace_folder(folder, account, several));
+        settings.trace = self.trace.as_deref().map(|folder| trace_folder(folder, account, company));
         let client = Arc::new(EwsClient::new(settings)?);
         Ok(Link { client, _demo: demo.map(|(server, _)| server) })
     }
@@ -126,8 +133,11 @@ impl Context {
     }
 }
 
-fn trace_folder(folder: &Path, account: &Account, several: bool) -> PathBuf {
-    if several { folder.join(account.name.as_str()) } else { folder.to_owned() }
+fn trace_folder(folder: &Path, account: &Account, company: Company) -> PathBuf {
+    match company {
+        Company::Alone => folder.to_owned(),
+        Company::Others => folder.join(account.name.as_str()),
+    }
 }
 
 /// The accounts that are meant: the one that is named, or all.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::account::{self, AccountRun, tally_words};
-use super::context::{Context, chosen};
+use super::context::{Company, Context, chosen};
 use super::failure::{Failure, UsageError};
 use super::output::Output;
 use super::{ExitCode, Global};
@@ -69,11 +69,11 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
     if request.mode == Mode::Apply {
         complete_local_folders(&context, output);
     }
-    let several = accounts.len() > 1;
+    let company = if accounts.len() > 1 { Company::Others } else { Company::Alone };
     let runs: Vec<AccountRun> = accounts
         .into_iter()
         .map(|account| {
-            let link = context.connect(account, several);
+            let link = context.connect(account, company);
             account::sync_account(&context, &identity.marker, account, link, &request, output)
         })
         .collect();
@@ -86,7 +86,7 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
     }
     let code = account::code_of(&runs);
     output.results(code, Results { dry_run: args.dry_run, accounts: runs }, |results| {
-        results.accounts.iter().map(|run| text(run, results.dry_run, output.is_quiet())).collect()
+        results.accounts.iter().map(|run| text(run, request.mode, output)).collect()
     })
 }
 
@@ -117,21 +117,19 @@ fn complete_local_folders(context: &Context, output: &Output) {
 fn lock_for(context: &Context, mode: Mode) -> Result<Option<IdentityLock>, LockError> {
     match mode {
         Mode::Apply => Ok(Some(IdentityLock::acquire(&context.layout, context.now())?)),
-        Mode::DryRun => match IdentityLock::holder(&context.layout)? {
-            Some(holder) => Err(LockError::Held { holder }),
-            None => Ok(None),
-        },
+        Mode::DryRun => IdentityLock::check(&context.layout).map(|()| None),
     }
 }
 
 /// What was done for an account, for people. Nothing for one that failed: that was told already.
-pub(super) fn text(run: &AccountRun, dry_run: bool, quiet: bool) -> String {
-    let mut text = String::new();
-    if run.error.is_none() && (!quiet || dry_run) {
-        text.push_str(&if dry_run { planned_text(run) } else { done_text(run) });
-    }
-    text.push_str(&notices_text(run));
-    text
+pub(super) fn text(run: &AccountRun, mode: Mode, output: &Output) -> String {
+    let done = match mode {
+        _ if run.error.is_some() => String::new(),
+        Mode::DryRun => planned_text(run),
+        Mode::Apply if output.is_quiet() => String::new(),
+        Mode::Apply => done_text(run),
+    };
+    done + &notices_text(run)
 }
 
 fn done_text(run: &AccountRun) -> String {

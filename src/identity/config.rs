@@ -22,6 +22,7 @@ use url::{Host, Url};
 
 use super::layout::FORMAT;
 use super::{AccountName, PasswordSource};
+use crate::plan::ConflictPolicy;
 
 pub use super::config_edit::store_account;
 
@@ -48,7 +49,7 @@ pub struct Account {
     /// Where the password comes from; `None` for the demo account.
     pub password: PasswordSource,
     /// What to do when both sides changed the same thing.
-    pub conflicts: Conflicts,
+    pub conflicts: ConflictPolicy,
     /// How many folders are synchronized at a time, 1 to 4.
     pub folders_at_a_time: u8,
 }
@@ -60,18 +61,6 @@ pub enum Server {
     Demo,
     /// The URL of an Exchange server's EWS end point.
     Ews(String),
-}
-
-/// Which version wins when both sides changed the same thing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Conflicts {
-    /// The server's stays in place, the local one is kept as a copy.
-    #[default]
-    KeepBoth,
-    /// The server's.
-    Server,
-    /// The local one.
-    Local,
 }
 
 /// Why identity.toml cannot be used.
@@ -147,25 +136,6 @@ impl Server {
             Self::Demo => DEMO,
             Self::Ews(url) => url,
         }
-    }
-}
-
-impl Conflicts {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::KeepBoth, Self::Server, Self::Local];
-
-    /// Its word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::KeepBoth => "keep-both",
-            Self::Server => "server",
-            Self::Local => "local",
-        }
-    }
-
-    /// The policy with that word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|policy| policy.as_str() == word)
     }
 }
 
@@ -287,9 +257,9 @@ impl RawAccount {
         }
     }
 
-    fn conflicts(&self) -> Result<Conflicts, Fault> {
-        let Some(word) = &self.conflicts else { return Ok(Conflicts::default()) };
-        Conflicts::from_word(word.get_ref())
+    fn conflicts(&self) -> Result<ConflictPolicy, Fault> {
+        let Some(word) = &self.conflicts else { return Ok(ConflictPolicy::default()) };
+        ConflictPolicy::from_word(word.get_ref())
             .ok_or_else(|| fault(word, "conflicts must be \"keep-both\", \"server\" or \"local\""))
     }
 
@@ -321,7 +291,7 @@ mod tests {
         let account = config.account("A@X.org").unwrap();
         assert_eq!(account.user, "a@x.org");
         assert_eq!(account.password, PasswordSource::File);
-        assert_eq!((account.conflicts, account.folders_at_a_time), (Conflicts::KeepBoth, 4));
+        assert_eq!((account.conflicts, account.folders_at_a_time), (ConflictPolicy::KeepBoth, 4));
         assert_eq!(parse("format = 1").unwrap(), Config::default());
     }
 
@@ -335,7 +305,7 @@ mod tests {
         assert_eq!(account.user, "X\\a");
         assert_eq!(account.password, PasswordSource::Command("pass show x".into()));
         assert_eq!(account.ca_file.as_deref(), Some(Path::new("/c.pem")));
-        assert_eq!((account.conflicts, account.folders_at_a_time), (Conflicts::Local, 1));
+        assert_eq!((account.conflicts, account.folders_at_a_time), (ConflictPolicy::Local, 1));
     }
 
     #[test]

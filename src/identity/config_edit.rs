@@ -5,9 +5,10 @@ use std::path::Path;
 
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, Value, value};
 
-use super::config::{Config, ConfigError, Conflicts, MOST_FOLDERS};
+use super::config::{Config, ConfigError, MOST_FOLDERS};
 use super::layout::FORMAT;
 use super::{Account, PasswordSource, Server, files};
+use crate::plan::ConflictPolicy;
 
 const HEADER: &str = "\
 # The accounts of this identity and their options. Passwords never belong in here: they are stored by `pimsync setup`,
@@ -72,7 +73,7 @@ fn fill(table: &mut Table, account: &Account) {
     set(table, "password_command", command.map(Value::from));
     set(table, "ca_file", account.ca_file.as_deref().map(|path| path.to_string_lossy().as_ref().into()));
     let unless_default = |table: &Table, key: &str, is_default: bool| table.contains_key(key) || !is_default;
-    if unless_default(table, "conflicts", account.conflicts == Conflicts::default()) {
+    if unless_default(table, "conflicts", account.conflicts == ConflictPolicy::default()) {
         set(table, "conflicts", Some(account.conflicts.as_str().into()));
     }
     if unless_default(table, "folders_at_a_time", account.folders_at_a_time == MOST_FOLDERS) {
@@ -122,7 +123,7 @@ mod tests {
             user: "X\\a".to_owned(),
             ca_file: None,
             password: PasswordSource::File,
-            conflicts: Conflicts::KeepBoth,
+            conflicts: ConflictPolicy::KeepBoth,
             folders_at_a_time: 4,
         }
     }
@@ -134,7 +135,7 @@ mod tests {
         let mut all = [account("a@x.org"), account("b@x.org"), account("c@x.org")];
         all[1].password = PasswordSource::Command("pass 'show' \"x\"".to_owned());
         all[1].ca_file = Some("/etc/ca.pem".into());
-        (all[1].conflicts, all[1].folders_at_a_time) = (Conflicts::Server, 2);
+        (all[1].conflicts, all[1].folders_at_a_time) = (ConflictPolicy::Server, 2);
         (all[2].server, all[2].password, all[2].user) = (Server::Demo, PasswordSource::None, "c@x.org".to_owned());
         for one in &all {
             store_account(&path, one).unwrap();

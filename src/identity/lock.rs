@@ -54,7 +54,7 @@ impl IdentityLock {
     }
 
     fn acquire_file(path: PathBuf, now: UnixTime) -> Result<Self, LockError> {
-        /// `holder` holds the lock for an instant, too.
+        /// `check` holds the lock for an instant, too.
         const TRIES: usize = 3;
         let mut file = open(&path)?;
         for _ in 0..TRIES {
@@ -70,17 +70,19 @@ impl IdentityLock {
         Err(LockError::Held { holder: read(&mut file) })
     }
 
-    /// Who holds the lock now: `None` when nobody does, `Some(None)` when it is not known who. For `status`; a moment later it may
-    /// be otherwise.
-    pub fn holder(layout: &Layout) -> Result<Option<Option<Holder>>, LockError> {
+    /// Makes sure that nobody holds the lock now, without taking it. A moment later it may be otherwise.
+    ///
+    /// # Errors
+    /// [`LockError::Held`], with who holds it.
+    pub fn check(layout: &Layout) -> Result<(), LockError> {
         let path = layout.lock();
         if !path.exists() {
-            return Ok(None);
+            return Ok(());
         }
         let mut file = open(&path)?;
         match file.try_lock_shared() {
-            Ok(()) => Ok(None),
-            Err(TryLockError::WouldBlock) => Ok(Some(read(&mut file))),
+            Ok(()) => Ok(()),
+            Err(TryLockError::WouldBlock) => Err(LockError::Held { holder: read(&mut file) }),
             Err(TryLockError::Error(source)) => Err(failed(&path, source)),
         }
     }
@@ -124,18 +126,19 @@ mod tests {
     fn one_engine_at_a_time() {
         let root = tempfile::tempdir().unwrap();
         let layout = Layout::new(Some(root.path()), IdentityName::new("Main").unwrap()).unwrap();
-        assert_eq!(IdentityLock::holder(&layout).unwrap(), None);
+        IdentityLock::check(&layout).unwrap();
         assert!(matches!(IdentityLock::acquire(&layout, UnixTime(0)), Err(LockError::Io { .. })), "no identity there");
         layout.create().unwrap();
         let me = Holder { pid: std::process::id(), since: UnixTime(1_700_000_000) };
         let lock = IdentityLock::acquire(&layout, me.since).unwrap();
-        match IdentityLock::acquire(&layout, UnixTime(1)) {
-            Err(LockError::Held { holder }) => assert_eq!(holder, Some(me)),
-            other => panic!("{other:?}"),
+        for refused in [IdentityLock::acquire(&layout, UnixTime(1)).map(drop), IdentityLock::check(&layout)] {
+            match refused {
+                Err(LockError::Held { holder }) => assert_eq!(holder, Some(me)),
+                other => panic!("{other:?}"),
+            }
         }
-        assert_eq!(IdentityLock::holder(&layout).unwrap(), Some(Some(me)));
         drop(lock);
-        assert_eq!(IdentityLock::holder(&layout).unwrap(), None);
+        IdentityLock::check(&layout).unwrap();
         drop(IdentityLock::acquire(&layout, UnixTime(2)).unwrap());
     }
 }

@@ -11,13 +11,13 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::account::{self, AccountRun};
-use super::context::{Context, Link};
+use super::context::{Company, Context, Link};
 use super::output::Output;
 use super::{ExitCode, Global, sync};
-use crate::identity::{Account, IdentityLock, LockError};
+use crate::identity::{Account, IdentityLock};
 use crate::remote::RemoteRead as _;
 use crate::state::State;
-use crate::sync::Request;
+use crate::sync::{Mode, Request};
 use values::Values;
 
 /// Set an account up, and synchronize it for the first time
@@ -84,9 +84,7 @@ struct Results {
 pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result<ExitCode> {
     let context = Context::new(global)?;
     let values = Values::gather(&context, &args)?;
-    if let Some(holder) = IdentityLock::holder(&context.layout)? {
-        return Err(LockError::Held { holder }.into());
-    }
+    IdentityLock::check(&context.layout)?;
     store::check(&context, &values.account)?;
     let link = sign_in(&context, &values)?;
     let missing = store::Missing::of(&context, &values);
@@ -104,14 +102,14 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
     }
     let code = sync.as_ref().map_or(ExitCode::Done, AccountRun::code);
     let results = results(&context, account, changed, sync);
-    output.results(code, results, |results| text(results, args.no_sync, output.is_quiet()))
+    output.results(code, results, |results| text(results, &args, output))
 }
 
 /// Makes sure that the server takes the sign-in.
 fn sign_in(context: &Context, values: &Values) -> anyhow::Result<Link> {
     let link = match &values.new_password {
-        Some(password) => context.connect_with(&values.account, Some(password.clone()), false)?,
-        None => context.connect(&values.account, false)?,
+        Some(password) => context.connect_with(&values.account, Some(password.clone()), Company::Alone)?,
+        None => context.connect(&values.account, Company::Alone)?,
     };
     context.runtime.block_on(link.client.special_folders())?;
     Ok(link)
@@ -127,7 +125,7 @@ fn was_synchronized(context: &Context, account: &Account) -> anyhow::Result<bool
         Some(account) => state.last_run(account.key),
         None => Ok(None),
     })?;
-    Ok(run.and_then(|run| run.result).is_some_and(|result| result != "failed"))
+    Ok(run.is_some_and(|run| run.succeeded()))
 }
 
 fn results(context: &Context, account: &Account, changed: bool, sync: Option<AccountRun>) -> Results {
@@ -144,10 +142,10 @@ fn results(context: &Context, account: &Account, changed: bool, sync: Option<Acc
     }
 }
 
-fn text(results: &Results, no_sync: bool, quiet: bool) -> String {
+fn text(results: &Results, args: &Args, output: &Output) -> String {
     let Results { account, directory, config, .. } = results;
-    let synced = results.sync.as_ref().map(|run| sync::text(run, false, quiet)).unwrap_or_default();
-    if quiet {
+    let synced = results.sync.as_ref().map(|run| sync::text(run, Mode::Apply, output)).unwrap_or_default();
+    if output.is_quiet() {
         return synced;
     }
     let what = if results.changed {
@@ -155,7 +153,7 @@ fn text(results: &Results, no_sync: bool, quiet: bool) -> String {
     } else {
         format!("{account} was set up already; nothing was changed.\n")
     };
-    let what_next = if results.sync.is_none() && results.changed && no_sync {
+    let what_next = if results.sync.is_none() && results.changed && args.no_sync {
         "Next: pimsync sync synchronizes it for the first time.\n"
     } else {
         "Next: read the mail with a program that knows Maildir, such as neomutt, or change something in it, then run\n\

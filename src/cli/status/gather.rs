@@ -1,6 +1,7 @@
 //! What `state.db` and the directory say of an account, put together.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 
 use super::pending::{LocalFolders, Pending};
 use super::{AccountStanding, ConflictCopy, FolderResult, FolderStanding, HeldBack, LastRun, Skipped};
@@ -8,7 +9,7 @@ use crate::cli::account::RunNote;
 use crate::cli::context::Context;
 use crate::identity::Account;
 use crate::local::{MailTree, find_conflict_copy};
-use crate::pim::{FolderKey, FolderKind};
+use crate::pim::{FolderKey, FolderKind, UnixTime};
 use crate::state::{AccountKey, FolderRow, Reader, RunRow, State, StateError, Subject, Trouble};
 
 /// How an account stands.
@@ -36,10 +37,10 @@ pub(super) fn account(context: &Context, account: &Account) -> anyhow::Result<Ac
             Some(account) => Known::read(state, account.key).map(Some),
             None => Ok(None),
         })?;
-        if let Some(known) = known {
+        if let Some(mut known) = known {
             let conflicts = known.conflict_copies(context);
             standing.folders = known.folders(&state, &mut local, conflicts)?;
-            standing.last_run = known.last_run.map(last_run);
+            standing.last_run = known.last_run.map(|(run, note)| last_run(run, note));
         }
     }
     standing.folders.extend(local.unknown_to_base().into_iter().map(new_folder));
@@ -48,8 +49,7 @@ pub(super) fn account(context: &Context, account: &Account) -> anyhow::Result<Ac
     Ok(standing)
 }
 
-fn last_run(run: RunRow) -> LastRun {
-    let note = note_of(&run);
+fn last_run(run: RunRow, note: RunNote) -> LastRun {
     LastRun { started: run.started, ended: run.ended, result: run.result, note }
 }
 
@@ -78,11 +78,11 @@ fn new_folder((path, pending): (String, Option<Pending>)) -> FolderStanding {
 
 /// What `state.db` knows of an account, read as one picture.
 struct Known {
-    folders: Vec<FolderRow>,
+    folders: BTreeMap<FolderKey, FolderRow>,
     items: HashMap<FolderKey, u64>,
-    last_run: Option<RunRow>,
-    held: Vec<crate::state::HeldRow>,
-    troubles: Vec<Trouble>,
+    last_run: Option<(RunRow, RunNote)>,
+    held: HashMap<FolderKey, Vec<HeldBack>>,
+    skipped: HashMap<FolderKey, Vec<Skipped>>,
     conflicts: Vec<crate::state::Conflict>,
 }
 
@@ -91,39 +91,44 @@ impl Known {
         let folders = state.folders(account)?;
         let items =
             folders.iter().map(|row| Ok((row.key, state.count_items(row.key)?))).collect::<Result<_, StateError>>()?;
+        let last_run = state.last_run(account)?.map(|run| {
+            let note = note_of(&run);
+            (run, note)
+        });
         Ok(Self {
-            folders,
+            folders: folders.into_iter().map(|row| (row.key, row)).collect(),
             items,
-            last_run: state.last_run(account)?,
-            held: state.held(account)?,
-            troubles: state.troubles(account)?,
+            last_run,
+            held: by_folder(state.held(account)?.into_iter().map(|held| (held.folder, held_back(held)))),
+            skipped: by_folder(state.troubles(account)?.into_iter().map(|trouble| (trouble.folder, skipped(trouble)))),
             conflicts: state.conflicts(account)?,
         })
     }
 
     /// The conflict copies that are still there, by folder: one that is gone was settled.
-    fn conflict_copies(&self, context: &Context) -> BTreeMap<FolderKey, Vec<ConflictCopy>> {
-        let mut copies: BTreeMap<FolderKey, Vec<ConflictCopy>> = BTreeMap::new();
-        for conflict in &self.conflicts {
-            let noted = std::path::Path::new(&conflict.path);
-            if let Some(now) = find_conflict_copy(&context.layout.database(), noted) {
-                let copy = ConflictCopy { path: now.display().to_string(), at: conflict.at };
-                copies.entry(conflict.folder).or_default().push(copy);
-            }
-        }
-        copies
+    fn conflict_copies(&self, context: &Context) -> HashMap<FolderKey, Vec<ConflictCopy>> {
+        let database = context.layout.database();
+        by_folder(self.conflicts.iter().filter_map(|conflict| {
+            let now = find_conflict_copy(&database, Path::new(&conflict.path))?;
+            Some((conflict.folder, ConflictCopy { path: now.display().to_string(), at: conflict.at }))
+        }))
     }
 
     fn folders(
-        &self,
+        &mut self,
         state: &State,
         local: &mut LocalFolders,
-        mut conflicts: BTreeMap<FolderKey, Vec<ConflictCopy>>,
+        mut conflicts: HashMap<FolderKey, Vec<ConflictCopy>>,
     ) -> Result<Vec<FolderStanding>, StateError> {
+        let (mut held, mut skipped) = (std::mem::take(&mut self.held), std::mem::take(&mut self.skipped));
         let mut folders = Vec::new();
-        for row in self.folders.iter().filter(|row| row.kind != FolderKind::Internal) {
-            let conflicts = conflicts.remove(&row.key).unwrap_or_default();
-            folders.push(self.folder(state, row, local, conflicts)?);
+        for row in self.folders.values().filter(|row| row.kind != FolderKind::Internal) {
+            let attention = Attention {
+                held: held.remove(&row.key).unwrap_or_default(),
+                skipped: skipped.remove(&row.key).unwrap_or_default(),
+                conflicts: conflicts.remove(&row.key).unwrap_or_default(),
+            };
+            folders.push(self.folder(state, row, local, attention)?);
         }
         Ok(folders)
     }
@@ -133,18 +138,14 @@ impl Known {
         state: &State,
         row: &FolderRow,
         local: &mut LocalFolders,
-        conflicts: Vec<ConflictCopy>,
+        Attention { held, skipped, conflicts }: Attention,
     ) -> Result<FolderStanding, StateError> {
         let path = self.path(row);
         let synced = row.kind == FolderKind::Mail && row.dir.is_some();
         let pending = if synced { local.pending(state, row)? } else { None };
-        let held: Vec<HeldBack> = self.held.iter().filter(|held| held.folder == row.key).map(held_back).collect();
-        let skipped: Vec<Skipped> =
-            self.troubles.iter().filter(|trouble| trouble.folder == row.key).map(skipped).collect();
-        let note = self.last_run.as_ref().map(note_of).unwrap_or_default();
-        let error = note.failed.get(&path).cloned();
+        let error = self.last_run.as_ref().and_then(|(_, note)| note.failed.get(&path)).cloned();
         let in_step = held.is_empty() && skipped.is_empty() && conflicts.is_empty();
-        let last_sync = if synced { self.last_sync(row, &path, &note) } else { None };
+        let last_sync = if synced { self.last_sync(row, &path) } else { None };
         let result = match (synced, &error) {
             (false, _) => FolderResult::NotSynced,
             (true, Some(_)) => FolderResult::Failed,
@@ -169,14 +170,13 @@ impl Known {
     }
 
     /// When the folder was last in step with the server. A run that asks what changed covers the folders that did not, too.
-    fn last_sync(&self, row: &FolderRow, path: &str, note: &RunNote) -> Option<crate::pim::UnixTime> {
-        let asked = row.listing.asked_at;
-        let covered =
-            note.only.is_empty() || note.only.iter().any(|only| only.trim_matches('/').eq_ignore_ascii_case(path));
-        let run = self.last_run.as_ref().filter(|run| run.result.as_deref().is_some_and(|result| result != "failed"));
-        let ended =
-            run.filter(|_| covered && asked.is_some() && !note.failed.contains_key(path)).and_then(|run| run.ended);
-        asked.max(ended)
+    fn last_sync(&self, row: &FolderRow, path: &str) -> Option<UnixTime> {
+        let asked = row.listing.asked_at?;
+        let named = |only: &String| only.trim_matches('/').eq_ignore_ascii_case(path);
+        let covers =
+            |note: &RunNote| (note.only.is_empty() || note.only.iter().any(named)) && !note.failed.contains_key(path);
+        let run = self.last_run.as_ref().filter(|(run, note)| run.succeeded() && covers(note));
+        Some(run.and_then(|(run, _)| run.ended).map_or(asked, |ended| asked.max(ended)))
     }
 
     /// The folder's path: its directory's, or that of the names down to it.
@@ -186,7 +186,7 @@ impl Known {
         }
         let mut names = vec![row.name.as_str()];
         let mut at = row;
-        while let Some(parent) = at.parent.and_then(|key| self.folders.iter().find(|row| row.key == key)) {
+        while let Some(parent) = at.parent.and_then(|key| self.folders.get(&key)) {
             // A base that goes in circles is wrong, but no reason to go along.
             if names.len() > self.folders.len() {
                 break;
@@ -199,20 +199,33 @@ impl Known {
     }
 }
 
-fn held_back(held: &crate::state::HeldRow) -> HeldBack {
-    HeldBack { side: held.side.clone(), reason: held.reason.clone(), detail: held.detail.clone(), count: held.count }
+/// What a folder has to tell.
+struct Attention {
+    held: Vec<HeldBack>,
+    skipped: Vec<Skipped>,
+    conflicts: Vec<ConflictCopy>,
 }
 
-fn skipped(trouble: &Trouble) -> Skipped {
+fn by_folder<T>(all: impl Iterator<Item = (FolderKey, T)>) -> HashMap<FolderKey, Vec<T>> {
+    let mut groups: HashMap<FolderKey, Vec<T>> = HashMap::new();
+    all.for_each(|(folder, one)| groups.entry(folder).or_default().push(one));
+    groups
+}
+
+fn held_back(held: crate::state::HeldRow) -> HeldBack {
+    HeldBack { side: held.side, reason: held.reason, detail: held.detail, count: held.count }
+}
+
+fn skipped(trouble: Trouble) -> Skipped {
     let side = match &trouble.subject {
         Subject::Message(_) => "remote",
         Subject::File(_) => "local",
     };
     Skipped {
         side,
-        item: trouble.label.clone(),
-        code: trouble.code.clone(),
-        reason: trouble.reason.clone(),
+        item: trouble.label,
+        code: trouble.code,
+        reason: trouble.reason,
         since: trouble.since,
         retry_at: trouble.retry_at,
     }

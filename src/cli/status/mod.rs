@@ -14,7 +14,7 @@ use super::context::{Context, chosen};
 use super::failure::Failure;
 use super::output::Output;
 use super::{ExitCode, Global, time};
-use crate::identity::IdentityLock;
+use crate::identity::{IdentityLock, LockError};
 use crate::local::on_my_computer::{self, OnlyHere};
 use crate::pim::UnixTime;
 use backups::BackupStanding;
@@ -180,17 +180,22 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
     let context = Context::new(global)?;
     let identity = context.identity()?;
     let accounts = chosen(&identity.config, args.account.as_deref())?;
-    // Who holds the lock is worth telling, but not knowing it is no reason to fail.
-    let holder = IdentityLock::holder(&context.layout).unwrap_or_else(|error| {
-        output.complain(&Failure::of(&error.into()));
-        None
-    });
+    let running = match IdentityLock::check(&context.layout) {
+        Ok(()) => None,
+        Err(LockError::Held { holder }) => {
+            Some(Running { pid: holder.map(|holder| holder.pid), since: holder.map(|holder| holder.since) })
+        }
+        // Who holds the lock is worth telling, but not knowing it is no reason to fail.
+        Err(error) => {
+            output.complain(&Failure::of(&error.into()));
+            None
+        }
+    };
     let (only_here, problems) = on_my_computer::only_here(&context.layout.database());
     let standing = Standing {
         database: context.layout.database().display().to_string(),
         restored: identity.marker.fence,
-        running: holder
-            .map(|holder| Running { pid: holder.map(|holder| holder.pid), since: holder.map(|holder| holder.since) }),
+        running,
         accounts: accounts.into_iter().map(|account| gather::account(&context, account)).collect::<Result<_, _>>()?,
         backups: backups::standing(&context, &args.target)?,
         only_here: only_here.into_iter().map(LocalStanding::from).collect(),
