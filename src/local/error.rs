@@ -25,7 +25,7 @@ pub enum LocalError {
         path: PathBuf,
     },
     /// The directory is there, but has neither `cur` nor `new`. It proves nothing about the messages that were in it.
-    #[error("{} is not a Maildir: it has neither a directory \"cur\" nor \"new\"", path.display())]
+    #[error("{} is not a Maildir: it has neither a directory \"cur\" nor \"new\"; if it was one, make both again (mkdir)", path.display())]
     NotMaildir {
         /// The directory.
         path: PathBuf,
@@ -65,7 +65,7 @@ pub enum LocalErrorClass {
     NoRoom,
     /// Not permitted: this folder or file only.
     Denied,
-    /// The folder vanished meanwhile: look again in the next run.
+    /// The folder vanished meanwhile, or a file is where it or a part of it was: look again in the next run.
     Gone,
     /// A name is taken, a file is no file, a lock is held: this item only.
     Item,
@@ -87,7 +87,7 @@ impl LocalError {
                     LocalErrorClass::NoRoom
                 }
                 io::ErrorKind::PermissionDenied => LocalErrorClass::Denied,
-                io::ErrorKind::NotFound => LocalErrorClass::Gone,
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => LocalErrorClass::Gone,
                 _ => LocalErrorClass::Other,
             },
             Self::FolderGone { .. } | Self::NotMaildir { .. } => LocalErrorClass::Gone,
@@ -106,6 +106,7 @@ fn hint_of(error: &io::Error) -> &'static str {
             " (the disk is mounted read-only, often after a fault: see the system's log)"
         }
         io::ErrorKind::PermissionDenied => " (check who owns it and its permissions)",
+        io::ErrorKind::NotADirectory => " (a file lies where a directory belongs: move it away)",
         _ => "",
     }
 }

@@ -327,6 +327,24 @@ fn a_part_of_a_maildir_that_is_gone_deletes_nothing() {
     }
 }
 
+#[test]
+fn a_file_in_the_place_of_tmp_stops_its_own_folder_only() {
+    for like in BOTH {
+        let world = world_with(like, &["One", "Two"]);
+        let tmp = world.account_dir().join("One/tmp");
+        fs::remove_dir_all(&tmp).unwrap();
+        fs::write(&tmp, "not a directory").unwrap();
+        world.arrive("One", "for-One");
+        world.arrive("Two", "for-Two");
+        world.remove("in-One");
+        assert!(!world.sync().is_clean(), "it is told");
+        assert!(world.find_file("for-Two").is_some());
+        fs::remove_file(&tmp).unwrap();
+        world.settle();
+        assert!(world.find_file("for-One").is_some());
+    }
+}
+
 /// What was thrown away here comes back for what is new in it there; a name that no directory can have whole must not be cut on the server then.
 #[test]
 fn a_long_name_outlives_its_directory() {
