@@ -52,7 +52,7 @@
 //!
 //! | Room | What is in it |
 //! |---|---|
-//! | [`cli`] | one file a subcommand |
+//! | [`cli`] | one file or directory a subcommand |
 //! | [`sync`] | the engine |
 //! | [`backup`] | archives, and what comes back out of them |
 //! | [`identity`] | layout, settings, secrets, lock |
@@ -60,9 +60,9 @@
 //! | [`local`] | the directory |
 //! | [`remote`] | the server; `remote::ews` speaks Exchange Web Services |
 //! | [`mod@plan`] | the decisions; pure |
+//! | [`clock`] | time and chance, from one source |
 //! | [`mod@format`] | items as bytes |
 //! | [`pim`] | items as values; pure |
-//! | [`clock`] | time and chance, from one source |
 //! | [`exchange`] | the embedded Exchange, for `setup --demo`, tests and benches |
 
 #![warn(clippy::disallowed_methods)]

@@ -1,4 +1,4 @@
-//! The command line: one file a subcommand, each with its arguments and its `run`.
+//! The command line: one file or directory a subcommand, each with its arguments and its `run`.
 //!
 //! Raw arguments become a [`context::Context`] once; what a subcommand found out goes to `output`, which alone knows whether people or
 //! programs read it; why it failed goes to `failure`, which alone knows exit codes and hints.

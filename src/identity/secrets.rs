@@ -42,13 +42,13 @@ pub enum SecretError {
         path: PathBuf,
     },
     /// There is nothing in it.
-    #[error("{what} gave an empty password")]
+    #[error("{what} gave an empty password: run `pimsync setup` again, or try the command in a shell")]
     Empty {
         /// The file or command.
         what: String,
     },
     /// It is not text.
-    #[error("{what} gave a password that is not UTF-8")]
+    #[error("{what} gave a password that is not UTF-8: run `pimsync setup` again, or try the command in a shell")]
     NotText {
         /// The file or command.
         what: String,
@@ -62,7 +62,7 @@ pub enum SecretError {
         status: String,
     },
     /// The command took too long.
-    #[error("password_command `{command}` gave no answer within {} seconds; it was stopped", limit.as_secs())]
+    #[error("password_command `{command}` gave no answer within {} seconds and was stopped; try it in a shell: it may wait for somebody", limit.as_secs())]
     TimedOut {
         /// The command.
         command: String,

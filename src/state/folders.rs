@@ -108,30 +108,31 @@ impl Reader<'_> {
     }
 }
 
+/// A row of [`FOLDER_COLUMNS`], by their numbers: names would be looked for in each row anew, and each sync reads all folders.
 fn folder_row(row: &Row<'_>) -> rusqlite::Result<FolderRow> {
-    let dir_id = match (row.get::<_, Option<i64>>("dev")?, row.get::<_, Option<i64>>("ino")?) {
+    let dir_id = match (row.get::<_, Option<i64>>(7)?, row.get::<_, Option<i64>>(8)?) {
         (Some(dev), Some(ino)) => Some((dev.cast_unsigned(), ino.cast_unsigned())),
         _ => None,
     };
     Ok(FolderRow {
-        key: FolderKey(row.get("key")?),
-        id: FolderId::new(row.get::<_, String>("remote_id")?),
-        parent: row.get::<_, Option<i64>>("parent")?.map(FolderKey),
-        name: row.get("name")?,
-        kind: FolderKind::from_word(&row.get::<_, String>("kind")?).unwrap_or(FolderKind::Internal),
-        special: row.get::<_, Option<String>>("special")?.and_then(|word| SpecialFolder::from_word(&word)),
-        dir: row.get("dir")?,
+        key: FolderKey(row.get(0)?),
+        id: FolderId::new(row.get::<_, String>(1)?),
+        parent: row.get::<_, Option<i64>>(2)?.map(FolderKey),
+        name: row.get(3)?,
+        kind: FolderKind::from_word(&row.get::<_, String>(4)?).unwrap_or(FolderKind::Internal),
+        special: row.get::<_, Option<String>>(5)?.and_then(|word| SpecialFolder::from_word(&word)),
+        dir: row.get(6)?,
         dir_id,
         listing: Listing {
-            state: row.get::<_, Option<String>>("sync_state")?.map(SyncState::new),
-            activity: row.get::<_, Option<String>>("activity")?.map(ActivityMark),
-            asked_at: row.get::<_, Option<i64>>("asked_at")?.map(UnixTime),
-            listed_at: row.get::<_, Option<i64>>("listed_at")?.map(UnixTime),
-            compared_at: row.get::<_, Option<i64>>("compared_at")?.map(UnixTime),
-            stamp: row.get("stamp")?,
+            state: row.get::<_, Option<String>>(9)?.map(SyncState::new),
+            activity: row.get::<_, Option<String>>(10)?.map(ActivityMark),
+            asked_at: row.get::<_, Option<i64>>(11)?.map(UnixTime),
+            listed_at: row.get::<_, Option<i64>>(12)?.map(UnixTime),
+            compared_at: row.get::<_, Option<i64>>(13)?.map(UnixTime),
+            stamp: row.get(14)?,
         },
-        on_server: row.get("on_server")?,
-        total: row.get::<_, Option<i64>>("total")?.map(i64::unsigned_abs),
+        on_server: row.get(15)?,
+        total: row.get::<_, Option<i64>>(16)?.map(i64::unsigned_abs),
     })
 }
 

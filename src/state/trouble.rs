@@ -198,12 +198,6 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// The conflict copy is gone: the person has settled it.
-    pub fn end_conflict(&self, path: &str) -> Result<(), StateError> {
-        self.execute("DELETE FROM conflict WHERE path = ?1", [path])?;
-        Ok(())
-    }
-
     /// Notes what this run held back in an account, in place of what the last one did.
     pub fn set_held(
         &self,
