@@ -1,5 +1,6 @@
 //! Messages that come in: their bodies, rows and files.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
@@ -61,13 +62,19 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         self.deliver(&dir, arrivals).await
     }
 
-    /// Where other items have the file's keys that arriving messages want: their numbers, in order.
+    /// Where other items have the file's keys that arriving messages want: their numbers, in order. Those count, too, whose files were moved
+    /// here since the base noted them elsewhere.
     fn holders(&self, wanted: &[FileKey]) -> Result<Vec<Option<ItemKey>>, SyncError> {
         let folder = self.place.key();
-        let holder = |row: Option<ItemRow>| row.map(|row| row.key);
-        Ok(self.run.state().read(|state| {
-            wanted.iter().map(|key| state.item_of_file(folder, key).map(holder)).collect::<Result<_, _>>()
-        })?)
+        let noted: Vec<Option<ItemRow>> = self
+            .run
+            .state()
+            .read(|state| wanted.iter().map(|key| state.item_of_file(folder, key)).collect::<Result<_, _>>())?;
+        let view = lock(self.view);
+        let here = view.changed.iter().filter(|(_, file)| file.folder == folder);
+        let moved: HashMap<&FileKey, ItemKey> = here.map(|(item, file)| (file.name.key(), *item)).collect();
+        let holder = |(row, key): (Option<ItemRow>, _)| row.map(|row| row.key).or_else(|| moved.get(key).copied());
+        Ok(noted.into_iter().zip(wanted).map(holder).collect())
     }
 
     /// The key of an arriving message's file: what follows from its id, or that with a number where another message has it. That was uploaded

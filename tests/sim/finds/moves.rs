@@ -207,3 +207,21 @@ fn a_message_that_may_have_been_moved_there_waits_until_that_can_be_asked() {
         assert_eq!(world.remote()["Sent Items"][0].flags, "F");
     }
 }
+
+/// The copy was fetched once more and got the name of the file that had just become the moved one's: two messages had one file.
+#[test]
+fn a_message_whose_file_was_taken_for_another_gets_one_of_its_own() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.mailbox.create_folder("", "Archive", "IPF.Note").unwrap();
+        world.arrive("Inbox", "a");
+        world.mailbox.copy_item(&world.id("a"), "Archive").unwrap();
+        world.settle();
+        lose_state(&world);
+        world.sync_with(&only("Inbox"));
+        fs::remove_file(&files(&world.account_dir().join("Inbox"))[0]).unwrap();
+        world.settle();
+        assert_eq!(files(&world.account_dir().join("Archive")).len(), world.remote()["Archive"].len());
+        world.assert_alike();
+    }
+}
