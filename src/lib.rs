@@ -40,6 +40,7 @@
 //! - **Loose file**: a message in a directory that the base does not know.
 //! - **Trouble**: an item that could not be read or written; told by `status` and tried again later.
 //!
+//! - **Group**: people and other groups under one name, as a vCard; on this machine only.
 //! - **Archive**: a backup in one file: frames of members, a manifest that lists them, a footer that says it is whole.
 //! - **Retention**: which archives stay, decided by their numbers and times.
 //! - **Fence**: after a restore of a whole identity no run deletes anything on the server, until a person lifts it. The marker holds it, and the

@@ -8,10 +8,16 @@ use std::path::{Path, PathBuf};
 use pimsync::format::icalendar::event::EventFile;
 use pimsync::format::icalendar::todo::TodoFile;
 use pimsync::format::vcard::VcardFile;
+use pimsync::format::vcard::group::GroupFile;
+use pimsync::pim::group::{Mailbox, Member};
 use pimsync::pim::{Contact, DayOfLife, Task};
 
 fn files(kind: &str) -> Vec<(String, PathBuf)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(kind);
+    files_in(kind, kind)
+}
+
+fn files_in(folder: &str, kind: &str) -> Vec<(String, PathBuf)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(folder);
     let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let named = |path: PathBuf| (path.file_stem().unwrap().to_string_lossy().into_owned(), path);
     let mut files: Vec<_> =
@@ -30,9 +36,10 @@ fn said(item: &impl Debug, nothing: &impl Debug) -> String {
 #[test]
 fn each_file_is_listed_with_its_trait() {
     let mut count = 0;
-    for kind in ["vcf", "ics"] {
-        let list = fs::read_to_string(format!("{}/tests/golden/{kind}/README.md", env!("CARGO_MANIFEST_DIR"))).unwrap();
-        for (name, _) in files(kind) {
+    for (folder, kind) in [("vcf", "vcf"), ("ics", "ics"), ("groups", "vcf")] {
+        let list =
+            fs::read_to_string(format!("{}/tests/golden/{folder}/README.md", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        for (name, _) in files_in(folder, kind) {
             assert!(list.contains(&format!("| {name} | ")), "{name}.{kind}");
             count += 1;
         }
@@ -68,6 +75,42 @@ fn a_change_of_a_contact_leaves_all_other_lines() {
         let is_of_field = |line: &&str| ["BDAY", "TITLE"].iter().any(|name| line.to_uppercase().starts_with(name));
         let others = |text: &str| text.split_inclusive('\n').filter(|line| !is_of_field(line)).collect::<String>();
         assert_eq!(others(&written), others(&original), "{name}");
+    }
+}
+
+#[test]
+fn groups_are_read_and_stay() {
+    for (name, path) in files_in("groups", "vcf") {
+        let bytes = fs::read(&path).unwrap();
+        let mut file = GroupFile::parse(bytes.clone()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let group = file.group();
+        file.patch(&group);
+        assert_eq!(file.to_bytes(), bytes, "{name}");
+        insta::assert_snapshot!(format!("groups-{name}"), format!("{group:#?}"));
+    }
+}
+
+/// One who leaves takes one line along; one who comes brings one, behind the others; a new name changes one.
+#[test]
+fn a_change_of_a_group_leaves_all_other_lines() {
+    for (name, path) in files_in("groups", "vcf") {
+        let bytes = fs::read(&path).unwrap();
+        let mut file = GroupFile::parse(bytes.clone()).unwrap();
+        let mut group = file.group();
+        let new = Mailbox::parse("new@example.org").unwrap();
+        group.members.push(Member::Address(new));
+        group.members.remove(0);
+        group.name = "New".into();
+        file.patch(&group);
+        assert_eq!(file.group(), group, "{name}");
+        let lines = |bytes: &[u8]| -> Vec<String> {
+            let text = String::from_utf8(bytes.to_vec()).unwrap().replace("\r\n ", "").replace("\n ", "");
+            text.split_inclusive('\n').map(str::to_owned).collect()
+        };
+        let (before, after) = (lines(&bytes), lines(&file.to_bytes()));
+        assert_eq!(before.len(), after.len(), "{name}");
+        let fresh: Vec<&String> = after.iter().filter(|line| !before.contains(line)).collect();
+        assert_eq!(fresh.len(), 2, "{name}: {fresh:?}");
     }
 }
 

@@ -25,6 +25,7 @@ use pimsync::format::icalendar::event::EventFile;
 use pimsync::format::icalendar::todo::TodoFile;
 use pimsync::format::note::NoteFile;
 use pimsync::format::vcard::VcardFile;
+use pimsync::format::vcard::group::GroupFile;
 use pimsync::format::{mime, timezone};
 use pimsync::identity::Config;
 use pimsync::local::{Keywords, Letters, MessageName, Subdir, foldername};
@@ -287,6 +288,20 @@ fn contacts() {
         file.patch(&contact);
         assert_eq!(file.to_bytes(), bytes);
         assert_eq!(VcardFile::new(&contact).contact(), contact);
+    });
+}
+
+#[test]
+fn groups() {
+    cases(200, bent(golden(&["groups"])), |bytes| {
+        let Ok(mut file) = GroupFile::parse(bytes.clone()) else { return };
+        let mut group = file.group();
+        file.patch(&group);
+        assert_eq!(file.to_bytes(), bytes);
+        assert_eq!(GroupFile::new(&group).group().members, group.members);
+        group.members.reverse();
+        file.patch(&group);
+        assert_eq!(file.group(), group);
     });
 }
 

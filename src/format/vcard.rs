@@ -2,15 +2,17 @@
 //!
 //! A file is patched: what a contact on the server cannot hold, such as a second mobile number, stays in it.
 
+pub mod group;
 mod keyed;
 mod people;
 mod table;
 mod values;
 
-use super::content::{Component, ContentError, Document, Limits};
+use super::content::{Component, ContentError, Document, Limits, Property};
 use crate::pim::Contact;
 
 pub use table::{ROWS, Row};
+use values::some_text;
 
 /// A contact's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +48,9 @@ pub enum VcardError {
     /// `KIND:group`: groups stay on this computer.
     #[error("the vCard is a group, not a contact")]
     Group,
+    /// A contact where a group is wanted.
+    #[error("the vCard is no group: it has no KIND:group")]
+    NoGroup,
 }
 
 impl VcardFile {
@@ -55,16 +60,8 @@ impl VcardFile {
     ///
     /// It holds no vCard of one contact, of a version that is read.
     pub fn parse(bytes: impl Into<bytes::Bytes>) -> Result<Self, VcardError> {
-        let document = Document::parse(bytes, Limits::default())?;
-        let mut cards = document.components("VCARD");
-        let card = cards.next().ok_or(VcardError::NoCard)?;
-        let more = cards.count();
-        if more > 0 {
-            return Err(VcardError::Several(1 + more));
-        }
-        let version = version(card)?;
-        let is_group = |name| card.property(name).is_some_and(|kind| kind.value.trim().eq_ignore_ascii_case("group"));
-        if is_group("KIND") || is_group("X-ADDRESSBOOKSERVER-KIND") {
+        let (document, version) = one_card(bytes)?;
+        if document.components("VCARD").any(|card| group::member_property(card).is_some()) {
             return Err(VcardError::Group);
         }
         Ok(Self { document, version })
@@ -91,6 +88,20 @@ impl VcardFile {
         self.document.components("VCARD").next().map(table::read).unwrap_or_default()
     }
 
+    /// Which of [`Contact::emails`] it prefers, counted from 0: the one of the smallest `PREF` (RFC 6350 §5.3), one of `TYPE=pref` (RFC 2426
+    /// §3.3.2), else the first.
+    pub fn preferred_email(&self) -> usize {
+        let card = self.document.components("VCARD").next();
+        let emails =
+            card.into_iter().flat_map(|card| card.properties("EMAIL")).filter(|line| some_text(line).is_some());
+        let rank = |email: &Property| match email.parameter("PREF").and_then(|rank| rank.trim().parse::<u8>().ok()) {
+            Some(rank) => u16::from(rank),
+            None if email.has_type("pref") => 1,
+            None => u16::MAX,
+        };
+        emails.enumerate().min_by_key(|(_, email)| rank(email)).map_or(0, |(at, _)| at)
+    }
+
     /// Brings the file to what `contact` says. Only the lines of fields that differ are written.
     pub fn patch(&mut self, contact: &Contact) {
         let version = self.version;
@@ -98,6 +109,19 @@ impl VcardFile {
             table::patch(card, contact, version);
         }
     }
+}
+
+/// The one card of a file, whatever it is of.
+fn one_card(bytes: impl Into<bytes::Bytes>) -> Result<(Document, Version), VcardError> {
+    let document = Document::parse(bytes, Limits::default())?;
+    let mut cards = document.components("VCARD");
+    let card = cards.next().ok_or(VcardError::NoCard)?;
+    let more = cards.count();
+    if more > 0 {
+        return Err(VcardError::Several(1 + more));
+    }
+    let version = version(card)?;
+    Ok((document, version))
 }
 
 fn version(card: &Component) -> Result<Version, VcardError> {

@@ -7,6 +7,7 @@ pub mod contact;
 pub mod event;
 mod fields;
 pub mod folder;
+pub mod group;
 pub mod ids;
 pub mod marks;
 pub mod message;
