@@ -12,6 +12,7 @@
 //! **Order of durable writing**: data → rename → directory ([`LocalWrite::deliver`]). Renames and removals are durable after
 //! [`LocalWrite::settle`], not before.
 
+pub mod cards;
 mod change;
 mod conflicts;
 mod deliver;
