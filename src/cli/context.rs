@@ -121,6 +121,7 @@ impl Context {
             store: Some(store),
             users: vec![exchange::User { address: address.to_owned(), password: password.clone() }],
             sample_messages: DEMO_MESSAGES,
+            lists: exchange::List::samples(),
             ..exchange::Options::default()
         })
         .context("the demo server does not start")?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use super::ExitCode;
-use crate::exchange::{FaultScript, Options, Personality, Server, User};
+use crate::exchange::{FaultScript, List, Options, Personality, Server, User};
 
 /// Run the embedded Exchange server alone, for any EWS client
 ///
@@ -58,6 +58,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         latency: args.latency,
         faults,
         sample_messages: args.messages,
+        lists: List::samples(),
         record: args.record,
     })?;
     let mut out = anstream::stdout().lock();

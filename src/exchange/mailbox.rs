@@ -6,8 +6,9 @@ use rusqlite::Connection;
 
 use super::ids::{Id, Ids, key_kind};
 use super::props::PropertyName;
-use super::store::{self, Change, FolderRow, Item, MailboxRow, Store};
-use super::{Error, intake, time};
+use super::store::{self, Change, FolderRow, Item, MailboxRow, Meta, NewItem, Store};
+use super::xml::XmlOut;
+use super::{Error, intake, mime, time};
 
 /// The follow-up flag of an item.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -112,6 +113,33 @@ pub struct NewMessage<'a> {
     pub last_verb: Option<i64>,
 }
 
+/// Somebody to be put into a personal distribution list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NewMember<'a> {
+    /// A name and an address.
+    Address(&'a str, &'a str),
+    /// The name and the ItemId of another list in the same mailbox.
+    List(&'a str, &'a str),
+}
+
+impl NewMember<'_> {
+    fn write(self, out: &mut XmlOut) {
+        let (name, address, routing, kind, id) = match self {
+            NewMember::Address(name, address) => (name, address, "SMTP", "OneOff", None),
+            NewMember::List(name, id) => (name, name, "MAPIPDL", "PrivateDL", Some(id)),
+        };
+        out.raw("<t:Member><t:Mailbox>");
+        out.put("t:Name", name);
+        out.put("t:EmailAddress", address);
+        out.put("t:RoutingType", routing);
+        out.put("t:MailboxType", kind);
+        if let Some(id) = id {
+            out.leaf("t:ItemId", &[("Id", id)], "");
+        }
+        out.raw("</t:Mailbox><t:Status>Normal</t:Status></t:Member>");
+    }
+}
+
 /// A mailbox of a running server; clones are the same mailbox.
 #[derive(Debug, Clone)]
 pub struct Mailbox {
@@ -181,6 +209,32 @@ impl Mailbox {
             new.meta.flag = message.flag.number();
             new.meta.categories = message.categories;
             new.meta.last_verb = message.last_verb;
+            let item = store::insert_item(db, self.row.id, folder.id, new)?;
+            Ok(self.ids.item(folder.id, item.id))
+        })
+    }
+
+    /// Puts a personal distribution list into a folder (a path or an id); answers its ItemId.
+    pub fn add_list(&self, folder: &str, name: &str, members: &[NewMember<'_>]) -> Result<String, Error> {
+        let (mut shown, mut list) = (XmlOut::new(), XmlOut::new());
+        shown.put("t:DisplayName", name);
+        list.raw("<t:Members>");
+        members.iter().for_each(|member| member.write(&mut list));
+        list.raw("</t:Members>");
+        let fields = [("DisplayName".to_owned(), shown.buffer), ("Members".to_owned(), list.buffer)];
+        let new = NewItem {
+            class: "IPM.DistList".to_owned(),
+            element: "DistributionList".to_owned(),
+            subject: name.to_owned(),
+            is_read: true,
+            received: time::now_millis(),
+            sent: time::now_millis(),
+            meta: Meta { fields: fields.into(), ..Meta::default() },
+            mime: mime::assemble(&mime::Message::default()),
+            ..NewItem::default()
+        };
+        self.store.write(|db| {
+            let folder = self.find_folder(db, folder)?;
             let item = store::insert_item(db, self.row.id, folder.id, new)?;
             Ok(self.ids.item(folder.id, item.id))
         })

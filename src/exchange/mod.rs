@@ -28,7 +28,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use faults::{Action, FaultScript, Faults, Rule};
-pub use mailbox::{Flag, FolderView, ItemView, Mailbox, NewMessage};
+pub use mailbox::{Flag, FolderView, ItemView, Mailbox, NewMember, NewMessage};
 pub use server::{RequestLog, Server};
 
 /// Whose behaviour the server shows.
@@ -57,6 +57,24 @@ impl std::fmt::Debug for User {
     }
 }
 
+/// A distribution list of the directory, which all mailboxes share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct List {
+    /// The name as it is shown.
+    pub name: String,
+    /// The mail address.
+    pub address: String,
+    /// Names and addresses of its members: people with or without a mailbox here, and other lists.
+    pub members: Vec<(String, String)>,
+}
+
+impl List {
+    /// Lists to try things on, of the people who write the sample messages.
+    pub fn samples() -> Vec<List> {
+        sample::lists()
+    }
+}
+
 /// How to run the server.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -74,6 +92,8 @@ pub struct Options {
     pub faults: FaultScript,
     /// How many sample messages each new mailbox gets.
     pub sample_messages: usize,
+    /// The distribution lists of the directory.
+    pub lists: Vec<List>,
     /// A folder for every request and response body: `NNNNNN-OPERATION-request.xml` and `…-response.xml`.
     pub record: Option<PathBuf>,
 }
@@ -88,6 +108,7 @@ impl Default for Options {
             latency: Duration::ZERO,
             faults: FaultScript::default(),
             sample_messages: 0,
+            lists: Vec::new(),
             record: None,
         }
     }

@@ -125,6 +125,7 @@ fn respond(shared: &Shared, user: &str, gate: &Gate, outlet: &mut Outlet<'_>) ->
         like,
         operation: &request.name,
         faults: &shared.faults,
+        lists: &shared.lists,
         actions: &gate.actions,
     };
     let mut answer = Answer::begin(like, &request.name, Box::new(|piece| outlet.piece(piece)));

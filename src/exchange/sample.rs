@@ -7,8 +7,8 @@ mod words;
 
 use rusqlite::Connection;
 
-use super::Error;
 use super::store::{self, MailboxRow};
+use super::{Error, List};
 use super::{intake, store::NewItem};
 use compose::{Letter, Random};
 
@@ -46,6 +46,21 @@ const SHARES: &[(&str, u64)] = &[
 /// The first and the last day of the mail: 2 January 2012 and 30 October 2026.
 const FROM: i64 = 1_325_491_200_000;
 const UNTIL: i64 = 1_793_354_400_000;
+
+/// The lists of the directory: some of the people who write, and one list within another.
+pub(super) fn lists() -> Vec<List> {
+    let list = |name: &str, address: &str, members: &[(&str, &str)]| List {
+        name: name.to_owned(),
+        address: address.to_owned(),
+        members: members.iter().map(|(name, address)| ((*name).to_owned(), (*address).to_owned())).collect(),
+    };
+    let (harbour, others) = words::PEOPLE.split_at(4);
+    let library = ("Library Team", "library-team@example.org");
+    vec![
+        list("Harbour Project", "harbour-project@example.org", &[harbour, &[library]].concat()),
+        list(library.0, library.1, others),
+    ]
+}
 
 /// Fills a new mailbox with this many messages, and with a few other items when it gets any at all.
 pub(super) fn seed(db: &Connection, mailbox: &MailboxRow, messages: usize) -> Result<(), Error> {

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::faults::Faults;
 use super::store::{self, Store};
-use super::{Error, Mailbox, Options, Personality, User, http, sample};
+use super::{Error, List, Mailbox, Options, Personality, User, http, sample};
 
 /// What one request was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +36,7 @@ pub(super) struct Shared {
     pub(super) like: Personality,
     pub(super) latency: Duration,
     pub(super) faults: Faults,
+    pub(super) lists: Vec<List>,
     pub(super) record: Option<PathBuf>,
     recorded: AtomicU64,
     requests: Mutex<Vec<RequestLog>>,
@@ -77,6 +78,7 @@ impl Server {
             like: options.like,
             latency: options.latency,
             faults: Faults::new(options.faults),
+            lists: options.lists,
             record: options.record,
             recorded: AtomicU64::new(0),
             requests: Mutex::default(),

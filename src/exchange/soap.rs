@@ -86,7 +86,9 @@ const TEXTS: &[(&str, &str)] = &[
     ("ErrorMimeContentConversionFailed", "The MIME content conversion failed."),
     ("ErrorMimeContentInvalid", "The MIME content is invalid."),
     ("ErrorMimeContentInvalidBase64String", "The MIME content is not a valid base64 string."),
+    ("ErrorMissingInformationEmailAddress", "The address of the mailbox is missing."),
     ("ErrorMoveDistinguishedFolder", "Distinguished folders cannot be moved."),
+    ("ErrorNameResolutionMultipleResults", "Multiple results were found."),
     ("ErrorNameResolutionNoResults", "No results were found."),
     ("ErrorNoFolderClassOverride", "The folder class cannot be set for this kind of folder."),
     ("ErrorNonExistentMailbox", "The SMTP address has no mailbox associated with it."),
@@ -186,20 +188,35 @@ impl<'a> Answer<'a> {
             }
             Err(refusal) => {
                 let class = if refusal.code == "ErrorBatchProcessingStopped" { "Warning" } else { "Error" };
-                self.out.open(element, &[("ResponseClass", class)]);
-                self.out.put("m:MessageText", &refusal.text);
-                self.out.put("m:ResponseCode", &refusal.code);
-                self.out.put("m:DescriptiveLinkKey", "0");
-                if !refusal.values.is_empty() {
-                    self.out.raw("<m:MessageXml>");
-                    for (name, value) in &refusal.values {
-                        self.out.leaf("t:Value", &[("Name", name)], value);
-                    }
-                    self.out.raw("</m:MessageXml>");
-                }
+                self.refused(element, class, refusal);
                 self.out.raw(on_error);
             }
         }
+        self.end_message(element);
+    }
+
+    /// Writes a response message that answers, with a warning.
+    pub(super) fn warning(&mut self, element: &str, warning: &Refusal, payload: &str) {
+        self.refused(element, "Warning", warning);
+        self.out.raw(payload);
+        self.end_message(element);
+    }
+
+    fn refused(&mut self, element: &str, class: &str, refusal: &Refusal) {
+        self.out.open(element, &[("ResponseClass", class)]);
+        self.out.put("m:MessageText", &refusal.text);
+        self.out.put("m:ResponseCode", &refusal.code);
+        self.out.put("m:DescriptiveLinkKey", "0");
+        if !refusal.values.is_empty() {
+            self.out.raw("<m:MessageXml>");
+            for (name, value) in &refusal.values {
+                self.out.leaf("t:Value", &[("Name", name)], value);
+            }
+            self.out.raw("</m:MessageXml>");
+        }
+    }
+
+    fn end_message(&mut self, element: &str) {
         self.out.close(element);
         if self.out.buffer.len() >= PIECE {
             self.flush();

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use assert_cmd::Command;
-use pimsync::exchange::{Mailbox, NewMessage, Options, Server, User};
+use pimsync::exchange::{List, Mailbox, NewMessage, Options, Server, User};
 use serde_json::Value;
 
 pub const ANNA: &str = "anna@example.org";
@@ -80,7 +80,8 @@ impl Machine {
     pub fn new() -> Self {
         let user = |name: &str| User { address: name.to_owned(), password: PASSWORD.to_owned() };
         let record = trace_folder();
-        let options = Options { users: vec![user(ANNA), user("ben@example.org")], record, ..Options::default() };
+        let users = vec![user(ANNA), user("ben@example.org")];
+        let options = Options { users, lists: List::samples(), record, ..Options::default() };
         let server = Server::start(options).unwrap();
         let mailbox = server.mailbox(ANNA).unwrap();
         let home = tempfile::tempdir().unwrap();

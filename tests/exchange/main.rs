@@ -5,5 +5,6 @@
 mod basics;
 mod client;
 mod faults;
+mod names;
 mod strict;
 mod sync;

@@ -1,49 +1,12 @@
-//! ResolveNames, GetServerTimeZones, ConvertId.
+//! GetServerTimeZones, ConvertId.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::super::ids::Id;
 use super::super::soap::{Answer, Refusal};
-use super::super::store;
 use super::super::xml::{Element, XmlOut};
-use super::{Context, Slot, bad_id};
-
-pub(super) fn resolve(context: &Context<'_>, request: &Element, answer: &mut Answer<'_>) {
-    let slot = resolve_slot(context, request);
-    answer.message("m:ResolveNamesResponseMessage", &slot, "");
-}
-
-fn resolve_slot(context: &Context<'_>, request: &Element) -> Slot {
-    let entry = request.child_text("UnresolvedEntry").unwrap_or_default().to_lowercase();
-    let entry = entry.strip_prefix("smtp:").unwrap_or(&entry);
-    let full = request.attribute("ReturnFullContactData").is_some_and(super::is_true);
-    let mailboxes = store::mailboxes(&context.store.read())?;
-    let found: Vec<_> = mailboxes.iter().filter(|mailbox| mailbox.address.to_lowercase().starts_with(entry)).collect();
-    if found.is_empty() {
-        return Err(Refusal::new("ErrorNameResolutionNoResults"));
-    }
-    let mut out = XmlOut::new();
-    let total = found.len().to_string();
-    out.open("m:ResolutionSet", &[("TotalItemsInView", &total), ("IncludesLastItemInRange", "true")]);
-    for mailbox in found {
-        let name = mailbox.address.split('@').next().unwrap_or_default();
-        out.raw("<t:Resolution><t:Mailbox>");
-        out.put("t:Name", name);
-        out.put("t:EmailAddress", &mailbox.address);
-        out.raw("<t:RoutingType>SMTP</t:RoutingType><t:MailboxType>Mailbox</t:MailboxType></t:Mailbox>");
-        if full {
-            out.raw("<t:Contact>");
-            out.put("t:DisplayName", name);
-            out.raw("<t:EmailAddresses>");
-            out.leaf("t:Entry", &[("Key", "EmailAddress1")], &format!("SMTP:{}", mailbox.address));
-            out.raw("</t:EmailAddresses><t:ContactSource>ActiveDirectory</t:ContactSource></t:Contact>");
-        }
-        out.raw("</t:Resolution>");
-    }
-    out.raw("</m:ResolutionSet>");
-    Ok(out.buffer)
-}
+use super::{Context, bad_id};
 
 /// When summer time begins and ends.
 type Summer = ((u8, i8, u8), (u8, i8, u8));

@@ -8,6 +8,7 @@ mod fields;
 mod find;
 mod folders;
 mod items;
+mod names;
 mod restriction;
 mod send;
 mod shape;
@@ -16,12 +17,12 @@ mod update;
 
 use rusqlite::Connection;
 
-use super::Personality;
 use super::faults::{Action, Faults, Victim};
 use super::ids::{BadId, Id, Ids, key_kind};
 use super::soap::{Answer, Refusal, stops_batch};
 use super::store::{self, FolderRow, Item, MailboxRow, Store};
 use super::xml::{Element, XmlOut};
+use super::{List, Personality};
 
 /// What answers one slot of a batch.
 type Slot = Result<String, Refusal>;
@@ -34,6 +35,8 @@ pub(super) struct Context<'a> {
     pub(super) like: Personality,
     pub(super) operation: &'a str,
     pub(super) faults: &'a Faults,
+    /// The lists of the directory.
+    pub(super) lists: &'a [List],
     /// What befalls the whole request.
     pub(super) actions: &'a [Action],
 }
@@ -68,7 +71,8 @@ pub(super) fn answer(context: &Context<'_>, request: &Element, answer: &mut Answ
         "CreateAttachment" => attachments::create(context, request, answer),
         "GetAttachment" => attachments::get(context, request, answer),
         "DeleteAttachment" => attachments::delete(context, request, answer),
-        "ResolveNames" => directory::resolve(context, request, answer),
+        "ResolveNames" => names::resolve(context, request, answer),
+        "ExpandDL" => names::expand(context, request, answer),
         "GetServerTimeZones" => directory::time_zones(context, request, answer),
         "ConvertId" => directory::convert(context, request, answer),
         "CreateUserConfiguration" => configuration::create(context, request, answer),
