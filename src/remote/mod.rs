@@ -197,6 +197,54 @@ pub trait RemoteRead: Send + Sync {
         folder: &FolderId,
         tags: &[Tag],
     ) -> impl Future<Output = Result<Vec<ServerMessage>, RemoteError>> + Send;
+
+    /// The distribution lists that a name, or the beginning of one, or an address could mean: those of the directory, and personal ones among the
+    /// owner's contacts. None where nobody has such a name.
+    fn find_lists(&self, name: &str) -> impl Future<Output = Result<Vec<FoundList>, RemoteError>> + Send;
+
+    /// Who is in a distribution list. Lists within it are members, and are not opened.
+    ///
+    /// # Errors
+    /// An [`ItemError`] where there is no such list.
+    fn list_members(&self, list: &ListId) -> impl Future<Output = Result<PerItem<ListMembers>, RemoteError>> + Send;
+}
+
+/// What a distribution list is known by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ListId {
+    /// The address of a list of the directory.
+    Directory(String),
+    /// A list in the owner's mailbox.
+    Personal(ItemId),
+}
+
+/// A distribution list that a name could mean.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundList {
+    /// Its name as it is shown.
+    pub name: String,
+    /// What it is known by.
+    pub id: ListId,
+}
+
+/// Somebody in a distribution list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListMember {
+    /// The name; may be empty.
+    pub name: String,
+    /// The address of mail; `None` where the server tells another sort of address, or none at all.
+    pub address: Option<String>,
+    /// The personal list that it is. A list of the directory is reached by its address.
+    pub list: Option<ItemId>,
+}
+
+/// The members of a distribution list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListMembers {
+    /// The members in the server's order.
+    pub members: Vec<ListMember>,
+    /// Whether these are all.
+    pub complete: bool,
 }
 
 /// The mailbox's special folders.

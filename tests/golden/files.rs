@@ -77,6 +77,7 @@ fn every_golden_file_belongs_to_a_test() {
         include_str!("faults.rs"),
         include_str!("files.rs"),
         include_str!("folders.rs"),
+        include_str!("lists.rs"),
         include_str!("messages.rs"),
         include_str!("writes.rs"),
     ]

@@ -9,6 +9,7 @@
 mod faults;
 mod files;
 mod folders;
+mod lists;
 mod messages;
 mod writes;
 

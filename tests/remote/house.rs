@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use pimsync::exchange::{Mailbox, NewMessage, Options, Personality, Server};
+use pimsync::exchange::{List, Mailbox, NewMessage, Options, Personality, Server};
 use pimsync::pim::{FolderId, FolderKey, ItemId, ItemKey, Marks, ServerMarks, Tag, UnixTime};
 use pimsync::plan::ending::{Emptied, Ending, end_folders};
 use pimsync::plan::proof::{FolderRemoval, MessageRemoval};
@@ -43,7 +43,7 @@ pub(crate) fn settings(server: &Server, clock: &Arc<TestClock>) -> Settings {
 
 impl House {
     pub(crate) fn like(like: Personality) -> Self {
-        let server = Server::start(Options { like, ..Options::default() }).unwrap();
+        let server = Server::start(Options { like, lists: List::samples(), ..Options::default() }).unwrap();
         let clock = Arc::new(TestClock::default());
         let client = EwsClient::new(settings(&server, &clock)).unwrap();
         Self { mailbox: server.mailbox("demo@example.org").unwrap(), server, client, clock }

@@ -5,8 +5,8 @@ use pimsync::pim::{ChangeKey, FolderId, FolderKind, ItemId, ServerMessage, SyncS
 use pimsync::plan::proof::{FolderRemoval, MessageRemoval};
 use pimsync::remote::ews::EwsClient;
 use pimsync::remote::{
-    BodySink, BodySource, ChangePage, Disposal, Fetched, FolderActivity, FolderChanges, MarkUpdate, PerItem, Placed,
-    RemoteError, RemoteRead, RemoteWrite, SpecialFolders, Upload, Versioned,
+    BodySink, BodySource, ChangePage, Disposal, Fetched, FolderActivity, FolderChanges, FoundList, ListId, ListMembers,
+    MarkUpdate, PerItem, Placed, RemoteError, RemoteRead, RemoteWrite, SpecialFolders, Upload, Versioned,
 };
 use tokio::runtime::Handle;
 
@@ -47,6 +47,14 @@ impl RemoteRead for Eager {
 
     async fn find_tagged(&self, folder: &FolderId, tags: &[Tag]) -> Answer<Vec<ServerMessage>> {
         self.0.find_tagged(folder, tags).await
+    }
+
+    async fn find_lists(&self, name: &str) -> Answer<Vec<FoundList>> {
+        self.0.find_lists(name).await
+    }
+
+    async fn list_members(&self, list: &ListId) -> Answer<PerItem<ListMembers>> {
+        self.0.list_members(list).await
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Arrows go down only:
 //! ```text
-//! read  bodies  write            what the engine asks for (RemoteRead, RemoteWrite)
+//! read  bodies  lists  write     what the engine asks for (RemoteRead, RemoteWrite)
 //!   └──────┼──────┘
 //! ask (reads)   settle (writes)  until it is answered: retries, fates of lost writes
 //!   request  shape               requests as text; properties as items
@@ -17,6 +17,7 @@ mod ask;
 mod bodies;
 mod codes;
 mod codes_table;
+mod lists;
 mod payload;
 mod read;
 mod rebuild;

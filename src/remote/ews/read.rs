@@ -10,8 +10,8 @@ use super::shape::{self, Property};
 use super::xml::Element;
 use crate::pim::{FolderId, ItemId, ServerFolder, ServerMessage, SpecialFolder, SyncState, Tag};
 use crate::remote::{
-    BodySink, ChangePage, Fetched, FolderActivity, FolderChanges, ItemChange, ItemError, ItemErrorClass, PerItem,
-    RemoteError, RemoteRead, SpecialFolders,
+    BodySink, ChangePage, Fetched, FolderActivity, FolderChanges, FoundList, ItemChange, ItemError, ItemErrorClass,
+    ListId, ListMembers, PerItem, RemoteError, RemoteRead, SpecialFolders,
 };
 
 /// Values in one search: more make the restriction too complex for some servers.
@@ -110,6 +110,14 @@ impl RemoteRead for EwsClient {
         // The server's idea of equality may pass over case.
         found.retain(|message| message.tag.as_ref().is_some_and(|tag| tags.contains(tag)));
         Ok(found)
+    }
+
+    async fn find_lists(&self, name: &str) -> Result<Vec<FoundList>, RemoteError> {
+        self.lists_named(name).await
+    }
+
+    async fn list_members(&self, list: &ListId) -> Result<PerItem<ListMembers>, RemoteError> {
+        self.members_of(list).await
     }
 }
 

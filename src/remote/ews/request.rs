@@ -6,7 +6,7 @@ use super::shape::{
 };
 use super::xml::Xml;
 use crate::pim::{ChangeKey, FolderId, FollowUp, ItemId, LastVerb, ServerMarks, SyncState, UnixTime};
-use crate::remote::{Disposal, MarkUpdate, Versioned};
+use crate::remote::{Disposal, ListId, MarkUpdate, Versioned};
 
 /// The versions of EWS that requests can be written for, newest first (MS-OXWSCDATA `RequestServerVersion`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,6 +112,21 @@ fn write_item_ids<'a>(xml: &mut Xml, ids: impl IntoIterator<Item = &'a ItemId>) 
 
 fn write_versioned(xml: &mut Xml, id: &ItemId, change_key: &ChangeKey) {
     xml.empty("t:ItemId", &[("Id", id.as_str()), ("ChangeKey", change_key.as_str())]);
+}
+
+pub(super) fn resolve_names(version: Version, name: &str) -> String {
+    request(version, "m:ResolveNames", &[("ReturnFullContactData", "false")], |xml| {
+        xml.leaf("m:UnresolvedEntry", name);
+    })
+}
+
+pub(super) fn expand_list(version: Version, list: &ListId) -> String {
+    request(version, "m:ExpandDL", &[], |xml| {
+        xml.element("m:Mailbox", |xml| match list {
+            ListId::Directory(address) => xml.leaf("t:EmailAddress", address),
+            ListId::Personal(item) => xml.empty("t:ItemId", &[("Id", item.as_str())]),
+        });
+    })
 }
 
 pub(super) fn get_folders(version: Version, folders: &[FolderRef<'_>], properties: &[Property]) -> String {

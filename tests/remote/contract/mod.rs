@@ -12,6 +12,7 @@ macro_rules! contract {
     };
 }
 
+mod lists;
 mod reading;
 mod writing;
 
