@@ -36,6 +36,7 @@ complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "sync" -d 'Bring the
 complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "status" -d 'Show how everything stands: folders, pending changes, the last sync, what needs attention'
 complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "backup" -d 'Archive the whole identity, above all what is only on this machine'
 complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "restore" -d 'Bring an item, a folder or everything back from an archive'
+complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "group" -d 'Work on groups of people, which are on this computer only'
 complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "demo-server" -d 'Run the embedded Exchange server alone, for any EWS client'
 complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l server -d 'The server: its host, the address of its Outlook on the web, or the URL of its EWS end point' -r
@@ -156,6 +157,105 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -l json -d 'Pri
 complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -s q -l quiet -d 'Say nothing but errors and what needs attention'
 complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -s v -l verbose -d 'Say more on standard error; twice for even more'
 complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and not __fish_seen_subcommand_from list show create add remove rename delete expand import help" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and not __fish_seen_subcommand_from list show create add remove rename delete expand import help" -l identity -d 'The identity to work on' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and not __fish_seen_subcommand_from list show create add remove rename delete expand import help" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and not __fish_seen_subcommand_from list show create add remove rename delete expand import help" -s q -l quiet -d 'Say nothing but errors and what needs attention'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and not __fish_seen_subcommand_from list show create add remove rename delete expand import help" -s v -l verbose -d 'Say more on standard error; twice for even more'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and not __fish_seen_subcommand_from list show create add remove rename delete expand import help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and not __fish_seen_subcommand_from list show create add remove rename delete expand import help" -f -a "list" -d 'List the groups'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and not __fish_seen_subcommand_from list show create add remove rename delete expand import help" -f -a "show" -d 'Show the members of a group'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and not __fish_seen_subcommand_from list show create add remove rename delete expand import help" -f -a "create" -d 'Make a new group'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and not __fish_seen_subcommand_from list show create add remove rename delete expand import help" -f -a "add" -d 'Add members to a group'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and not __fish_seen_subcommand_from list show create add remove rename delete expand import help" -f -a "remove" -d 'Remove members from a group'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and not __fish_seen_subcommand_from list show create add remove rename delete expand import help" -f -a "rename" -d 'Give a group another name'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and not __fish_seen_subcommand_from list show create add remove rename delete expand import help" -f -a "delete" -d 'Delete a group; contacts stay'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and not __fish_seen_subcommand_from list show create add remove rename delete expand import help" -f -a "expand" -d 'Print the addresses of a group, one a line'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and not __fish_seen_subcommand_from list show create add remove rename delete expand import help" -f -a "import" -d 'Copy the members that a distribution list of the server has now into a new group'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and not __fish_seen_subcommand_from list show create add remove rename delete expand import help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from list" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from list" -l identity -d 'The identity to work on' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from list" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from list" -l json -d 'Print the results as a JSON document (see pimsync-json(5))'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say nothing but errors and what needs attention'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more on standard error; twice for even more'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from show" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from show" -l identity -d 'The identity to work on' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from show" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from show" -l json -d 'Print the results as a JSON document (see pimsync-json(5))'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Say nothing but errors and what needs attention'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Say more on standard error; twice for even more'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from create" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from create" -l identity -d 'The identity to work on' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from create" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from create" -l dry-run -d 'Say what would be done, and write nothing'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from create" -l json -d 'Print the results as a JSON document (see pimsync-json(5))'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Say nothing but errors and what needs attention'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from create" -s v -l verbose -d 'Say more on standard error; twice for even more'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from add" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from add" -l identity -d 'The identity to work on' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from add" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from add" -l dry-run -d 'Say what would be done, and write nothing'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from add" -l json -d 'Print the results as a JSON document (see pimsync-json(5))'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from add" -s q -l quiet -d 'Say nothing but errors and what needs attention'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from add" -s v -l verbose -d 'Say more on standard error; twice for even more'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from remove" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from remove" -l identity -d 'The identity to work on' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from remove" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from remove" -l dry-run -d 'Say what would be done, and write nothing'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from remove" -l json -d 'Print the results as a JSON document (see pimsync-json(5))'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from remove" -s q -l quiet -d 'Say nothing but errors and what needs attention'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from remove" -s v -l verbose -d 'Say more on standard error; twice for even more'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from rename" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from rename" -l identity -d 'The identity to work on' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from rename" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from rename" -l dry-run -d 'Say what would be done, and write nothing'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from rename" -l json -d 'Print the results as a JSON document (see pimsync-json(5))'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from rename" -s q -l quiet -d 'Say nothing but errors and what needs attention'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from rename" -s v -l verbose -d 'Say more on standard error; twice for even more'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from rename" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from delete" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from delete" -l identity -d 'The identity to work on' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from delete" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from delete" -l dry-run -d 'Say what would be done, and write nothing'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from delete" -l json -d 'Print the results as a JSON document (see pimsync-json(5))'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from delete" -s q -l quiet -d 'Say nothing but errors and what needs attention'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from delete" -s v -l verbose -d 'Say more on standard error; twice for even more'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from delete" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from expand" -l format -d 'What to print' -r -f -a "addresses\t'The addresses of all of the groups, one a line'
+mutt\t'An alias of mutt or neomutt for each group that reaches anybody; source the file'"
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from expand" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from expand" -l identity -d 'The identity to work on' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from expand" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from expand" -l json -d 'Print the results as a JSON document (see pimsync-json(5))'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from expand" -s q -l quiet -d 'Say nothing but errors and what needs attention'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from expand" -s v -l verbose -d 'Say more on standard error; twice for even more'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from expand" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from import" -l name -d 'The name of the group, instead of the list\'s' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from import" -l account -d 'The account on whose server the list is; needed where the identity has several' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from import" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from import" -l identity -d 'The identity to work on' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from import" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from import" -l dry-run -d 'Say what would be done, and write nothing'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from import" -l json -d 'Print the results as a JSON document (see pimsync-json(5))'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from import" -s q -l quiet -d 'Say nothing but errors and what needs attention'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from import" -s v -l verbose -d 'Say more on standard error; twice for even more'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the groups'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show the members of a group'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from help" -f -a "create" -d 'Make a new group'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from help" -f -a "add" -d 'Add members to a group'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from help" -f -a "remove" -d 'Remove members from a group'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from help" -f -a "rename" -d 'Give a group another name'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from help" -f -a "delete" -d 'Delete a group; contacts stay'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from help" -f -a "expand" -d 'Print the addresses of a group, one a line'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from help" -f -a "import" -d 'Copy the members that a distribution list of the server has now into a new group'
+complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l listen -d 'Where to listen; port 0 takes any free one' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l store -d 'Keep the mailboxes in this database file' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l messages -d 'Put this many sample messages into each new mailbox' -r
@@ -171,13 +271,23 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l trace-so
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -s q -l quiet -d 'Say nothing but errors and what needs attention'
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -s v -l verbose -d 'Say more on standard error; twice for even more'
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status backup restore demo-server help" -f -a "setup" -d 'Set an account up, and synchronize it for the first time'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status backup restore demo-server help" -f -a "sync" -d 'Bring the server and the directory in step'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status backup restore demo-server help" -f -a "status" -d 'Show how everything stands: folders, pending changes, the last sync, what needs attention'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status backup restore demo-server help" -f -a "backup" -d 'Archive the whole identity, above all what is only on this machine'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status backup restore demo-server help" -f -a "restore" -d 'Bring an item, a folder or everything back from an archive'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status backup restore demo-server help" -f -a "demo-server" -d 'Run the embedded Exchange server alone, for any EWS client'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status backup restore demo-server help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status backup restore group demo-server help" -f -a "setup" -d 'Set an account up, and synchronize it for the first time'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status backup restore group demo-server help" -f -a "sync" -d 'Bring the server and the directory in step'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status backup restore group demo-server help" -f -a "status" -d 'Show how everything stands: folders, pending changes, the last sync, what needs attention'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status backup restore group demo-server help" -f -a "backup" -d 'Archive the whole identity, above all what is only on this machine'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status backup restore group demo-server help" -f -a "restore" -d 'Bring an item, a folder or everything back from an archive'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status backup restore group demo-server help" -f -a "group" -d 'Work on groups of people, which are on this computer only'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status backup restore group demo-server help" -f -a "demo-server" -d 'Run the embedded Exchange server alone, for any EWS client'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status backup restore group demo-server help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pimsync -n "__fish_pimsync_using_subcommand help; and __fish_seen_subcommand_from backup" -f -a "list" -d 'List the archives of the identity'
 complete -c pimsync -n "__fish_pimsync_using_subcommand help; and __fish_seen_subcommand_from backup" -f -a "prune" -d 'Remove archives that newer ones stand in for'
 complete -c pimsync -n "__fish_pimsync_using_subcommand help; and __fish_seen_subcommand_from backup" -f -a "verify" -d 'Verify that an archive is what was written, and that everything comes back out of it'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and __fish_seen_subcommand_from group" -f -a "list" -d 'List the groups'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and __fish_seen_subcommand_from group" -f -a "show" -d 'Show the members of a group'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and __fish_seen_subcommand_from group" -f -a "create" -d 'Make a new group'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and __fish_seen_subcommand_from group" -f -a "add" -d 'Add members to a group'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and __fish_seen_subcommand_from group" -f -a "remove" -d 'Remove members from a group'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and __fish_seen_subcommand_from group" -f -a "rename" -d 'Give a group another name'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and __fish_seen_subcommand_from group" -f -a "delete" -d 'Delete a group; contacts stay'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and __fish_seen_subcommand_from group" -f -a "expand" -d 'Print the addresses of a group, one a line'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and __fish_seen_subcommand_from group" -f -a "import" -d 'Copy the members that a distribution list of the server has now into a new group'

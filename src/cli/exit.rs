@@ -45,7 +45,7 @@ impl ExitCode {
             Self::Done => "Everything was done.",
             Self::Failed => "The run failed; standard error says why.",
             Self::Usage => {
-                "The arguments make no sense: an unknown option, a missing value, a folder or account that does not exist."
+                "The arguments make no sense: an unknown option, a missing value, a folder, account or group that does not exist."
             }
             Self::Held => {
                 "Done, but something was held back, skipped or in conflict, one of the folders failed, or a backup is overdue; the report and pimsync status say what."

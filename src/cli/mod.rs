@@ -9,6 +9,7 @@ mod context;
 mod demo_server;
 pub mod exit;
 mod failure;
+mod group;
 mod output;
 mod progress;
 mod restore;
@@ -29,7 +30,8 @@ use output::Output;
 /// pimsync mirrors the mail folders of an Exchange account as Maildirs that neomutt, aerc, notmuch or an editor can work on, and brings
 /// what is changed there back to the server. `pimsync setup` sets an account up and synchronizes it for the first time, `pimsync sync`
 /// brings both sides in step, `pimsync status` tells what is pending, held back or in conflict, `pimsync backup`
-/// archives everything, above all what is only on this machine, and `pimsync restore` brings it back.
+/// archives everything, above all what is only on this machine, and `pimsync restore` brings it back. `pimsync group` works on groups of
+/// people, which are on this machine only.
 ///
 /// Try it without an Exchange server: `pimsync setup --demo`.
 #[derive(Debug, Parser)]
@@ -71,6 +73,7 @@ enum Command {
     Status(status::Args),
     Backup(backup::Args),
     Restore(restore::Args),
+    Group(group::Args),
     DemoServer(demo_server::Args),
 }
 
@@ -82,6 +85,7 @@ impl Command {
             Self::Status(_) => "status",
             Self::Backup(_) => "backup",
             Self::Restore(_) => "restore",
+            Self::Group(_) => "group",
             Self::DemoServer(_) => "demo-server",
         }
     }
@@ -93,6 +97,7 @@ impl Command {
             Self::Status(args) => args.json,
             Self::Backup(args) => args.wants_json(),
             Self::Restore(args) => args.json,
+            Self::Group(args) => args.wants_json(),
             Self::DemoServer(_) => false,
         }
     }
@@ -125,6 +130,7 @@ pub fn run() -> ExitCode {
         Command::Status(args) => status::run(args, cli.global, &output),
         Command::Backup(args) => backup::run(args, cli.global, &output),
         Command::Restore(args) => restore::run(args, cli.global, &output),
+        Command::Group(args) => group::run(args, cli.global, &output),
         Command::DemoServer(args) => demo_server::run(args),
     };
     result.unwrap_or_else(|error| output.failed(&error))

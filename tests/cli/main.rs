@@ -6,6 +6,8 @@ mod backup;
 mod chain;
 mod disk;
 mod elsewhere;
+mod groups;
+mod groups_import;
 mod local;
 mod restore_into;
 mod retention;

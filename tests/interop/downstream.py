@@ -1,5 +1,5 @@
 """The programs that people read their mail with, on the tree that pimsync keeps: notmuch indexes it, neomutt moves, flags and deletes in it, mbsync
-copies it and leaves its traces there. What they do has to arrive on the server, and nothing of what they leave may do harm.
+copies it and leaves its traces there; and neomutt reads groups as aliases. What they do has to arrive on the server, and nothing of what they leave may do harm.
 
     tests/interop/downstream.py PIMSYNC
 
@@ -102,6 +102,22 @@ def neomutt(home):
     print("neomutt: one moved, one flagged, one deleted, and the server followed")
 
 
+def aliases(home):
+    """Groups as aliases, with names that neomutt would run, look up or cut off if they were not protected."""
+    mark = home.home / "was-run"
+    hostile = rf"""`touch {mark}` $HOME # \"Ben\"\\, <b@y>; 'q'"""
+    home.run(home.program, "group", "create", "Crew A", "Anna Berg <anna@example.org>", f'"{hostile}" <ben@example.org>', "a`b`$c#@example.org")
+    written = home.home / "groups"
+    written.write_text(home.run(home.program, "group", "expand", "--format", "mutt"))
+    rc = home.home / "neomuttrc-groups"
+    rc.write_text(f"source {written}\n")
+    shown = home.run("neomutt", "-n", "-F", str(rc), "-A", "Crew-A")
+    expected = f'Anna Berg <anna@example.org>, "{hostile}" <ben@example.org>, a`b`$c#@example.org'
+    assert " ".join(shown.split()) == expected, f"neomutt: {shown}"
+    assert not mark.exists(), "neomutt ran a program out of a name"
+    print("neomutt: a group with hostile names is an alias and no more")
+
+
 def on_terminal(command, environment):
     """Runs a program that wants a terminal."""
     child, terminal = pty.fork()
@@ -148,6 +164,7 @@ def main():
         home = Home(sys.argv[1], pathlib.Path(place))
         notmuch(home)
         neomutt(home)
+        aliases(home)
         mbsync(home)
 
 
