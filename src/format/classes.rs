@@ -6,7 +6,9 @@ use crate::pim::{Categories, Category, Sensitivity, Text};
 /// All categories of an item, in however many lines (RFC 5545 §3.8.1.2, RFC 6350 §6.7.1).
 pub(super) fn categories(component: &Component) -> Categories {
     let lines: Vec<Property> = component.properties("CATEGORIES").collect();
-    let names = lines.iter().flat_map(|line| split(&line.value, ',')).map(|name| unescape(name).trim().to_owned());
+    let names = lines.iter().flat_map(|line| split(&line.value, ','));
+    // As they are written: else what no line can hold would come back as another category.
+    let names = names.map(|name| Text::from(unescape(name)).as_str().trim().to_owned());
     names.filter(|name| !name.is_empty()).map(Category).collect()
 }
 

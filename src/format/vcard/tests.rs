@@ -83,6 +83,18 @@ fn days_are_read_as_they_are_written() {
 }
 
 #[test]
+fn a_category_with_a_stray_character_stays_one_category() {
+    let original = "BEGIN:VCARD\nVERSION:4.0\nFN:x\nCATEGORIES:a\rb,c\u{1}d\nEND:VCARD\n";
+    let mut file = parse(original);
+    let contact = file.contact();
+    let names: Vec<&str> = contact.categories.iter().map(|category| category.0.as_str()).collect();
+    assert_eq!(names, ["a\nb", "cd"]);
+    assert_eq!(VcardFile::new(&contact).contact(), contact);
+    file.patch(&contact);
+    assert_eq!(text(&file), original);
+}
+
+#[test]
 fn what_is_no_contact_is_told() {
     let error = |text: &str| VcardFile::parse(text.as_bytes().to_vec()).unwrap_err().to_string();
     let card = |lines: &str| format!("BEGIN:VCARD\n{lines}\nEND:VCARD\n");
