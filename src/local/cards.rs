@@ -10,7 +10,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use super::folders::{as_os, look, sync};
+use super::disk::{as_os, look, sync};
 use super::on_my_computer::{self, LOCAL};
 use super::platform::{self, Kind};
 use super::scan::{list, open_at};

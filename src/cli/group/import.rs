@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::change::{Desk, How, Results, group_name};
 use super::member::{MemberLine, line};
 use crate::cli::ExitCode;
-use crate::cli::context::{Context, chosen};
+use crate::cli::context::{Company, Context, chosen};
 use crate::cli::failure::UsageError;
 use crate::cli::output::Output;
 use crate::identity::Account;
@@ -72,7 +72,7 @@ struct Copied {
 }
 
 fn copy(wanted: &str, account: &Account, context: &Context) -> anyhow::Result<Copied> {
-    let link = context.connect(account, false)?;
+    let link = context.connect(account, Company::Alone)?;
     context.runtime.block_on(async {
         let found = pick(wanted, link.client.find_lists(wanted).await?)?;
         let mut copied = Copied { name: found.name, members: Vec::new(), problems: Vec::new() };
