@@ -250,7 +250,8 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
     }
 
     /// A copy has the search key of what it was made from. Where one of several was edited here, what they say is looked at: its edit is not
-    /// for a copy of another.
+    /// for a copy of another. One that was changed here comes first, and one whose file is gone last: what is left over is forgotten where nobody
+    /// has changed it, and would be uploaded once more where somebody has.
     async fn tell_copies_apart(
         &self,
         candidates: &BTreeMap<ItemKey, ItemRow>,
@@ -284,6 +285,12 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         for (message, there) in looked_at.iter_mut().zip(renderings(self.run.remote(), &ids).await?) {
             message.text = there.digest();
         }
+        let view = lock(self.view);
+        departed.sort_by_key(|item| match (view.changed.contains_key(&item.key), view.away.contains(&item.key)) {
+            (true, _) => 0,
+            (false, false) => 1,
+            (false, true) => 2,
+        });
         Ok(())
     }
 

@@ -225,3 +225,25 @@ fn a_message_whose_file_was_taken_for_another_gets_one_of_its_own() {
         world.assert_alike();
     }
 }
+
+/// The other copy was taken for the one that was moved. That one had been marked here and was gone there, so that it was uploaded once more.
+#[test]
+fn of_two_copies_that_are_gone_the_one_that_was_changed_here_is_the_moved_one() {
+    for like in BOTH {
+        let world = World::new(like);
+        for name in ["One", "Two"] {
+            world.mailbox.create_folder("", name, "IPF.Note").unwrap();
+        }
+        world.arrive("One", "a");
+        let first = world.id("a");
+        let second = world.mailbox.copy_item(&first, "Two").unwrap();
+        world.settle();
+        world.mailbox.delete_item(&first).unwrap();
+        world.mailbox.move_item(&second, "Drafts").unwrap();
+        let file = files(&world.account_dir().join("Two")).remove(0);
+        let name = file.file_name().unwrap().to_str().unwrap().split(':').next().unwrap().to_owned();
+        fs::rename(&file, file.with_file_name(format!("{name}:2,F"))).unwrap();
+        world.settle();
+        assert_eq!((copies(&world, "a"), world.remote()["Drafts"][0].flags.as_str()), (1, "F"));
+    }
+}
