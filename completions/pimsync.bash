@@ -217,7 +217,7 @@ _pimsync() {
             return 0
             ;;
         pimsync__subcmd__backup)
-            opts="-q -v -h --to --full --verify --prune --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --database --outlook-2011 --name --json --root --identity --trace-soap --quiet --verbose --help list prune verify help"
+            opts="-q -v -h --to --full --verify --prune --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --database --outlook-2011 --name --stage --json --root --identity --trace-soap --quiet --verbose --help list prune verify help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -260,6 +260,10 @@ _pimsync() {
                     return 0
                     ;;
                 --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stage)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -86,6 +86,7 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_s
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l database -d 'Archive this directory as it is, instead of an identity\'s; programs that write into it should be closed' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l outlook-2011 -d 'Archive the Database directory of Outlook for Mac 2011\'s identity NAME; without NAME of the only one there is' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l name -d 'Call its archives NAME, instead of after the directory that it lies in' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l stage -d 'Lay everything out in DIR, as it was at one moment, run COMMAND in it, and remove it again; no archive is made' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l identity -d 'The identity to work on' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F
@@ -96,10 +97,10 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_s
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -s q -l quiet -d 'Say nothing but errors and what needs attention'
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -s v -l verbose -d 'Say more on standard error; twice for even more'
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -f -a "list" -d 'List the archives of the identity'
-complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -f -a "prune" -d 'Remove archives that newer ones stand in for'
-complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -f -a "verify" -d 'Verify that an archive is what was written, and that everything comes back out of it'
-complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -a "list" -d 'List the archives of the identity'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -a "prune" -d 'Remove archives that newer ones stand in for'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -a "verify" -d 'Verify that an archive is what was written, and that everything comes back out of it'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from list" -l from -d 'Look into this directory, instead of the identity\'s Backups' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from list" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from list" -l identity -d 'The identity to work on' -r

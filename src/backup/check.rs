@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::ItemPath;
-use super::manifest::{Entry, Kind};
+use super::manifest::{Entry, Hash, Kind};
 use crate::local::EXCHANGE;
 use crate::pim::Digest;
 use crate::state::{Standing, State, StateError};
@@ -27,14 +27,27 @@ pub enum AlarmKind {
     Changed,
 }
 
+/// What is known of the contents of entries.
+pub(super) enum Contents<'a> {
+    /// Their hashes are those of their contents.
+    Hashed,
+    /// They were not read, and are read like this; only those that may be what is missing elsewhere.
+    Unread(&'a dyn Fn(&Entry) -> Option<Digest>),
+}
+
 /// Compares what `state.db` knows with what was archived. It must be read after that: what a sync changed meanwhile is then known.
-pub(super) fn check(state: &State, database: &Path, entries: &[Entry]) -> Result<Vec<Alarm>, StateError> {
+pub(super) fn check(
+    state: &State,
+    database: &Path,
+    entries: &[Entry],
+    contents: &Contents<'_>,
+) -> Result<Vec<Alarm>, StateError> {
     let messages = entries.iter().filter(|entry| entry.kind == Kind::Message);
-    let files: HashMap<(&[u8], &[u8]), Digest> =
-        messages.clone().filter_map(|entry| Some((entry.path.message()?, digest(entry)))).collect();
-    let contents: HashSet<Digest> = messages.map(digest).collect();
+    let files: HashMap<(&[u8], &[u8]), &Entry> =
+        messages.clone().filter_map(|entry| Some((entry.path.message()?, entry))).collect();
     let mut alarms = Vec::new();
     let mut missing = Vec::new();
+    let mut met: HashSet<&ItemPath> = HashSet::new();
     state.read(|state| {
         state.all_files(|file| {
             if file.standing != Standing::Agreed || file.draft {
@@ -43,23 +56,34 @@ pub(super) fn check(state: &State, database: &Path, entries: &[Entry]) -> Result
             let folder = format!("{EXCHANGE}/{}/{}", file.account, file.dir);
             let path = format!("{folder}/{}", file.key);
             match files.get(&(folder.as_bytes(), file.key.as_bytes())) {
-                Some(found) if *found == file.digest => {}
-                Some(_) => alarms.push(Alarm { kind: AlarmKind::Changed, path }),
-                None if contents.contains(&file.digest) => {}
-                None => missing.push((folder, file.key.as_bytes().to_vec(), path)),
+                Some(found) => {
+                    met.insert(&found.path);
+                    if matches!(contents, Contents::Hashed) && digest(&found.hash) != file.digest {
+                        alarms.push(Alarm { kind: AlarmKind::Changed, path });
+                    }
+                }
+                None => missing.push((folder, file.key.as_bytes().to_vec(), path, file.digest)),
             }
         })
     })?;
+    if !missing.is_empty() {
+        let elsewhere: HashSet<Digest> = match contents {
+            Contents::Hashed => messages.map(|entry| digest(&entry.hash)).collect(),
+            Contents::Unread(read) => messages.filter(|entry| !met.contains(&entry.path)).filter_map(read).collect(),
+        };
+        missing.retain(|(.., digest)| !elsewhere.contains(digest));
+    }
     let there = present(database, missing.iter().map(|(folder, ..)| folder));
-    let lost = missing.into_iter().filter(|(folder, key, _)| !there.contains(&(folder.clone(), key.clone())));
-    alarms.extend(lost.map(|(_, _, path)| Alarm { kind: AlarmKind::Lost, path }));
+    let lost = missing.into_iter().filter(|(folder, key, ..)| !there.contains(&(folder.clone(), key.clone())));
+    alarms.extend(lost.map(|(_, _, path, _)| Alarm { kind: AlarmKind::Lost, path }));
     alarms.sort_by(|one, other| (one.kind, &one.path).cmp(&(other.kind, &other.path)));
     Ok(alarms)
 }
 
-fn digest(entry: &Entry) -> Digest {
+/// As the engine notes the content of a file.
+pub(super) fn digest(hash: &Hash) -> Digest {
     let mut digest = [0; 16];
-    digest.copy_from_slice(entry.hash.as_bytes().first_chunk::<16>().unwrap_or(&[0; 16]));
+    digest.copy_from_slice(hash.as_bytes().first_chunk::<16>().unwrap_or(&[0; 16]));
     Digest(digest)
 }
 

@@ -15,11 +15,12 @@ use std::path::Path;
 
 use rustix::fs::{Dir, FileType};
 
-use super::archive::{FRAME_BYTES, Large, New, Times, Writer};
+use super::archive::{FRAME_BYTES, Large, New, Times};
 use super::classify::classify;
 use super::earlier::{Earlier, TICK_NS};
-use super::manifest::{Hash, Kind, shortened};
+use super::manifest::{Entry, Hash, Kind, shortened};
 use super::path::Key;
+use super::sink::Sink;
 use super::{BackupError, ItemPath};
 use crate::local::platform::{self, Kind as Sort, Looked};
 use crate::pim::UnixTime;
@@ -64,9 +65,9 @@ pub struct Unread {
 ///
 /// # Errors
 /// Those of the archive that is written, and that `database` itself cannot be listed. What else cannot be read is in the report.
-pub(super) fn cut(
+pub(super) fn cut<S: Sink>(
     database: &Path,
-    writer: &mut Writer,
+    sink: &mut S,
     target: &Path,
     began: UnixTime,
     mut present: Listing,
@@ -74,7 +75,7 @@ pub(super) fn cut(
     let settled_before = began.0.saturating_mul(1_000_000_000).saturating_sub(TICK_NS);
     let mut cut = Cut {
         database,
-        writer,
+        sink,
         target,
         settled_before,
         met: HashSet::new(),
@@ -97,8 +98,8 @@ pub(super) fn cut(
         }
         present = Listing::of(database, present.state)?;
     }
-    cut.unlist_moved(&present);
-    cut.unlist_renamed(&present);
+    cut.unlist_moved(&present)?;
+    cut.unlist_renamed(&present)?;
     cut.report.unread.extend(cut.failed.into_values());
     cut.report.unread.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(cut.report)
@@ -178,9 +179,9 @@ fn times(database: &Path, dir: &ItemPath) -> Option<(i64, i64)> {
     platform::look(&dir.under(database)).ok().flatten().map(|looked| (looked.stat.mtime_ns, looked.ctime_ns))
 }
 
-struct Cut<'a> {
+struct Cut<'a, S> {
     database: &'a Path,
-    writer: &'a mut Writer,
+    sink: &'a mut S,
     target: &'a Path,
     /// A directory that changed after this may have changed again unseen.
     settled_before: i64,
@@ -200,7 +201,7 @@ enum Reading {
     Failed(String),
 }
 
-impl Cut<'_> {
+impl<S: Sink> Cut<'_, S> {
     /// Whether no directory changed while the tree was listed.
     fn held_still(&self, found: &Listing) -> bool {
         found.directories.iter().zip(&found.times).all(|(dir, before)| {
@@ -251,14 +252,14 @@ impl Cut<'_> {
         let looked = platform::look(&path.under(self.database)).ok().flatten();
         let times = looked.map_or_else(Times::default, |looked| Times::of(&looked));
         let new = New { path: path.clone(), kind: Kind::Directory, id: None, times };
-        self.writer.add_directory(new).map_err(|error| BackupError::io("write", self.target, error))
+        self.sink.add_directory(new).map_err(|error| BackupError::io("write", self.target, error))
     }
 
     fn add_file(&mut self, path: &ItemPath) -> Result<Reading, BackupError> {
-        if self.writer.earlier().is_some()
+        if self.sink.takes_unread()
             && let Ok(Some(looked)) = platform::look(&path.under(self.database))
             && looked.kind == Sort::File
-            && self.writer.add_unchanged(path, &looked)
+            && self.sink.add_unread(path, &looked).map_err(|error| BackupError::io("write", self.target, error))?
         {
             return Ok(Reading::Done);
         }
@@ -300,7 +301,7 @@ impl Cut<'_> {
             return Ok(None);
         }
         let new = new(path, before, &content);
-        self.writer.add(new, &content).map_err(|error| BackupError::io("write", self.target, error))?;
+        self.sink.add(new, &content).map_err(|error| BackupError::io("write", self.target, error))?;
         Ok(Some(Reading::Done))
     }
 
@@ -316,7 +317,7 @@ impl Cut<'_> {
             return Ok(Some(Reading::Failed(error.to_string())));
         }
         let mut source = Source { file, failed: None };
-        let added = self.writer.add_large(new(path, before, &head), before.stat.len, &mut source);
+        let added = self.sink.add_large(new(path, before, &head), before.stat.len, &mut source);
         let failed = source.failed.take();
         let added = added.map_err(|error| BackupError::io("write", self.target, error))?;
         if let Some(error) = failed {
@@ -326,7 +327,7 @@ impl Cut<'_> {
             return Ok(None);
         }
         if !is_unchanged(file, before) {
-            self.writer.unlist(|entry| entry.path == *path);
+            self.unlist(&|entry| entry.path == *path)?;
             return Ok(None);
         }
         Ok(Some(Reading::Done))
@@ -334,31 +335,35 @@ impl Cut<'_> {
 
     /// A message that was moved while the tree was read was met in both places. It is listed in the one where it ended, unless it is not
     /// there as it was.
-    fn unlist_moved(&mut self, present: &Listing) {
+    fn unlist_moved(&mut self, present: &Listing) -> Result<(), BackupError> {
         let there: HashSet<Key> = present.files.iter().map(ItemPath::key).collect();
         let kept: HashSet<Hash> = self
-            .writer
+            .sink
             .entries()
             .iter()
             .filter(|entry| there.contains(&entry.path.key()))
             .map(|entry| entry.hash)
             .collect();
-        self.writer.unlist(|entry| {
+        self.unlist(&|entry| {
             entry.kind == Kind::Message && !there.contains(&entry.path.key()) && kept.contains(&entry.hash)
-        });
+        })
+    }
+
+    fn unlist(&mut self, is_unwanted: &dyn Fn(&Entry) -> bool) -> Result<(), BackupError> {
+        self.sink.unlist(is_unwanted).map_err(|error| BackupError::io("write", self.target, error))
     }
 
     /// A message that was renamed while its directory was listed can be met under both names, as two of the same key. It is listed under the one
     /// that it has in the end.
-    fn unlist_renamed(&mut self, present: &Listing) {
+    fn unlist_renamed(&mut self, present: &Listing) -> Result<(), BackupError> {
         if self.twins.is_empty() {
-            return;
+            return Ok(());
         }
         let twins = std::mem::take(&mut self.twins);
         let there: HashSet<&ItemPath> = present.files.iter().filter(|path| twins.contains(&path.key())).collect();
-        let listed = self.writer.entries().iter().filter(|entry| there.contains(&entry.path));
+        let listed = self.sink.entries().iter().filter(|entry| there.contains(&entry.path));
         let kept: HashSet<(Key, Hash)> = listed.map(|entry| (entry.path.key(), entry.hash)).collect();
-        self.writer.unlist(|entry| !there.contains(&entry.path) && kept.contains(&(entry.path.key(), entry.hash)));
+        self.unlist(&|entry| !there.contains(&entry.path) && kept.contains(&(entry.path.key(), entry.hash)))
     }
 }
 

@@ -266,7 +266,8 @@ fn sync_below(top: &Path) -> io::Result<()> {
     platform::sync_all(&all.iter().map(PathBuf::as_path).collect::<Vec<_>>(), top)
 }
 
-fn time(mtime_ns: i64) -> SystemTime {
+/// The time of so many nanoseconds since 1970.
+pub(super) fn time(mtime_ns: i64) -> SystemTime {
     let distance = Duration::from_nanos(mtime_ns.unsigned_abs());
     let time = if mtime_ns < 0 { UNIX_EPOCH.checked_sub(distance) } else { UNIX_EPOCH.checked_add(distance) };
     time.unwrap_or(UNIX_EPOCH)

@@ -6,6 +6,7 @@ use super::archive::{FORMAT, New, Times, Writer};
 use super::cut::Listing;
 use super::earlier::Earlier;
 use super::manifest::{Header, Kind};
+use super::sink::Sink;
 use super::{Alarm, ArchiveName, BackupError, CutReport, ItemPath, Known, Target, check, cut};
 use crate::identity::{IdentityName, Layout, Marker};
 use crate::local::platform;
@@ -48,6 +49,26 @@ impl Source {
             database: database.to_owned(),
             scratch: scratch.to_owned(),
         }
+    }
+}
+
+impl Source {
+    pub(super) fn database(&self) -> &Path {
+        &self.database
+    }
+
+    /// Its `state.db`, where it has one.
+    pub(super) fn state(&self) -> Option<&Path> {
+        self.state.as_deref().filter(|state| state.exists())
+    }
+
+    pub(super) fn scratch(&self) -> &Path {
+        &self.scratch
+    }
+
+    /// What a file `state.db` in it is.
+    pub(super) fn state_kind(&self) -> cut::State {
+        if self.state.is_some() { cut::State::ADatabase } else { cut::State::AFile }
     }
 }
 
@@ -138,19 +159,19 @@ fn fill(
     target: &Target,
     random: u128,
 ) -> Result<Taken, BackupError> {
-    let database = &source.database;
-    let state = source.state.as_deref();
-    let listing = Listing::of(database, if state.is_some() { cut::State::ADatabase } else { cut::State::AFile })?;
+    let (database, state) = (source.database(), source.state());
+    let listing = Listing::of(database, source.state_kind())?;
     if writer.earlier().is_some_and(|earlier| listing.is_mostly_new(database, earlier)) {
         writer.forget_earlier();
     }
-    let state = state.filter(|state| state.exists());
     if let Some(state) = state {
-        add_state(state, &source.scratch, &mut writer, target)?;
+        add_state(state, source.scratch(), &mut writer, target.dir())?;
     }
     let report = cut::cut(database, &mut writer, target.dir(), name.created, listing)?;
     let alarms = match state {
-        Some(state) => check::check(&State::open_to_read(state)?, database, writer.entries())?,
+        Some(state) => {
+            check::check(&State::open_to_read(state)?, database, writer.entries(), &check::Contents::Hashed)?
+        }
         None => Vec::new(),
     };
     let header = Header {
@@ -184,7 +205,7 @@ fn fill(
 }
 
 /// Adds a copy of `state.db` that is one committed state, though an engine may write at this moment.
-fn add_state(state: &Path, scratch: &Path, writer: &mut Writer, target: &Target) -> Result<(), BackupError> {
+pub(super) fn add_state(state: &Path, scratch: &Path, sink: &mut impl Sink, target: &Path) -> Result<(), BackupError> {
     let failed = |error| BackupError::io("write", scratch, error);
     let copies = tempfile::Builder::new().prefix(".backup-").tempdir_in(scratch).map_err(failed)?;
     let copy = copies.path().join("state.db");
@@ -194,8 +215,6 @@ fn add_state(state: &Path, scratch: &Path, writer: &mut Writer, target: &Target)
     let times = Times { mtime_ns: looked.stat.mtime_ns, ..Times::default() };
     let Ok(path) = ItemPath::new(b"state.db") else { return Ok(()) };
     let new = New { path, kind: Kind::State, id: None, times };
-    writer
-        .add_large(new, looked.stat.len, file)
-        .map(drop)
-        .map_err(|error| BackupError::io("write", target.dir(), error))
+    let added = sink.add_large(new, looked.stat.len, &mut &file);
+    added.map(drop).map_err(|error| BackupError::io("write", target, error))
 }

@@ -246,6 +246,11 @@ impl Layout {
         self.home().join("backup.lock")
     }
 
+    /// Names the directory that a cut is laid out in, as long as it is.
+    pub fn staged_record(&self) -> PathBuf {
+        self.home().join(".staged")
+    }
+
     /// What is known of the backup targets.
     pub fn backup_record(&self) -> PathBuf {
         self.home().join("backups.json")

@@ -13,6 +13,7 @@ mod restore_into;
 mod retention;
 mod secrets;
 mod setup;
+mod stage;
 mod status;
 mod support;
 mod sync;

@@ -5,6 +5,7 @@ mod keep;
 mod list;
 mod pick;
 mod prune;
+mod stage;
 mod text;
 mod verify;
 
@@ -18,7 +19,10 @@ use super::failure::{Failure, UsageError};
 use super::output::Output;
 use super::{ExitCode, Global};
 use crate::backup::retention::Retention;
-use crate::backup::{self, AlarmKind, BackupError, Checked, Extent, Known, Level, Made, Record, Source, Taken, Target};
+use crate::backup::{
+    self, Alarm, AlarmKind, BackupError, Checked, CutReport, Extent, Known, Level, Made, Record, Source, Staged, Taken,
+    Target, Unread,
+};
 use crate::identity::{IdentityLock, Marker};
 
 pub(super) use pick::{Day, Pick, moment};
@@ -56,6 +60,8 @@ pub(super) struct Args {
     keeping: keep::Keeping,
     #[command(flatten)]
     elsewhere: elsewhere::Elsewhere,
+    #[command(flatten)]
+    staging: stage::Staging,
     /// Print the results as a JSON document (see pimsync-json(5))
     #[arg(long)]
     json: bool,
@@ -77,7 +83,7 @@ struct Results {
 }
 
 /// How it went with one target.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct TargetRun {
     target: String,
     /// The archive; none when it failed.
@@ -135,6 +141,9 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
 }
 
 fn take(args: &Args, context: &Context, output: &Output) -> anyhow::Result<ExitCode> {
+    if let Some(code) = args.staging.run(context, output)? {
+        return Ok(code);
+    }
     let home = std::env::var_os("HOME").map(PathBuf::from);
     if let Some(found) = args.elsewhere.find(home.as_deref())? {
         if args.keeping.said().is_some() {
@@ -251,37 +260,47 @@ fn code_of(runs: &[TargetRun]) -> ExitCode {
 impl TargetRun {
     fn of(dir: PathBuf, taken: Result<Taken, BackupError>) -> Self {
         let target = dir.display().to_string();
-        let (taken, error) = match taken {
-            Ok(taken) => (Some(taken), None),
-            Err(error) => (None, Some(Failure::of(&error.into()))),
+        match taken {
+            Ok(taken) => Self {
+                archive: Some(taken.path.display().to_string()),
+                number: Some(taken.number),
+                length: taken.length,
+                items: taken.items,
+                files: taken.files,
+                bytes: taken.bytes,
+                stored: taken.stored,
+                builds_upon: taken.builds_upon,
+                ..Self::met(target, &taken.report, &taken.alarms)
+            },
+            Err(error) => {
+                let error = Some(Failure::of(&error.into()));
+                Self { error, ..Self::met(target, &CutReport::default(), &[]) }
+            }
+        }
+    }
+
+    /// What was met in the tree, whatever became of it.
+    fn met(target: String, report: &CutReport, alarms: &[Alarm]) -> Self {
+        let named = |kind| {
+            let alarms = alarms.iter().filter(|alarm| alarm.kind == kind);
+            alarms.map(|alarm| alarm.path.clone()).collect()
         };
-        let alarms = |kind| {
-            let alarms = taken.iter().flat_map(|taken| &taken.alarms);
-            alarms.filter(|alarm| alarm.kind == kind).map(|alarm| alarm.path.clone()).collect()
+        let unread = |unread: &Unread| UnreadItem {
+            path: unread.path.as_ref().map(ToString::to_string),
+            reason: unread.reason.clone(),
         };
-        let report = taken.as_ref().map(|taken| taken.report.clone()).unwrap_or_default();
         Self {
             target,
-            archive: taken.as_ref().map(|taken| taken.path.display().to_string()),
-            number: taken.as_ref().map(|taken| taken.number),
-            length: taken.as_ref().map_or(0, |taken| taken.length),
-            items: taken.as_ref().map_or(0, |taken| taken.items),
-            files: taken.as_ref().map_or(0, |taken| taken.files),
-            bytes: taken.as_ref().map_or(0, |taken| taken.bytes),
-            stored: taken.as_ref().map_or(0, |taken| taken.stored),
-            builds_upon: taken.as_ref().map(|taken| taken.builds_upon.clone()).unwrap_or_default(),
-            lost: alarms(AlarmKind::Lost),
-            changed: alarms(AlarmKind::Changed),
-            unread: report
-                .unread
-                .into_iter()
-                .map(|unread| UnreadItem { path: unread.path.map(|path| path.to_string()), reason: unread.reason })
-                .collect(),
+            lost: named(AlarmKind::Lost),
+            changed: named(AlarmKind::Changed),
+            unread: report.unread.iter().map(unread).collect(),
             left_alone: report.left_alone.iter().map(ToString::to_string).collect(),
-            verified: false,
-            pruned: None,
-            error,
+            ..Self::default()
         }
+    }
+
+    fn of_stage(staged: &Staged) -> Self {
+        Self::met(staged.dir().display().to_string(), &staged.report, &staged.alarms)
     }
 
     fn needs_attention(&self) -> bool {
