@@ -46,6 +46,7 @@ pub use error::{LocalError, LocalErrorClass, Problem, ProblemKind};
 pub use keywords::Keywords;
 pub use letters::Letters;
 pub use message_name::{MessageName, Subdir, delivered_at, delivered_key, delivered_mark, id_mark};
+pub use scan::Fingerprint;
 pub use staged::{Staged, StagedFile};
 pub use stamp::DirStamp;
 pub(crate) use tree::EXCHANGE;
@@ -105,6 +106,8 @@ pub struct ScanEnd {
     /// To be stored, and compared with [`LocalRead::stamp`] next time. `None` where a later change could go unseen: the folder
     /// changed during the listing or within the [two seconds](DirStamp::is_settled) before it.
     pub stamp: Option<DirStamp>,
+    /// What was listed.
+    pub listed: Fingerprint,
     /// Names under which something else than a file lies: their messages cannot be read, but are not gone.
     pub held: Vec<MessageName>,
     /// What was met that is no message.
@@ -158,6 +161,9 @@ pub trait LocalRead: Send + Sync {
     /// # Errors
     /// As [`Self::scan`].
     fn stamp(&self, dir: &FolderDir) -> Result<DirStamp, LocalError>;
+
+    /// What tells whether the folder holds the same names as when it was listed, also where its times cannot tell.
+    fn fingerprint(&self, dir: &FolderDir) -> Result<Fingerprint, LocalError>;
 
     /// Which letters stand for which categories in this folder. None at all without a `dovecot-keywords` file.
     fn keywords(&self, dir: &FolderDir) -> Result<Keywords, LocalError>;

@@ -53,7 +53,9 @@ impl MailTree {
     ) -> Result<ScanEnd, LocalError> {
         let now = self.clock.wall();
         let before = self.stamp_folder(dir)?;
-        let mut end = ScanEnd { complete: true, stable: true, stamp: None, held: Vec::new(), problems: Vec::new() };
+        let listed = Fingerprint::default();
+        let (held, problems) = (Vec::new(), Vec::new());
+        let mut end = ScanEnd { complete: true, stable: true, stamp: None, listed, held, problems };
         let mut listed = Fingerprint::default();
         for subdir in Subdir::ALL {
             self.scan_subdir(dir, subdir, &mut end, &mut |name, entry| {
@@ -62,8 +64,9 @@ impl MailTree {
             })?;
         }
         let settled = before.is_settled(now);
-        end.stable = (settled || self.fingerprint(dir)? == listed) && self.stamp_folder(dir)? == before;
+        end.stable = (settled || self.fingerprint_folder(dir)? == listed) && self.stamp_folder(dir)? == before;
         end.stamp = (settled && end.stable).then_some(before);
+        end.listed = listed;
         Ok(end)
     }
 
@@ -99,7 +102,7 @@ impl MailTree {
     }
 
     /// Lists once more. Where the folder changed within the clock's last tick, its times cannot show that it went on changing.
-    fn fingerprint(&self, dir: &FolderDir) -> Result<Fingerprint, LocalError> {
+    pub(super) fn fingerprint_folder(&self, dir: &FolderDir) -> Result<Fingerprint, LocalError> {
         let mut listed = Fingerprint::default();
         for subdir in Subdir::ALL {
             let path = self.subdir_path(dir, subdir);
@@ -149,9 +152,9 @@ impl MailTree {
     }
 }
 
-/// Tells two listings apart, whatever their order.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-struct Fingerprint {
+/// Tells two listings of a folder apart, whatever their order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fingerprint {
     count: u64,
     sum: u64,
 }

@@ -10,8 +10,8 @@ use super::disk::{look, sync};
 use super::on_my_computer::LOCAL;
 use super::platform::{self, Kind};
 use super::{
-    Changed, Delivery, DirId, DirStamp, Expect, FileStat, FolderDir, FolderForm, FolderRemoved, Keywords, Leftovers,
-    LocalError, LocalRead, LocalTree, LocalWrite, MessageName, Moved, ScanEnd, Staged, StagedFile, Subdir,
+    Changed, Delivery, DirId, DirStamp, Expect, FileStat, Fingerprint, FolderDir, FolderForm, FolderRemoved, Keywords,
+    Leftovers, LocalError, LocalRead, LocalTree, LocalWrite, MessageName, Moved, ScanEnd, Staged, StagedFile, Subdir,
 };
 use crate::clock::Clock;
 use crate::pim::{Categories, Digest};
@@ -116,6 +116,10 @@ impl LocalRead for MailTree {
 
     fn stamp(&self, dir: &FolderDir) -> Result<DirStamp, LocalError> {
         self.stamp_folder(dir)
+    }
+
+    fn fingerprint(&self, dir: &FolderDir) -> Result<Fingerprint, LocalError> {
+        self.fingerprint_folder(dir)
     }
 
     fn keywords(&self, dir: &FolderDir) -> Result<Keywords, LocalError> {

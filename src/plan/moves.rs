@@ -112,8 +112,10 @@ pub struct Departed {
     pub key: ItemKey,
     /// What it keeps through moves.
     pub search_key: SearchKey,
-    /// What it says, where that was looked at.
+    /// What it said, where that was looked at.
     pub text: Option<Digest>,
+    /// What its file says, where that is something else. Should the message say so, too, its body came here right before a crash.
+    pub here: Option<Digest>,
     /// What it takes to know it again.
     pub known_by: KnownBy,
 }
@@ -143,6 +145,7 @@ pub struct Arrived<R> {
 pub fn remote_moves<R: Clone>(departed: &[Departed], arrived: &[Arrived<R>]) -> Vec<(ItemKey, R)> {
     let mut pairing = Pairing::new(arrived, departed);
     pairing.pair_by(|message| Some((&message.search_key, message.text?)), |item| Some((&item.search_key, item.text?)));
+    pairing.pair_by(|message| Some((&message.search_key, message.text?)), |item| Some((&item.search_key, item.here?)));
     pairing.pair_by(
         |message| Some(&message.search_key),
         |item| (item.known_by == KnownBy::SearchKey).then_some(&item.search_key),
@@ -210,7 +213,7 @@ mod tests {
 
     fn departed(key: i64, text: Option<u8>, known_by: KnownBy) -> Departed {
         let text = text.map(|text| Digest([text; 16]));
-        Departed { key: ItemKey(key), search_key: SearchKey::new("k"), text, known_by }
+        Departed { key: ItemKey(key), search_key: SearchKey::new("k"), text, here: None, known_by }
     }
 
     fn arrived(at: char, text: Option<u8>) -> Arrived<char> {
@@ -228,6 +231,13 @@ mod tests {
         let gone = [departed(5, Some(1), KnownBy::SearchKey), departed(6, Some(2), KnownBy::SearchKey)];
         let new = [arrived('a', Some(2)), arrived('b', Some(3))];
         assert_eq!(remote_moves(&gone, &new), [(ItemKey(6), 'a'), (ItemKey(5), 'b')]);
+    }
+
+    #[test]
+    fn a_message_that_says_what_the_file_says_is_the_files() {
+        let came = Departed { here: Some(Digest([3; 16])), ..departed(6, Some(1), KnownBy::Text) };
+        let new = [arrived('a', Some(2)), arrived('b', Some(3))];
+        assert_eq!(remote_moves(&[came], &new), [(ItemKey(6), 'b')]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::tree::{Directory, Place};
 use super::view::{LocalFile, LocalView, Scanned, base_marks};
 use super::{NoticeKind, Run, SyncError, stops_run};
 use crate::local::{
-    DirStamp, FolderDir, Keywords, Letters, LocalError, LocalWrite, MessageName, ScanEnd, delivered_at,
+    DirStamp, Fingerprint, FolderDir, Keywords, Letters, LocalError, LocalWrite, MessageName, ScanEnd, delivered_at,
 };
 use crate::pim::{FolderKey, ItemKey, Marks, UnixTime};
 use crate::remote::RemoteWrite;
@@ -38,9 +38,58 @@ where
             let chosen: BTreeSet<FolderKey> = places.iter().map(Place::key).collect();
             scan_others(run, all, &chosen, &mut view)?;
         }
-        find_moves(run, &mut view)
+        find_moves(run, &mut view)?;
+        judge_absences(run, all, &mut view)
     })?;
     Ok(view)
+}
+
+/// One folder is looked at after the other, and what is missing in one may have been moved into another one right after that was looked at. So
+/// nothing follows from an absence unless every folder still is as it was then; the next round looks again.
+fn judge_absences<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
+    run: &Run<'_, R, L>,
+    all: &[Place],
+    view: &mut LocalView,
+) -> Result<(), SyncError> {
+    if view.away.is_empty() || hold_still(run, all, view)? {
+        return Ok(());
+    }
+    for key in view.away.clone() {
+        let row = run.state().read(|state| state.item(key))?;
+        row.into_iter().for_each(|row| view.doubt(&row));
+    }
+    run.look_again();
+    Ok(())
+}
+
+/// Whether no folder changed since it was looked at.
+fn hold_still<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
+    run: &Run<'_, R, L>,
+    all: &[Place],
+    view: &LocalView,
+) -> Result<bool, SyncError> {
+    let local = run.local();
+    let is_here = |place: &&Place| place.directory == Directory::Here && !view.unknown.contains(&place.key());
+    for place in all.iter().filter(is_here) {
+        let dir = place.dir()?;
+        let scanned = view.scanned.get(&place.key());
+        let before = match scanned {
+            Some(scanned) => scanned.stamp,
+            None => place.row.listing.stamp.as_deref().and_then(DirStamp::from_text),
+        };
+        let still = local.stamp(&dir).and_then(|now| match scanned {
+            _ if before == Some(now) => Ok(true),
+            Some(scanned) => Ok(local.fingerprint(&dir)? == scanned.listed),
+            None => Ok(false),
+        });
+        match still {
+            Ok(true) => {}
+            Ok(false) => return Ok(false),
+            Err(error) if stops_run(&error) => return Err(error.into()),
+            Err(_) => return Ok(false),
+        }
+    }
+    Ok(true)
 }
 
 /// What a folder lacks, or has anew, may have been moved to or from one that had no reason to be looked at.
@@ -81,7 +130,8 @@ where
     }
     let looked_at = view.scanned.keys().chain(&view.unknown).copied().collect();
     scan_others(run, all, &looked_at, view)?;
-    find_moves(run, view)
+    find_moves(run, view)?;
+    judge_absences(run, all, view)
 }
 
 /// Whether a directory has to be listed. Drafts are edited in place, which no directory tells.
@@ -116,9 +166,15 @@ pub(super) fn scan_into<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
             return Ok(());
         }
         Directory::Away => {
-            let dir = place.dir()?;
-            let empty =
-                Scanned { dir, keywords: Keywords::default(), odd: HashMap::new(), stamp: None, compared: None };
+            let (dir, listed) = (place.dir()?, Fingerprint::default());
+            let empty = Scanned {
+                dir,
+                keywords: Keywords::default(),
+                odd: HashMap::new(),
+                stamp: None,
+                listed,
+                compared: None,
+            };
             view.scanned.insert(place.key(), empty);
             run.state().read(|state| {
                 state.briefs(place.key(), |_, brief| {
@@ -295,7 +351,7 @@ impl Scan {
             view.loose.insert(folder, self.loose.into_iter().map(|file| (file.name.key().clone(), file)).collect());
         }
         let Self { dir, keywords, odd, compared, .. } = self;
-        let scanned = Scanned { dir, keywords, odd, stamp: self.end.stamp, compared };
+        let scanned = Scanned { dir, keywords, odd, stamp: self.end.stamp, listed: self.end.listed, compared };
         view.scanned.insert(folder, scanned);
     }
 }

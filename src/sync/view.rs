@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::local::{DirStamp, FolderDir, Keywords, Letters, MessageName};
+use crate::local::{DirStamp, Fingerprint, FolderDir, Keywords, Letters, MessageName};
 use crate::pim::{Digest, FileKey, FolderKey, ItemId, ItemKey, Marks, Tag, UnixTime};
 use crate::plan::adopt::Clue;
 use crate::plan::{Evidence, LocalState, Seen};
@@ -83,6 +83,8 @@ pub(super) struct Scanned {
     pub(super) odd: HashMap<ItemKey, MessageName>,
     /// To be stored when nothing was left to do.
     pub(super) stamp: Option<DirStamp>,
+    /// What was listed.
+    pub(super) listed: Fingerprint,
     /// When the scan began, if it compared each file with its row.
     pub(super) compared: Option<UnixTime>,
 }

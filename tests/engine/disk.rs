@@ -11,8 +11,8 @@ use crate::world::day::{self, difference};
 use crate::world::{CutAt, Side, World};
 use pimsync::exchange::{Flag, NewMessage, Personality};
 use pimsync::local::{
-    Changed, Delivery, DirId, DirStamp, Expect, FileStat, FolderDir, FolderForm, FolderRemoved, Keywords, Leftovers,
-    LocalError, LocalRead, LocalTree, LocalWrite, MailTree, MessageName, Moved, ScanEnd, Staged, StagedFile,
+    Changed, Delivery, DirId, DirStamp, Expect, FileStat, Fingerprint, FolderDir, FolderForm, FolderRemoved, Keywords,
+    Leftovers, LocalError, LocalRead, LocalTree, LocalWrite, MailTree, MessageName, Moved, ScanEnd, Staged, StagedFile,
 };
 use pimsync::pim::{Categories, Digest};
 use pimsync::plan::proof::{FolderRemoval, MessageRemoval};
@@ -36,6 +36,8 @@ enum At {
     ReadingAndWriting,
 }
 
+type Meddle = Box<dyn Fn(&FolderDir) + Send + Sync>;
+
 /// A tree on a disk that fails.
 struct Sick {
     tree: MailTree,
@@ -43,6 +45,8 @@ struct Sick {
     at: At,
     how: io::ErrorKind,
     calls: AtomicUsize,
+    /// What another program does right after a folder was listed.
+    meddle: Option<Meddle>,
     failed: std::sync::Mutex<&'static str>,
 }
 
@@ -75,7 +79,13 @@ impl LocalRead for Sick {
     }
     fn scan(&self, dir: &FolderDir, visit: &mut dyn FnMut(MessageName)) -> Result<ScanEnd, LocalError> {
         self.read("scan")?;
-        self.tree.scan(dir, visit)
+        let end = self.tree.scan(dir, visit)?;
+        self.meddle.iter().for_each(|meddle| meddle(dir));
+        Ok(end)
+    }
+    fn fingerprint(&self, dir: &FolderDir) -> Result<Fingerprint, LocalError> {
+        self.read("fingerprint")?;
+        self.tree.fingerprint(dir)
     }
     fn stamp(&self, dir: &FolderDir) -> Result<DirStamp, LocalError> {
         self.read("stamp")?;
@@ -189,9 +199,19 @@ fn prepared() -> World {
 }
 
 fn run(world: &World, ill: Ill, at: At, how: io::ErrorKind) -> (Result<Report, SyncError>, usize, &'static str) {
+    run_with(world, ill, at, how, None)
+}
+
+fn run_with(
+    world: &World,
+    ill: Ill,
+    at: At,
+    how: io::ErrorKind,
+    meddle: Option<Meddle>,
+) -> (Result<Report, SyncError>, usize, &'static str) {
     let Engine { remote, local, state, env, settings, observer } = world.engine(Arc::new(CutAt::default()));
     let tree = Arc::into_inner(local).unwrap();
-    let local = Arc::new(Sick { tree, ill, at, how, calls: AtomicUsize::new(0), failed: Default::default() });
+    let local = Arc::new(Sick { tree, ill, at, how, calls: AtomicUsize::new(0), meddle, failed: Default::default() });
     let engine = Engine { remote, local: local.clone(), state, env, settings, observer };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let result = runtime.block_on(engine.run(&Request::default()));
@@ -304,4 +324,29 @@ fn nothing_is_deleted_there_before_all_that_is_here_is_on_the_disk() {
     assert_eq!(world.find("a").unwrap().1, "Inbox");
     world.sync();
     assert_eq!(world.find("a").unwrap().1, "Deleted Items");
+}
+
+/// Where it came from was looked at after where it went, so that it was deleted there and uploaded anew: a second copy lay in Deleted Items.
+#[test]
+fn what_is_moved_between_the_looks_at_two_folders_is_moved() {
+    for (from, to) in [("Inbox", "Archive"), ("Archive", "Inbox")] {
+        let world = World::unrecorded(Personality::Exchange);
+        world.mailbox.create_folder("", "Archive", "IPF.Note").unwrap();
+        world.arrive(from, "a");
+        world.sync();
+        world.advance(60);
+        // Both are looked at, since something is new in them.
+        world.put("Inbox", "b", ":2,S");
+        world.put("Archive", "c", ":2,S");
+        let (file, target) = (world.file("a"), world.account_dir().join(to));
+        let moved = target.join("cur").join(file.file_name().unwrap());
+        let meddle: Meddle = Box::new(move |dir| {
+            if dir.as_str() == to && file.exists() {
+                fs::rename(&file, &moved).unwrap();
+            }
+        });
+        run_with(&world, Ill::From(usize::MAX), At::Writing, io::ErrorKind::Other, Some(meddle)).0.unwrap();
+        world.settle();
+        assert_eq!((world.find("a").unwrap().1.as_str(), world.remote()["Deleted Items"].len()), (to, 0));
+    }
 }

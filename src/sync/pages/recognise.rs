@@ -242,7 +242,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
                 unclear.extend(row.search.filter(|_| answer.is_err() && !gone));
                 if let (true, Some(search)) = (gone, row.search.and_then(|hash| hash_of.get(&hash))) {
                     let (search_key, known_by) = ((*search).clone(), KnownBy::SearchKey);
-                    departed.push(Departed { key: row.key, search_key, text: None, known_by });
+                    departed.push(Departed { key: row.key, search_key, text: None, here: None, known_by });
                 }
             }
         }
@@ -274,6 +274,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             let edited = file.edited || content.is_some_and(|content| content.digest != row.digest);
             item.text = row.rendering.or(content.filter(|_| !edited).and_then(|content| content.rendering));
             if edited {
+                item.here = content.and_then(|content| content.rendering);
                 item.known_by = KnownBy::Text;
                 asked.insert(item.search_key.clone());
             }

@@ -161,6 +161,7 @@ impl World {
                     key: *key,
                     search_key: search_key(row.search_key),
                     text: None,
+                    here: None,
                     known_by: KnownBy::SearchKey,
                 }),
             }

@@ -247,3 +247,20 @@ fn of_two_copies_that_are_gone_the_one_that_was_changed_here_is_the_moved_one() 
         assert_eq!((copies(&world, "a"), world.remote()["Drafts"][0].flags.as_str()), (1, "F"));
     }
 }
+
+/// Its file said already what the message says, and passed for an edit of what it had said before: it was uploaded, and the message fetched anew.
+#[test]
+fn a_draft_that_is_moved_and_edited_there_is_known_again_after_a_crash_though_there_is_a_copy_of_it() {
+    for like in BOTH {
+        let world = World::new(like);
+        let id = world.arrive_as("Drafts", "a", NewMessage { draft: true, ..NewMessage::default() });
+        world.mailbox.copy_item(&id, "Outbox").unwrap();
+        world.settle();
+        let moved = world.mailbox.move_item(&id, "Deleted Items").unwrap();
+        world.mailbox.replace_mime(&moved, &World::mime_with("a", "edited")).unwrap();
+        drop(world.try_sync(&Request::default(), CutAtNth::new(1, Step::FileChanged)).unwrap_err());
+        world.settle();
+        assert_eq!((copies(&world, "a"), world.remote()["Deleted Items"].len()), (2, 1));
+        world.assert_alike();
+    }
+}

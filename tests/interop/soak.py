@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+"""Backs an identity up again and again while it is synchronized and another program flags and moves its messages, and rehearses each archive.
+
+    tests/interop/soak.py PIMSYNC [--backups N] [--seed S]
+
+No message is ever deleted, so that each archive must hold each message exactly once, must restore, and no backup has anything to complain of.
+In the end both sides have all of them, once.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+FLAGS = "FRS"
+
+
+class Soak:
+    def __init__(self, program, root, seed):
+        self.program, self.root, self.seed = program, root, seed
+        self.environment = {**os.environ, "PIMSYNC_ROOT": str(root), "TZ": "UTC"}
+        self.account = root / "Identities/Main/Database/Exchange/demo@example.org"
+        self.stop = threading.Event()
+        self.counts = {"renames": 0, "moves": 0, "syncs": 0}
+        self.errors = []
+
+    def run(self, *arguments, codes=(0,)):
+        done = subprocess.run([self.program, *arguments], env=self.environment, capture_output=True, text=True)
+        if done.returncode not in codes:
+            raise RuntimeError(f"{' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def messages(self, number):
+        """The Message-IDs of an archive's messages, each with its paths."""
+        listed = json.loads(self.run("restore", str(number), "--list", "--json"))["listed"]
+        found = {}
+        for item in listed:
+            if item["kind"] == "message":
+                found.setdefault(item["id"] or item["path"], []).append(item["path"])
+        return found
+
+    def meddle(self):
+        """Flags and moves messages, as mail readers do."""
+        chance = random.Random(self.seed)
+        folders = [path for path in self.account.rglob("cur") if "Drafts" not in path.parts]
+        while not self.stop.is_set():
+            folder = chance.choice(folders)
+            names = os.listdir(folder)
+            if not names:
+                continue
+            name = chance.choice(names)
+            base, _, info = name.partition(":2,")
+            flags = set(info) ^ {chance.choice(FLAGS)}
+            to = chance.choice(folders) if chance.random() < 0.1 else folder
+            try:
+                os.rename(folder / name, to / f"{base}:2,{''.join(sorted(flags))}")
+            except FileNotFoundError:
+                continue
+            self.counts["renames" if to == folder else "moves"] += 1
+            time.sleep(0.002)
+
+    def sync(self):
+        while not self.stop.is_set():
+            try:
+                self.run("sync", codes=(0, 3))
+                self.counts["syncs"] += 1
+            except RuntimeError as error:
+                self.errors.append(error)
+                return
+
+    def back_up(self, backups, wanted):
+        for number in range(1, backups + 1):
+            if self.errors:
+                return
+            self.run("backup", "--keep-last", "20")
+            self.run("backup", "verify", "--rehearse")
+            self.compare(self.messages(number), wanted, f"archive {number}")
+
+    @staticmethod
+    def compare(found, wanted, where):
+        wrong = {each: found.get(each) for each in wanted if len(found.get(each, [])) != len(wanted[each])}
+        if wrong or found.keys() != wanted.keys():
+            raise RuntimeError(f"{where}: {wrong}, {found.keys() ^ wanted.keys()}")
+
+    def end(self, wanted):
+        """Both sides agree, and have everything once."""
+        for _ in range(3):
+            self.run("sync", codes=(0, 3))
+        planned = json.loads(self.run("sync", "--dry-run", "--json"))["planned"]
+        if planned:
+            raise RuntimeError(f"a sync has still something to do: {planned}")
+        self.run("backup", "--full")
+        newest = json.loads(self.run("backup", "list", "--json"))["archives"][-1]["number"]
+        self.compare(self.messages(newest), wanted, "in the end")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("program")
+    parser.add_argument("--backups", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        soak = Soak(os.path.abspath(options.program), pathlib.Path(place), options.seed)
+        soak.run("setup", "--demo")
+        soak.run("backup")
+        wanted = soak.messages(1)
+        (soak.root / "Identities/Main/Backups").rename(soak.root / "first")
+        threads = [threading.Thread(target=soak.meddle), threading.Thread(target=soak.sync)]
+        for thread in threads:
+            thread.start()
+        began = time.monotonic()
+        try:
+            soak.back_up(options.backups, wanted)
+        finally:
+            soak.stop.set()
+            for thread in threads:
+                thread.join()
+        if soak.errors:
+            raise soak.errors[0]
+        took = time.monotonic() - began
+        soak.end(wanted)
+        print(
+            f"{options.backups} backups of {len(wanted)} messages in {took:.0f} s, each rehearsed, during {soak.counts['syncs']} syncs, "
+            f"{soak.counts['renames']} renames and {soak.counts['moves']} moves: each held each message once"
+        )
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except RuntimeError as error:
+        sys.exit(str(error))
