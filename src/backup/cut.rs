@@ -361,9 +361,16 @@ impl<S: Sink> Cut<'_, S> {
         }
         let twins = std::mem::take(&mut self.twins);
         let there: HashSet<&ItemPath> = present.files.iter().filter(|path| twins.contains(&path.key())).collect();
-        let listed = self.sink.entries().iter().filter(|entry| there.contains(&entry.path));
-        let kept: HashSet<(Key, Hash)> = listed.map(|entry| (entry.path.key(), entry.hash)).collect();
-        self.unlist(&|entry| !there.contains(&entry.path) && kept.contains(&(entry.path.key(), entry.hash)))
+        let mut entries: Vec<&Entry> =
+            self.sink.entries().iter().filter(|entry| twins.contains(&entry.path.key())).collect();
+        entries.sort_by_key(|entry| !there.contains(&entry.path));
+        let mut kept = HashSet::new();
+        let surplus: HashSet<ItemPath> = entries
+            .into_iter()
+            .filter(|entry| !kept.insert((entry.path.key(), entry.hash)) && !there.contains(&entry.path))
+            .map(|entry| entry.path.clone())
+            .collect();
+        self.unlist(&|entry| surplus.contains(&entry.path))
     }
 }
 

@@ -84,7 +84,7 @@ pub enum BackupError {
         wanted: String,
     },
     /// The place to restore to is in use.
-    #[error("{} is there already; a restore never overwrites: name a directory that does not exist, or an empty one", path.display())]
+    #[error("{} is there already, and nothing is ever overwritten: name a directory that does not exist, or an empty one", path.display())]
     Taken {
         /// The place.
         path: PathBuf,

@@ -148,6 +148,9 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
     /// Files that no item is known for. Those that the server refused wait until they are due; and all of a folder wait while messages of the
     /// server are still to be compared with them, since each could be one of those.
     fn loose_cases(&self, view: &LocalView) -> Result<Vec<FinalCase>, SyncError> {
+        if view.moving {
+            return Ok(Vec::new());
+        }
         let troubles = self.run.state().read(|state| state.troubles(self.run.account))?;
         let waiting: HashSet<(FolderKey, &[u8])> = troubles
             .iter()

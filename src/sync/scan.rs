@@ -1,6 +1,6 @@
 //! The local side: directories that may have changed are compared with the base.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::moves::find_moves;
 use super::tree::{Directory, Place};
@@ -39,21 +39,24 @@ where
             scan_others(run, all, &chosen, &mut view)?;
         }
         find_moves(run, &mut view)?;
-        judge_absences(run, all, &mut view)
+        believe(run, all, &mut view)
     })?;
     Ok(view)
 }
 
-/// One folder is looked at after the other, and what is missing in one may have been moved into another one right after that was looked at. So
-/// nothing follows from an absence unless every folder still is as it was then; the next round looks again.
-fn judge_absences<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
+/// One folder is looked at after the other. What is missing in one may have been moved into another one right after that was looked at, and what
+/// is new in one may come from another one that still had it. So nothing follows from either unless every folder still is as it was when it was
+/// looked at; the next round looks again.
+fn believe<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
     run: &Run<'_, R, L>,
     all: &[Place],
     view: &mut LocalView,
 ) -> Result<(), SyncError> {
-    if view.away.is_empty() || hold_still(run, all, view)? {
+    let agrees = view.away.is_empty() && view.loose.values().all(BTreeMap::is_empty);
+    if agrees || hold_still(run, all, view)? {
         return Ok(());
     }
+    view.moving = true;
     for key in view.away.clone() {
         let row = run.state().read(|state| state.item(key))?;
         row.into_iter().for_each(|row| view.doubt(&row));
@@ -125,13 +128,12 @@ where
 {
     scan_into(run, place, view)?;
     view.scanned_late = true;
-    if view.away.is_empty() {
-        return Ok(());
+    if !view.away.is_empty() || !view.loose.is_empty() {
+        let looked_at = view.scanned.keys().chain(&view.unknown).copied().collect();
+        scan_others(run, all, &looked_at, view)?;
     }
-    let looked_at = view.scanned.keys().chain(&view.unknown).copied().collect();
-    scan_others(run, all, &looked_at, view)?;
     find_moves(run, view)?;
-    judge_absences(run, all, view)
+    believe(run, all, view)
 }
 
 /// Whether a directory has to be listed. Drafts are edited in place, which no directory tells.

@@ -69,6 +69,8 @@ pub(super) struct LocalView {
     pub(super) found_again: BTreeMap<ItemKey, ItemId>,
     /// Uploads whose answers were lost and that were found in this round.
     pub(super) uploads_found: HashMap<Tag, ItemId>,
+    /// Whether folders changed while others were looked at: what is new may have been moved, and is not uploaded for now.
+    pub(super) moving: bool,
     /// Whether some of them were scanned only when it turned out to be needed.
     pub(super) scanned_late: bool,
 }

@@ -184,7 +184,7 @@ fn a_restore_never_overwrites() {
     let (argument, to) = restore_to(&machine, "back");
     fs::create_dir(&to).unwrap();
     fs::write(to.join("precious"), "mine").unwrap();
-    machine.run(&["restore", "--to", &argument]).expect_code(2).expect_err("never overwrites");
+    machine.run(&["restore", "--to", &argument]).expect_code(2).expect_err("nothing is ever overwritten");
     assert_eq!(fs::read(to.join("precious")).unwrap(), b"mine");
     fs::remove_file(to.join("precious")).unwrap();
     machine.run(&["restore", "--to", &argument]).expect_code(0);

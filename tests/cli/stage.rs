@@ -40,7 +40,7 @@ fn another_program_gets_everything_as_it_was_and_nothing_stays() {
     assert!(fs::read_dir(&stage).unwrap().next().is_none());
     fs::write(stage.join("mine"), "mine").unwrap();
     fs::write(machine.identity().join(".staged"), &stage_name).unwrap();
-    machine.run(&arguments).expect_code(1).expect_err("is there already");
+    machine.run(&arguments).expect_code(2).expect_err("is there already");
     assert_eq!(fs::read_to_string(stage.join("mine")).unwrap(), "mine");
 }
 

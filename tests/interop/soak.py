@@ -92,7 +92,7 @@ class Soak:
         """Both sides agree, and have everything once."""
         for _ in range(3):
             self.run("sync", codes=(0, 3))
-        planned = json.loads(self.run("sync", "--dry-run", "--json"))["planned"]
+        planned = json.loads(self.run("sync", "--dry-run", "--json")).get("planned", [])
         if planned:
             raise RuntimeError(f"a sync has still something to do: {planned}")
         self.run("backup", "--full")
