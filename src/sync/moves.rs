@@ -46,6 +46,8 @@ fn pair_moves<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
         rows.values().map(|row| row.len).chain(out_of_sight.iter().map(|(len, _)| *len)).collect();
     let mut appeared = Vec::new();
     let mut waiting = Vec::new();
+    // Renamed or moved since it was listed: whose it is, the next round tells.
+    let mut gone = Vec::new();
     // The sizes of files that cannot be read; none where not even that can be told.
     let mut unread: Vec<Option<u64>> = Vec::new();
     for (folder, files) in &view.loose {
@@ -57,12 +59,21 @@ fn pair_moves<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
                 }
                 Looked::At(digest, _) => appeared.push(appeared_file(file.clone(), digest)),
                 Looked::Passed => {}
+                Looked::Gone => {
+                    unread.push(None);
+                    gone.push(file.clone());
+                }
                 Looked::Failed(len) => {
                     unread.push(len);
                     waiting.push((file.clone(), "it cannot be read, and may be a message that was moved"));
                 }
             }
         }
+    }
+    for file in &gone {
+        view.claim(file);
+        view.look_again_at(file.folder);
+        run.look_again();
     }
     let mut pairs = local_moves(&vanished, &appeared);
     let mut free = Free::new(view, &waiting, &pairs, &mut vanished);
@@ -220,8 +231,10 @@ fn stored<L: LocalRead>(
 pub(super) enum Looked {
     /// Its hash and size.
     At(Digest, u64),
-    /// It has another size, or is gone.
+    /// It has another size.
     Passed,
+    /// It is no longer under that name.
+    Gone,
     /// It cannot be read; its size, where that can be told.
     Failed(Option<u64>),
 }
@@ -234,14 +247,15 @@ pub(super) fn digest_of_size<L: LocalRead>(
     sizes: &HashSet<u64>,
 ) -> Result<Looked, SyncError> {
     let len = match local.stat(dir, name) {
-        Ok(stat) => stat.map(|stat| stat.len).filter(|len| sizes.contains(len)),
+        Ok(Some(stat)) => Some(stat.len).filter(|len| sizes.contains(len)),
+        Ok(None) => return Ok(Looked::Gone),
         Err(error) if stops_run(&error) => return Err(error.into()),
         Err(_) => return Ok(Looked::Failed(None)),
     };
     let Some(len) = len else { return Ok(Looked::Passed) };
     match local.digest(dir, name) {
         Ok(Some((digest, len))) => Ok(Looked::At(digest, len)),
-        Ok(None) => Ok(Looked::Passed),
+        Ok(None) => Ok(Looked::Gone),
         Err(error) if stops_run(&error) => Err(error.into()),
         Err(_) => Ok(Looked::Failed(Some(len))),
     }

@@ -36,7 +36,8 @@ enum At {
     ReadingAndWriting,
 }
 
-type Meddle = Box<dyn Fn(&FolderDir) + Send + Sync>;
+/// Told which call is made for which folder: after a listing, before a look at a file.
+type Meddle = Box<dyn Fn(&'static str, &FolderDir) + Send + Sync>;
 
 /// A tree on a disk that fails.
 struct Sick {
@@ -45,7 +46,7 @@ struct Sick {
     at: At,
     how: io::ErrorKind,
     calls: AtomicUsize,
-    /// What another program does right after a folder was listed.
+    /// What another program does in the middle of it.
     meddle: Option<Meddle>,
     failed: std::sync::Mutex<&'static str>,
 }
@@ -80,7 +81,7 @@ impl LocalRead for Sick {
     fn scan(&self, dir: &FolderDir, visit: &mut dyn FnMut(MessageName)) -> Result<ScanEnd, LocalError> {
         self.read("scan")?;
         let end = self.tree.scan(dir, visit)?;
-        self.meddle.iter().for_each(|meddle| meddle(dir));
+        self.meddle.iter().for_each(|meddle| meddle("scan", dir));
         Ok(end)
     }
     fn fingerprint(&self, dir: &FolderDir) -> Result<Fingerprint, LocalError> {
@@ -97,6 +98,7 @@ impl LocalRead for Sick {
     }
     fn stat(&self, dir: &FolderDir, name: &MessageName) -> Result<Option<FileStat>, LocalError> {
         self.read("stat")?;
+        self.meddle.iter().for_each(|meddle| meddle("stat", dir));
         self.tree.stat(dir, name)
     }
     fn digest(&self, dir: &FolderDir, name: &MessageName) -> Result<Option<(Digest, u64)>, LocalError> {
@@ -341,8 +343,8 @@ fn what_is_moved_between_the_looks_at_two_folders_is_moved() {
         world.put("Archive", "c", ":2,S");
         let (file, target) = (world.file("a"), world.account_dir().join(to));
         let moved = target.join("cur").join(file.file_name().unwrap());
-        let meddle: Meddle = Box::new(move |dir| {
-            if dir.as_str() == after && file.exists() {
+        let meddle: Meddle = Box::new(move |call, dir| {
+            if call == "scan" && dir.as_str() == after && file.exists() {
                 fs::rename(&file, &moved).unwrap();
             }
         });
@@ -352,4 +354,29 @@ fn what_is_moved_between_the_looks_at_two_folders_is_moved() {
         let copies = there.values().flatten().filter(|seen| seen.id == "a@example.org").count();
         assert_eq!((world.find("a").unwrap().1.as_str(), copies), (to, 1), "{from} to {to}, after {after}");
     }
+}
+
+/// It was not found under its name when its content was to be compared, and passed for edited: a new version was uploaded, and the old one deleted.
+#[test]
+fn what_is_moved_and_then_flagged_while_it_is_compared_is_moved() {
+    let world = World::unrecorded(Personality::Exchange);
+    world.mailbox.create_folder("", "Archive", "IPF.Note").unwrap();
+    world.arrive("Inbox", "a");
+    world.sync();
+    world.advance(60);
+    let file = world.file("a");
+    let key = file.file_name().unwrap().to_str().unwrap().split(':').next().unwrap().to_owned();
+    let archive = world.account_dir().join("Archive/cur");
+    let (moved, flagged) = (archive.join(format!("{key}:2,")), archive.join(format!("{key}:2,FS")));
+    fs::rename(&file, &moved).unwrap();
+    let meddle: Meddle = Box::new(move |call, dir| {
+        if call == "stat" && dir.as_str() == "Archive" && moved.exists() {
+            fs::rename(&moved, &flagged).unwrap();
+        }
+    });
+    run_with(&world, Ill::From(usize::MAX), At::Writing, io::ErrorKind::Other, Some(meddle)).0.unwrap();
+    world.settle();
+    let there = world.remote();
+    let copies = there.values().flatten().filter(|seen| seen.id == "a@example.org").count();
+    assert_eq!((world.find("a").unwrap().1.as_str(), copies, there["Archive"][0].flags.as_str()), ("Archive", 1, "FS"));
 }
