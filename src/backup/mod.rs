@@ -9,6 +9,9 @@
 //! wherever it is moved to. What existed all the time is in the archive, whole. That `state.db` and the files are of slightly different
 //! instants does no harm: a restored identity begins without it.
 //!
+//! **Chains.** What earlier archives in the same target hold is not held again: the manifest lists it as lying there. So an archive comes back whole
+//! only together with those that it names.
+//!
 //! **Order of writing**: data under a temporary name → the file durable → its final name → the directory durable. A file with the name of an
 //! archive and without a footer was cut by something else than a crash of ours.
 //!

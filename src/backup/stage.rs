@@ -1,11 +1,11 @@
 //! A cut as a directory, for another backup program to read: messages as links or clones of the files that are there, anything else as copies.
 
 use std::fs::{self, File, FileTimes};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use super::archive::{Large, New, Times};
+use super::archive::{Hashed, Large, New, Times};
 use super::cut::{Listing, cut};
 use super::manifest::{Entry, Hash, Kind, Place};
 use super::restore::time;
@@ -231,28 +231,13 @@ impl Sink for Tree {
     fn add_large(&mut self, new: New, size: u64, content: &mut dyn Read) -> io::Result<Large> {
         let place = self.place(&new.path)?;
         let mut file = platform::create_new(&place)?;
-        let mut hasher = blake3::Hasher::new();
-        if io::copy(&mut content.take(size), &mut Tee(&mut file, &mut hasher))? != size {
+        let mut content = Hashed::new(content.take(size));
+        if io::copy(&mut content, &mut file)? != size {
             fs::remove_file(&place)?;
             return Ok(Large::Shrunk);
         }
         file.set_times(FileTimes::new().set_modified(time(new.times.mtime_ns)))?;
-        self.list(new, size, hasher.finalize());
+        self.list(new, size, content.hash());
         Ok(Large::Added)
-    }
-}
-
-/// Writes and hashes.
-struct Tee<'a>(&'a mut File, &'a mut blake3::Hasher);
-
-impl Write for Tee<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.0.write(bytes)?;
-        self.1.update(bytes.get(..count).unwrap_or_default());
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
     }
 }

@@ -21,11 +21,17 @@ pub(super) fn find_moves<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
     if may_have_moved && !view.loose.is_empty() {
         pair_moves(run, view)?;
     }
-    if !view.unknown.is_empty() {
-        for key in view.away.clone() {
-            let row = run.state().read(|state| state.item(key))?;
-            row.into_iter().for_each(|row| view.doubt(&row));
-        }
+    if view.unknown.is_empty() { Ok(()) } else { doubt_absences(run, view) }
+}
+
+/// Nothing follows from any absence for now.
+pub(super) fn doubt_absences<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
+    run: &Run<'_, R, L>,
+    view: &mut LocalView,
+) -> Result<(), SyncError> {
+    for key in view.away.clone() {
+        let row = run.state().read(|state| state.item(key))?;
+        row.into_iter().for_each(|row| view.doubt(&row));
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::moves::find_moves;
+use super::moves::{doubt_absences, find_moves};
 use super::tree::{Directory, Place};
 use super::view::{LocalFile, LocalView, Scanned, base_marks};
 use super::{NoticeKind, Run, SyncError, stops_run};
@@ -57,12 +57,8 @@ fn believe<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
         return Ok(());
     }
     view.moving = true;
-    for key in view.away.clone() {
-        let row = run.state().read(|state| state.item(key))?;
-        row.into_iter().for_each(|row| view.doubt(&row));
-    }
     run.look_again();
-    Ok(())
+    doubt_absences(run, view)
 }
 
 /// Whether no folder changed since it was looked at.

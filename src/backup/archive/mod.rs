@@ -17,7 +17,7 @@ mod writer;
 pub(super) use member::{Member, read_member};
 pub use reader::{Archive, Checked};
 pub(super) use reader::{Failed, FrameId, decoder};
-pub(super) use writer::{Large, New, Times, Writer};
+pub(super) use writer::{Hashed, Large, New, Times, Writer};
 
 /// The version of the format.
 pub const FORMAT: u64 = 1;

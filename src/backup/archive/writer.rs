@@ -149,7 +149,7 @@ impl Writer {
             out.write_all(padding(size)).map(|()| true)
         })?;
         let Some(frame) = frame else { return Ok(Large::Shrunk) };
-        let hash = content.hasher.finalize();
+        let hash = content.hash();
         let place = match self.held_earlier(&hash, size) {
             Some(place) => {
                 self.take_back(frame.at)?;
@@ -283,14 +283,19 @@ fn compress(plain: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 /// Hashes what is read.
-struct Hashed<R> {
+pub(crate) struct Hashed<R> {
     inner: R,
     hasher: blake3::Hasher,
 }
 
 impl<R> Hashed<R> {
-    fn new(inner: R) -> Self {
+    pub(crate) fn new(inner: R) -> Self {
         Self { inner, hasher: blake3::Hasher::new() }
+    }
+
+    /// The hash of what was read so far.
+    pub(crate) fn hash(&self) -> blake3::Hash {
+        self.hasher.finalize()
     }
 }
 
