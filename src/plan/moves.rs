@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
-use crate::pim::{Digest, FileKey, Flags, FolderKey, ItemKey, SearchKey};
+use crate::pim::{Digest, FileKey, Flag, Flags, FolderKey, ItemKey, SearchKey};
 
 /// What a file is known again by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +16,12 @@ pub struct Likeness {
     pub flags: Flags,
     /// What it holds, or held.
     pub digest: Digest,
+}
+
+impl Likeness {
+    fn is_draft(&self) -> bool {
+        self.flags.has(Flag::Draft)
+    }
 }
 
 /// A known item whose file is no longer where it was.
@@ -37,14 +43,15 @@ pub struct Appeared<L> {
 }
 
 /// Pairs vanished items with files that hold the same bytes. Where several would do, one that kept its name goes first, then one that stayed in
-/// its folder, then one with the same flags, then the order given decides: two copies that are both renamed must not change places. What is left
-/// over was deleted, or is new.
+/// its folder, then one with the same flags, then the order given decides: two copies that are both renamed must not change places. A draft and
+/// what is none are each other's last choice, since what becomes the other is made anew on the server. What is left over was deleted, or is new.
 pub fn local_moves<L: Clone>(vanished: &[Vanished], appeared: &[Appeared<L>]) -> Vec<(ItemKey, L)> {
     let mut pairing = Pairing::new(vanished, appeared);
     pairing.pair_alike(|like| Some((like.digest, &like.file)));
     pairing.pair_alike(|like| Some((like.digest, like.folder, like.flags)));
-    pairing.pair_alike(|like| Some((like.digest, like.folder)));
+    pairing.pair_alike(|like| Some((like.digest, like.folder, like.is_draft())));
     pairing.pair_alike(|like| Some((like.digest, like.flags)));
+    pairing.pair_alike(|like| Some((like.digest, like.is_draft())));
     pairing.pair_alike(|like| Some(like.digest));
     pairing.moved()
 }
@@ -187,7 +194,7 @@ mod tests {
 
     #[test]
     fn copies_that_are_renamed_do_not_change_places() {
-        let draft = Flags::default().with(crate::pim::Flag::Draft, true);
+        let draft = Flags::default().with(Flag::Draft, true);
         let pairs = local_moves(
             &[
                 vanished(1, like(1, "a", 7)),
@@ -201,6 +208,17 @@ mod tests {
             ],
         );
         assert_eq!(pairs, [(ItemKey(1), 10), (ItemKey(2), 20), (ItemKey(3), 30)]);
+    }
+
+    #[test]
+    fn a_draft_goes_before_a_copy_that_is_none() {
+        let draft = Flags::default().with(Flag::Draft, true);
+        let gone = [vanished(1, Likeness { flags: draft, ..like(1, "a", 7) })];
+        let moved = Likeness { flags: draft.with(Flag::Seen, true), ..like(3, "y", 7) };
+        for folder in [1, 2] {
+            let new = [appeared(10, like(folder, "x", 7)), appeared(30, moved.clone())];
+            assert_eq!(local_moves(&gone, &new), [(ItemKey(1), 30)]);
+        }
     }
 
     #[test]

@@ -264,3 +264,22 @@ fn a_draft_that_is_moved_and_edited_there_is_known_again_after_a_crash_though_th
         world.assert_alike();
     }
 }
+
+/// The copy lies where the draft lay, and was taken for it: a draft that is none any more is made anew, so that there was one message too many.
+#[test]
+fn a_draft_that_is_moved_does_not_change_places_with_a_copy_that_is_no_draft() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.arrive("Inbox", "a");
+        world.sync();
+        world.flag("a", "D");
+        world.settle();
+        let place = |folder: &str| world.account_dir().join(folder);
+        let [now, before] = ["Inbox", "Deleted Items"].map(|folder| files(&place(folder)).remove(0));
+        fs::rename(now, place("Junk Email/cur/1800000001.C1.host:2,DS")).unwrap();
+        fs::copy(before, place("Inbox/cur/1800000002.C2.host:2,")).unwrap();
+        let total = world.settle().total();
+        assert_eq!((total.uploaded, total.moved_there, copies(&world, "a")), (1, 1, 3));
+        assert_eq!(world.remote()["Deleted Items"].len(), 1);
+    }
+}
