@@ -65,8 +65,8 @@ pub(super) struct LocalView {
     pub(super) remote_unknown: BTreeSet<FolderKey>,
     /// Folders that were scanned.
     pub(super) scanned: BTreeMap<FolderKey, Scanned>,
-    /// Items that were found again under another id in this round, and the ids.
-    pub(super) found_again: BTreeMap<ItemKey, ItemId>,
+    /// Ids that are gone, and under which each was found again in this round.
+    pub(super) found_again: HashMap<ItemId, ItemId>,
     /// Uploads whose answers were lost and that were found in this round.
     pub(super) uploads_found: HashMap<Tag, ItemId>,
     /// Whether folders changed while others were looked at: what is new may have been moved, and is not uploaded for now.

@@ -139,10 +139,11 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
         Ok(moved)
     }
 
-    /// Several folders are listed at a time, and a copy of what was moved can have arrived in another one: each item is one message.
+    /// Several folders are listed at a time, and a copy of what was moved can have arrived in another one: each id that is gone became one other.
+    /// That one can be gone, too, by the time that the next folder is listed.
     fn claim_moved(&self, moved: &mut HashMap<ItemId, ItemRow>) {
         let mut view = lock(self.view);
-        moved.retain(|id, row| view.found_again.entry(row.key).or_insert_with(|| id.clone()) == id);
+        moved.retain(|id, row| view.found_again.entry(row.id.clone()).or_insert_with(|| id.clone()) == id);
     }
 
     /// Which of the messages are uploads whose answers were lost, and which somebody has moved here since.

@@ -283,3 +283,22 @@ fn a_draft_that_is_moved_does_not_change_places_with_a_copy_that_is_no_draft() {
         assert_eq!(world.remote()["Deleted Items"].len(), 1);
     }
 }
+
+/// It had been found again once in that round already, so that it was fetched as a new message, and the edit uploaded where it had been in between.
+#[test]
+fn a_draft_edited_here_that_is_moved_there_and_back_during_the_run_stays_one() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.mailbox.create_folder("", "Last", "IPF.Note").unwrap();
+        let id = world.arrive_as("Last", "a", draft());
+        world.sync();
+        fs::write(world.file("a"), World::mime_with("a", "mine")).unwrap();
+        let moved = world.mailbox.move_item(&id, "Inbox").unwrap();
+        let mailbox = world.mailbox.clone();
+        let back = During::nth(1, Step::ChangesNoted, move || drop(mailbox.move_item(&moved, "Last").unwrap()));
+        let report = sync_in_order(&world, &Request::default(), back);
+        assert_eq!((report.total().downloaded, report.total().uploaded, copies(&world, "a")), (0, 0, 1));
+        assert_eq!(world.remote()["Last"][0].body, "mine");
+        world.assert_settled();
+    }
+}
