@@ -75,6 +75,22 @@ fn a_message_that_is_moved_right_after_a_crash_stays_one() {
     }
 }
 
+/// Under the id that was noted it is gone there, so that no Message-ID can be asked: the bytes alone tell whose file it is.
+#[test]
+fn a_message_that_is_moved_on_both_sides_right_after_a_cut_off_delivery_stays_one() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.mailbox.create_folder("", "Archive", "IPF.Note").unwrap();
+        world.sync();
+        let id = world.arrive("Inbox", "a");
+        drop(world.try_sync(&Request::default(), CutAtNth::new(1, Step::Delivered)).unwrap_err());
+        world.shift("a", "Archive");
+        world.mailbox.move_item(&id, "Junk Email").unwrap();
+        let report = world.settle();
+        assert_eq!((report.total().downloaded, report.total().uploaded, copies(&world, "a")), (0, 0, 1));
+    }
+}
+
 /// Its letter meant nothing in the folder that it came from, so that it was taken for nothing.
 #[test]
 fn a_category_that_is_given_right_after_a_move_goes_there() {
