@@ -143,7 +143,10 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
     /// That one can be gone, too, by the time that the next folder is listed.
     fn claim_moved(&self, moved: &mut HashMap<ItemId, ItemRow>) {
         let mut view = lock(self.view);
-        moved.retain(|id, row| view.found_again.entry(row.id.clone()).or_insert_with(|| id.clone()) == id);
+        // An upload that was found by its tag has the id under which it was found.
+        moved.retain(|id, row| {
+            row.id == *id || view.found_again.entry(row.id.clone()).or_insert_with(|| id.clone()) == id
+        });
     }
 
     /// Which of the messages are uploads whose answers were lost, and which somebody has moved here since.

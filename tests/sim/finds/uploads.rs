@@ -111,3 +111,25 @@ fn what_is_written_into_a_file_while_it_is_uploaded_is_an_edit() {
         assert_eq!((texts("Inbox"), texts("Deleted Items")), (vec!["mine".to_owned()], vec!["a".to_owned()]));
     }
 }
+
+/// That it was found there counted as the one time that it is found again, so that it was fetched as a new message, and its file uploaded once more.
+#[test]
+fn an_upload_without_an_answer_that_is_moved_twice_stays_one() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.mailbox.create_folder("", "Last", "IPF.Note").unwrap();
+        world.sync();
+        world.put("Inbox", "a", ":2,S");
+        drop(world.try_sync(&Request::default(), CutAtNth::new(1, Step::UploadsSent)).unwrap_err());
+        world.flag("a", "FS");
+        let moved = world.mailbox.move_item(&world.id("a"), "Junk Email").unwrap();
+        // All folders are asked.
+        world.advance(7200);
+        let mailbox = world.mailbox.clone();
+        let again = During::nth(1, Step::ChangesNoted, move || drop(mailbox.move_item(&moved, "Last").unwrap()));
+        let report = sync_in_order(&world, &Request::default(), again);
+        assert_eq!((report.total().downloaded, report.total().uploaded, copies(&world, "a")), (0, 0, 1));
+        assert_eq!(world.remote()["Last"][0].flags, "FS");
+        world.assert_settled();
+    }
+}
