@@ -9,6 +9,7 @@ mod faults;
 mod http;
 mod ids;
 mod intake;
+mod kinds;
 mod mailbox;
 mod mime;
 mod ops;
@@ -22,6 +23,7 @@ mod store;
 mod time;
 mod wire;
 mod xml;
+mod zones;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;

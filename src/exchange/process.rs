@@ -15,6 +15,7 @@ use super::server::{RequestLog, Shared};
 use super::soap::{self, Answer, Refusal};
 use super::store;
 use super::xml::{self, Element, Ns};
+use super::zones::Zone;
 
 /// An answer: whole, in pieces, or a fault with its status.
 #[derive(Debug)]
@@ -123,6 +124,7 @@ fn respond(shared: &Shared, user: &str, gate: &Gate, outlet: &mut Outlet<'_>) ->
         mailbox: &mailbox,
         ids: Ids::new(&mailbox.guid),
         like,
+        zone: zone(envelope).map_err(|refusal| refuse(&refusal, ""))?,
         operation: &request.name,
         faults: &shared.faults,
         lists: &shared.lists,
@@ -215,6 +217,15 @@ fn check_version(envelope: &Element) -> Result<(), Refusal> {
         }
         Some(_) | None => Ok(()),
     }
+}
+
+/// The zone of a TimeZoneContext; UTC without one.
+fn zone(envelope: &Element) -> Result<Zone, Refusal> {
+    let context = envelope.child("Header").and_then(|header| header.child("TimeZoneContext"));
+    let Some(definition) = context.and_then(|context| context.child("TimeZoneDefinition")) else {
+        return Ok(Zone::utc());
+    };
+    Zone::read(definition).ok_or_else(|| Refusal::because("ErrorTimeZone", "The time zone is not known."))
 }
 
 /// Nobody here may act for anybody else.

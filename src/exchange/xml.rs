@@ -67,6 +67,18 @@ pub(super) struct Malformed {
 }
 
 impl Element {
+    /// An element of the types namespace that holds only text.
+    pub(super) fn leaf(name: &str, text: &str) -> Element {
+        Element {
+            ns: Ns::Types,
+            name: name.to_owned(),
+            attributes: Vec::new(),
+            children: Vec::new(),
+            text: text.to_owned(),
+            offset: 0,
+        }
+    }
+
     /// The first child with this local name.
     pub(super) fn child(&self, name: &str) -> Option<&Element> {
         self.children.iter().find(|child| child.name == name)

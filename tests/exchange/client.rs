@@ -96,6 +96,40 @@ impl Client {
         )
     }
 
+    /// Creates one item; `xml` is its element.
+    pub fn create(&self, folder: &str, attributes: &str, xml: &str) -> Answer {
+        self.call(&format!(
+            "<m:CreateItem {attributes}><m:SavedItemFolderId><t:DistinguishedFolderId Id=\"{folder}\"/></m:SavedItemFolderId>\
+             <m:Items>{xml}</m:Items></m:CreateItem>"
+        ))
+    }
+
+    /// Updates one item, named by an element such as [`item`], and never over somebody else's change.
+    pub fn update(&self, id: &str, attributes: &str, updates: &str) -> Answer {
+        self.call(&format!(
+            "<m:UpdateItem ConflictResolution=\"NeverOverwrite\" {attributes}><m:ItemChanges><t:ItemChange>{id}<t:Updates>\
+             {updates}</t:Updates></t:ItemChange></m:ItemChanges></m:UpdateItem>"
+        ))
+    }
+
+    /// An item in a base shape, with more properties.
+    pub fn read(&self, id: &str, shape: &str, paths: &str) -> Answer {
+        let paths = match paths {
+            "" => String::new(),
+            paths => format!("<t:AdditionalProperties>{paths}</t:AdditionalProperties>"),
+        };
+        self.call(&format!(
+            "<m:GetItem><m:ItemShape><t:BaseShape>{shape}</t:BaseShape><t:BodyType>Text</t:BodyType>{paths}</m:ItemShape>\
+             <m:ItemIds>{id}</m:ItemIds></m:GetItem>"
+        ))
+    }
+
+    pub fn delete(&self, id: &str, attributes: &str) -> Answer {
+        self.call(&format!(
+            "<m:DeleteItem DeleteType=\"HardDelete\" {attributes}><m:ItemIds>{id}</m:ItemIds></m:DeleteItem>"
+        ))
+    }
+
     pub fn sync(&self, folder: &str, state: &str, most: usize) -> String {
         let state = if state.is_empty() { String::new() } else { format!("<m:SyncState>{state}</m:SyncState>") };
         format!(
@@ -107,7 +141,40 @@ impl Client {
     }
 }
 
+/// `<t:ItemId …/>`
+pub fn item(id: &str, key: &str) -> String {
+    match key {
+        "" => format!("<t:ItemId Id=\"{id}\"/>"),
+        key => format!("<t:ItemId Id=\"{id}\" ChangeKey=\"{key}\"/>"),
+    }
+}
+
+/// A `FieldURI`.
+pub fn path(uri: &str) -> String {
+    format!("<t:FieldURI FieldURI=\"{uri}\"/>")
+}
+
+/// Sets what a path names in an item that an element such as `Contact` shows.
+pub fn set(path: &str, element: &str, xml: &str) -> String {
+    format!("<t:SetItemField>{path}<t:{element}>{xml}</t:{element}></t:SetItemField>")
+}
+
+/// Clears what a path names.
+pub fn clear(path: &str) -> String {
+    format!("<t:DeleteItemField>{path}</t:DeleteItemField>")
+}
+
 impl Answer {
+    /// The text of the first element of this name; empty when there is none.
+    pub fn text(&self, name: &str) -> String {
+        self.all(&format!("<t:{name}>"), "<").into_iter().next().unwrap_or_default()
+    }
+
+    /// The id of the first item, as an element.
+    pub fn id(&self) -> String {
+        item(&self.item_id(), &self.change_key())
+    }
+
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }

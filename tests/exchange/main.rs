@@ -5,6 +5,7 @@
 mod basics;
 mod client;
 mod faults;
+mod kinds;
 mod names;
 mod strict;
 mod sync;

@@ -42,10 +42,19 @@ pub(super) fn summary(context: &Context<'_>, item: &Item, attachment: &Attachmen
     out.open(element, &[]);
     describe(&mut out, context, item, attachment);
     if element == "t:FileAttachment" {
-        out.raw("<t:IsContactPhoto>false</t:IsContactPhoto>");
+        out.put("t:IsContactPhoto", &is_photo_of(item, attachment).to_string());
     }
     out.close(element);
     out.buffer
+}
+
+fn is_photo_of(item: &Item, attachment: &Attachment) -> bool {
+    item.meta.photo == Some(attachment.key())
+}
+
+/// Whether a FileAttachment is told to be a contact's picture.
+pub(super) fn is_photo(element: &Element) -> bool {
+    element.child_text("IsContactPhoto").is_some_and(super::is_true)
 }
 
 fn describe(out: &mut XmlOut, context: &Context<'_>, item: &Item, attachment: &Attachment) {
@@ -129,6 +138,12 @@ pub(super) fn create(context: &Context<'_>, request: &Element, answer: &mut Answ
             }
             let attachment = from_element(wanted);
             let before = item.has_attachments;
+            if is_photo(wanted) {
+                if item.element != "Contact" {
+                    return Err(Refusal::because("ErrorInvalidOperation", "Only contacts have a picture."));
+                }
+                item.meta.photo = Some(attachment.key());
+            }
             change(db, &mut item, |list| list.push(attachment.clone()))?;
             if context.is_gromox() && item.has_attachments != before {
                 item.has_attachments = before;
@@ -166,7 +181,8 @@ pub(super) fn get(context: &Context<'_>, request: &Element, answer: &mut Answer<
         out.open(element, &[]);
         describe(&mut out, context, &item, &attachment);
         if element == "t:FileAttachment" {
-            out.raw("<t:IsContactPhoto>false</t:IsContactPhoto><t:Content>");
+            out.put("t:IsContactPhoto", &is_photo_of(&item, &attachment).to_string());
+            out.raw("<t:Content>");
             STANDARD.encode_string(&attachment.data, &mut out.buffer);
             out.raw("</t:Content>");
         } else {
@@ -202,6 +218,7 @@ pub(super) fn delete(context: &Context<'_>, request: &Element, answer: &mut Answ
             let (mut item, attachment) = find(context, db, id)?;
             context.spare(slot, &context.item_id(&item), &item.subject)?;
             let key = attachment.key();
+            item.meta.photo = item.meta.photo.filter(|photo| *photo != key);
             change(db, &mut item, |list| list.retain(|other| other.key() != key))?;
             let mut out = XmlOut::new();
             let (root, change_key) = (context.item_id(&item), context.change_key(&item));

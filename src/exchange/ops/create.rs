@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rusqlite::Connection;
 
+use super::super::kinds::{Draft, Kind, Stage, twins};
 use super::super::props::{ExtendedProperty, PropertyName, is_keywords, tag};
 use super::super::soap::{Answer, Refusal};
 use super::super::store::{self, FolderRow, Item, Meta, NewItem, Person};
@@ -11,34 +12,6 @@ use super::super::xml::Element;
 use super::super::{intake, mime, time};
 use super::send;
 use super::{Context, Slot, attachments, is_true};
-
-/// Elements that become properties of their own; all others are kept as they come.
-const KNOWN: &[&str] = &[
-    "MimeContent",
-    "ItemClass",
-    "Subject",
-    "Sensitivity",
-    "Body",
-    "Attachments",
-    "Categories",
-    "Importance",
-    "IsRead",
-    "Flag",
-    "ExtendedProperty",
-    "ToRecipients",
-    "CcRecipients",
-    "BccRecipients",
-    "ReplyTo",
-    "From",
-    "Sender",
-    "InternetMessageId",
-    "References",
-    "InReplyTo",
-    "InternetMessageHeaders",
-    "IsReadReceiptRequested",
-    "IsDeliveryReceiptRequested",
-    "IsResponseRequested",
-];
 
 /// Elements that clients can't set.
 pub(super) const READ_ONLY: &[&str] = &[
@@ -76,6 +49,10 @@ pub(super) const READ_ONLY: &[&str] = &[
     "WebClientEditFormQueryString",
 ];
 
+/// Elements of messages that are computed or not kept.
+const OF_MAIL: &[&str] =
+    &["InternetMessageHeaders", "IsReadReceiptRequested", "IsDeliveryReceiptRequested", "IsResponseRequested"];
+
 /// The response objects, which this server does not make.
 const RESPONSES: &[&str] = &[
     "ReplyToItem",
@@ -91,10 +68,15 @@ const RESPONSES: &[&str] = &[
     "AcceptSharingInvitation",
 ];
 
-pub(super) fn create(context: &Context<'_>, request: &Element, answer: &mut Answer<'_>) {
+pub(super) fn create(context: &Context<'_>, request: &Element, answer: &mut Answer<'_>) -> Result<(), Refusal> {
+    let unknown = |item: &Element| matches!(item.name.as_str(), "DistributionList" | "PostItem");
+    if context.is_gromox() && request.list("Items").iter().any(unknown) {
+        return Err(Refusal::because("ErrorInvalidRequest", "Unknown item type"));
+    }
     context.batch(answer, request.list("Items"), |slot, wanted| {
         context.store.write(|db| create_one(context, db, request, slot, wanted))
     });
+    Ok(())
 }
 
 fn create_one(context: &Context<'_>, db: &Connection, request: &Element, slot: usize, wanted: &Element) -> Slot {
@@ -139,10 +121,7 @@ fn is_mail(element: &str) -> bool {
 
 fn check_attributes(context: &Context<'_>, request: &Element, wanted: &Element) -> Result<(), Refusal> {
     if context.is_gromox() {
-        return match wanted.name.as_str() {
-            "DistributionList" | "PostItem" => Err(Refusal::because("ErrorInvalidRequest", "Unknown item type")),
-            _ => Ok(()),
-        };
+        return Ok(());
     }
     let missing = |name: &str| request.attribute(name).is_none();
     match wanted.name.as_str() {
@@ -207,7 +186,7 @@ pub(super) fn build(context: &Context<'_>, wanted: &Element) -> Result<NewItem, 
     // Items are drafts until they are sent; gromox makes them read and done.
     new.is_draft = is_mail(&wanted.name) && !context.is_gromox();
     new.is_read = true;
-    overlay(context, &mut new, wanted);
+    overlay(context, &mut new, wanted)?;
     Ok(new)
 }
 
@@ -259,11 +238,16 @@ fn from_properties(context: &Context<'_>, wanted: &Element) -> NewItem {
     set_body(&mut message, wanted.child("Body"));
     message.attachments = wanted.list("Attachments").iter().map(attachments::from_element).collect();
     let owner = Person { name: context.mailbox.address.clone(), address: context.mailbox.address.clone() };
+    let photo = wanted.list("Attachments").iter().find(|file| attachments::is_photo(file));
     NewItem {
         received: now,
         sent: now,
         has_attachments: message.attachments.iter().any(|file| !file.inline),
-        meta: Meta { from: Some(owner).filter(|_| is_mail(&wanted.name)), ..Meta::default() },
+        meta: Meta {
+            from: Some(owner).filter(|_| is_mail(&wanted.name)),
+            photo: photo.map(|file| attachments::from_element(file).key()),
+            ..Meta::default()
+        },
         mime: mime::assemble(&message),
         ..NewItem::default()
     }
@@ -291,36 +275,42 @@ pub(super) fn people(element: &Element) -> Vec<Person> {
     element.children.iter().filter(|child| child.name == "Mailbox").map(person).collect()
 }
 
-fn overlay(context: &Context<'_>, new: &mut NewItem, wanted: &Element) {
-    let extended: Vec<ExtendedProperty> = wanted
-        .children
-        .iter()
-        .filter(|child| child.name == "ExtendedProperty")
-        .filter_map(ExtendedProperty::read)
-        .collect();
-    for property in extended {
-        set_extended_new(new, property);
-    }
+fn overlay(context: &Context<'_>, new: &mut NewItem, wanted: &Element) -> Result<(), Refusal> {
+    let kind = Kind::of(&wanted.name);
+    let mut kept = Vec::new();
     for child in &wanted.children {
         match child.name.as_str() {
+            "MimeContent" | "Body" | "Attachments" => {}
             "Subject" => new.subject = child.text.clone(),
             "ItemClass" => new.class = child.text.trim().to_owned(),
-            "IsRead" => new.is_read = is_true(&child.text),
+            "IsRead" if kind == Kind::Other => new.is_read = is_true(&child.text),
             "InternetMessageId" => new.message_id = Some(child.text.trim().to_owned()),
-            name if KNOWN.contains(&name) => set_meta(&mut new.meta, child),
-            name if READ_ONLY.contains(&name) => {}
-            // gromox stores no recurrence with a new task.
-            "Recurrence" if context.is_gromox() && wanted.name == "Task" => {}
-            _ => drop(new.meta.fields.insert(child.name.clone(), child.to_xml())),
+            "ExtendedProperty" => {
+                kept.extend(ExtendedProperty::read(child).and_then(|property| set_extended_new(new, property)))
+            }
+            name if is_meta(name) => set_meta(&mut new.meta, child),
+            name if READ_ONLY.contains(&name) || OF_MAIL.contains(&name) => {}
+            _ => kept.push(child.clone()),
         }
     }
-    if matches!(wanted.name.as_str(), "Contact" | "DistributionList") && new.subject.is_empty() {
-        let name = ["DisplayName", "FileAs"].iter().find_map(|name| wanted.child_text(name));
-        new.subject = name.unwrap_or_default().to_owned();
+    let mut draft = Draft {
+        kind,
+        subject: &mut new.subject,
+        meta: &mut new.meta,
+        like: context.like,
+        zone: &context.zone,
+        now: time::now_millis(),
+        stage: Stage::Create,
+        touched: Vec::new(),
+    };
+    for element in &kept {
+        draft.set(&element.name, Some(element))?;
     }
+    draft.finish()
 }
 
-fn set_extended_new(new: &mut NewItem, property: ExtendedProperty) {
+/// Sets an extended property of a new item; gives the element back that it sets instead.
+fn set_extended_new(new: &mut NewItem, property: ExtendedProperty) -> Option<Element> {
     let first = property.values.first().cloned().unwrap_or_default();
     match (&property.name, property.number(), time::parse(&first)) {
         (PropertyName::Tag(tag::MESSAGE_FLAGS), Some(flags), _) => {
@@ -329,14 +319,23 @@ fn set_extended_new(new: &mut NewItem, property: ExtendedProperty) {
         }
         (PropertyName::Tag(tag::DELIVERY_TIME), _, Some(millis)) => new.received = millis,
         (PropertyName::Tag(tag::SUBMIT_TIME), _, Some(millis)) => new.sent = millis,
-        _ => set_extended(&mut new.meta, property),
+        _ => return set_extended(&new.element, &mut new.meta, property),
     }
+    None
 }
 
-/// Sets an extended property of an item that is no property of another kind.
-pub(super) fn set_extended(meta: &mut Meta, property: ExtendedProperty) {
+/// Sets an extended property of an item. Where it is an element, too, that is what must be set, and is given back.
+pub(super) fn set_extended(element: &str, meta: &mut Meta, property: ExtendedProperty) -> Option<Element> {
     let number = property.number();
+    let twin = twins::element_of(&property.name).filter(|twin| Kind::of(element).field(twin).is_some());
     match &property.name {
+        _ if let Some(twin) = twin => {
+            return Some(Element::leaf(twin, property.values.first().map(String::as_str).unwrap_or_default()));
+        }
+        name if twins::is_private(name) => {
+            let private = property.values.first().is_some_and(|value| is_true(value));
+            meta.sensitivity = Some(if private { "Private" } else { "Normal" }.to_owned());
+        }
         PropertyName::Tag(tag::LAST_VERB) => meta.last_verb = number,
         PropertyName::Tag(tag::ICON) => meta.icon = number,
         PropertyName::Tag(tag::FLAG_STATUS) => meta.flag = number.unwrap_or(0),
@@ -346,6 +345,26 @@ pub(super) fn set_extended(meta: &mut Meta, property: ExtendedProperty) {
             meta.extended.push(property);
         }
     }
+    None
+}
+
+/// Whether an element is a property that `Meta` has a place of its own for.
+pub(super) fn is_meta(name: &str) -> bool {
+    matches!(
+        name,
+        "Sensitivity"
+            | "Importance"
+            | "Categories"
+            | "ToRecipients"
+            | "CcRecipients"
+            | "BccRecipients"
+            | "ReplyTo"
+            | "From"
+            | "Sender"
+            | "References"
+            | "InReplyTo"
+            | "Flag"
+    )
 }
 
 /// Sets a property that an element of an item holds.

@@ -6,59 +6,26 @@ use base64::engine::general_purpose::STANDARD;
 use super::super::ids::Id;
 use super::super::soap::{Answer, Refusal};
 use super::super::xml::{Element, XmlOut};
+use super::super::zones::{DAYS, Switch, Zone};
 use super::{Context, bad_id};
 
-/// When summer time begins and ends.
-type Summer = ((u8, i8, u8), (u8, i8, u8));
-
-/// A time zone: its Windows name, what people see, minutes west of Greenwich in winter, and when summer time begins and
-/// ends (month, occurrence in the month of a Sunday with -1 for the last, hour).
-type Zone = (&'static str, &'static str, i32, Option<Summer>);
-
-const EUROPE: Option<Summer> = Some(((3, -1, 2), (10, -1, 3)));
-const AMERICA: Option<Summer> = Some(((3, 2, 2), (11, 1, 2)));
-
-const ZONES: &[Zone] = &[
-    ("UTC", "(UTC) Coordinated Universal Time", 0, None),
-    ("GMT Standard Time", "(UTC+00:00) Dublin, Edinburgh, Lisbon, London", 0, Some(((3, -1, 1), (10, -1, 2)))),
-    ("Greenwich Standard Time", "(UTC+00:00) Monrovia, Reykjavik", 0, None),
-    ("W. Europe Standard Time", "(UTC+01:00) Amsterdam, Berlin, Bern, Rome, Stockholm, Vienna", -60, EUROPE),
-    ("Central Europe Standard Time", "(UTC+01:00) Belgrade, Bratislava, Budapest, Ljubljana, Prague", -60, EUROPE),
-    ("Romance Standard Time", "(UTC+01:00) Brussels, Copenhagen, Madrid, Paris", -60, EUROPE),
-    (
-        "FLE Standard Time",
-        "(UTC+02:00) Helsinki, Kyiv, Riga, Sofia, Tallinn, Vilnius",
-        -120,
-        Some(((3, -1, 3), (10, -1, 4))),
-    ),
-    ("South Africa Standard Time", "(UTC+02:00) Harare, Pretoria", -120, None),
-    ("Russian Standard Time", "(UTC+03:00) Moscow, St. Petersburg", -180, None),
-    ("India Standard Time", "(UTC+05:30) Chennai, Kolkata, Mumbai, New Delhi", -330, None),
-    ("China Standard Time", "(UTC+08:00) Beijing, Chongqing, Hong Kong, Urumqi", -480, None),
-    ("Tokyo Standard Time", "(UTC+09:00) Osaka, Sapporo, Tokyo", -540, None),
-    ("AUS Eastern Standard Time", "(UTC+10:00) Canberra, Melbourne, Sydney", -600, Some(((10, 1, 2), (4, 1, 3)))),
-    ("New Zealand Standard Time", "(UTC+12:00) Auckland, Wellington", -720, Some(((9, -1, 2), (4, 1, 3)))),
-    ("E. South America Standard Time", "(UTC-03:00) Brasilia", 180, None),
-    ("Atlantic Standard Time", "(UTC-04:00) Atlantic Time (Canada)", 240, AMERICA),
-    ("Eastern Standard Time", "(UTC-05:00) Eastern Time (US & Canada)", 300, AMERICA),
-    ("Central Standard Time", "(UTC-06:00) Central Time (US & Canada)", 360, AMERICA),
-    ("Mountain Standard Time", "(UTC-07:00) Mountain Time (US & Canada)", 420, AMERICA),
-    ("Pacific Standard Time", "(UTC-08:00) Pacific Time (US & Canada)", 480, AMERICA),
-];
+/// The year whose rules of summer time are told.
+const RULES_OF: i16 = 2026;
 
 pub(super) fn time_zones(_context: &Context<'_>, request: &Element, answer: &mut Answer<'_>) {
     let wanted: Vec<&str> = request.list("Ids").iter().map(|id| id.text.trim()).collect();
     let full = request.attribute("ReturnFullTimeZoneData").is_none_or(super::is_true);
     let mut out = XmlOut::new();
     out.raw("<m:TimeZoneDefinitions>");
-    for zone in ZONES.iter().filter(|zone| wanted.is_empty() || wanted.contains(&zone.0)) {
-        definition(&mut out, zone, full);
+    for zone in Zone::all().filter(|zone| wanted.is_empty() || wanted.contains(&zone.id.as_str())) {
+        definition(&mut out, &zone, full);
     }
     out.raw("</m:TimeZoneDefinitions>");
     answer.message("m:GetServerTimeZonesResponseMessage", &Ok(out.buffer), "");
 }
 
-fn definition(out: &mut XmlOut, (id, name, west, summer): &Zone, full: bool) {
+fn definition(out: &mut XmlOut, zone: &Zone, full: bool) {
+    let (id, name) = (zone.id.as_str(), zone.name.as_str());
     if !full {
         return out.leaf("t:TimeZoneDefinition", &[("Id", id), ("Name", name)], "");
     }
@@ -67,17 +34,18 @@ fn definition(out: &mut XmlOut, (id, name, west, summer): &Zone, full: bool) {
         let sign = if minutes < 0 { "-" } else { "" };
         format!("{sign}PT{}H{}M", minutes.abs() / 60, minutes.abs() % 60)
     };
+    let (west, summer) = zone.summer(RULES_OF);
     out.open("t:TimeZoneDefinition", &[("Id", id), ("Name", name)]);
     out.raw("<t:Periods>");
-    out.leaf("t:Period", &[("Bias", &bias(*west)), ("Name", "Standard"), ("Id", &rule("Standard"))], "");
+    out.leaf("t:Period", &[("Bias", &bias(west)), ("Name", "Standard"), ("Id", &rule("Standard"))], "");
     if summer.is_some() {
         out.leaf("t:Period", &[("Bias", &bias(west - 60)), ("Name", "Daylight"), ("Id", &rule("Daylight"))], "");
     }
     out.raw("</t:Periods><t:TransitionsGroups><t:TransitionsGroup Id=\"0\">");
     match summer {
-        Some((begin, end)) => {
-            transition(out, &rule("Daylight"), *begin);
-            transition(out, &rule("Standard"), *end);
+        Some([begin, end]) => {
+            transition(out, &rule("Daylight"), begin);
+            transition(out, &rule("Standard"), end);
         }
         None => {
             out.raw("<t:Transition>");
@@ -89,13 +57,14 @@ fn definition(out: &mut XmlOut, (id, name, west, summer): &Zone, full: bool) {
     out.raw("</t:Transition></t:Transitions></t:TimeZoneDefinition>");
 }
 
-fn transition(out: &mut XmlOut, to: &str, (month, occurrence, hour): (u8, i8, u8)) {
+fn transition(out: &mut XmlOut, to: &str, switch: Switch) {
     out.raw("<t:RecurringDayTransition>");
     out.leaf("t:To", &[("Kind", "Period")], to);
-    out.put("t:TimeOffset", &format!("PT{hour}H"));
-    out.put("t:Month", &month.to_string());
-    out.raw("<t:DayOfWeek>Sunday</t:DayOfWeek>");
-    out.put("t:Occurrence", &occurrence.to_string());
+    out.put("t:TimeOffset", &format!("PT{}H{}M", switch.minutes / 60, switch.minutes % 60));
+    out.put("t:Month", &switch.month.to_string());
+    let day = usize::try_from(switch.weekday.to_sunday_zero_offset()).ok().and_then(|day| DAYS.get(day));
+    out.put("t:DayOfWeek", day.copied().unwrap_or_default());
+    out.put("t:Occurrence", &switch.occurrence.to_string());
     out.raw("</t:RecurringDayTransition>");
 }
 

@@ -1,12 +1,13 @@
 //! How an item is shown: which elements a shape brings, what they hold, and in which order they come.
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rusqlite::Connection;
 
+use super::super::kinds::{self, Kind};
 use super::super::mime::{self, Headers, Message};
 use super::super::props::{PropertyPath, is_keywords, tag};
 use super::super::schema;
@@ -61,22 +62,6 @@ const DEFAULT: &[&str] = &[
     "IsRead",
     "IsReadReceiptRequested",
     "IsDeliveryReceiptRequested",
-    "Start",
-    "End",
-    "Location",
-    "IsAllDayEvent",
-    "LegacyFreeBusyStatus",
-    "FileAs",
-    "DisplayName",
-    "CompanyName",
-    "EmailAddresses",
-    "PhoneNumbers",
-    "PhysicalAddresses",
-    "JobTitle",
-    "DueDate",
-    "PercentComplete",
-    "StartDate",
-    "Status",
     "References",
     "InternetMessageId",
     "IsResponseRequested",
@@ -101,12 +86,9 @@ const ALL: &[&str] = &[
     "IsUnmodified",
     "DateTimeSent",
     "DateTimeCreated",
-    "ReminderIsSet",
-    "ReminderMinutesBeforeStart",
     "DisplayCc",
     "DisplayTo",
     "HasAttachments",
-    "Culture",
     "EffectiveRights",
     "LastModifiedName",
     "LastModifiedTime",
@@ -145,11 +127,40 @@ pub(super) fn type_of(element: &str) -> String {
 
 /// Refuses a shape that asks FindItem or SyncFolderItems for what only GetItem answers.
 pub(super) fn check_depth(context: &Context<'_>, shape: &Shape, depth: Depth) -> Result<(), Refusal> {
-    let too_deep = shape.mime || shape.fields.iter().any(|field| DEEP.contains(&field.as_str()));
+    let too_deep = shape.mime || shape.fields.iter().any(|field| is_deep(field));
     if depth == Depth::Find && too_deep && !context.is_gromox() {
         return Err(Refusal::new("ErrorInvalidPropertyForOperation"));
     }
     Ok(())
+}
+
+fn is_deep(element: &str) -> bool {
+    DEEP.contains(&element) || kinds::is_deep(element)
+}
+
+/// The elements that a shape wants of an item.
+fn wanted<'a>(context: &Context<'_>, item: &'a Item, shape: &'a Shape, depth: Depth) -> BTreeSet<&'a str> {
+    let (kind, all) = (Kind::of(&item.element), shape.base == Base::All);
+    let mut wanted: BTreeSet<&str> = match shape.base {
+        Base::IdOnly => BTreeSet::new(),
+        Base::Default => DEFAULT.iter().copied().chain(kinds::base(kind, all)).collect(),
+        Base::All => ALL.iter().copied().chain(kinds::base(kind, all)).collect(),
+    };
+    if all && kind == Kind::Other {
+        wanted.extend(item.meta.fields.keys().map(String::as_str));
+    }
+    if all && context.is_gromox() {
+        wanted.retain(|name| !kinds::NOT_IN_GROMOX.contains(name));
+    }
+    wanted.extend(shape.fields.iter().map(String::as_str));
+    if shape.mime {
+        wanted.insert("MimeContent");
+    }
+    if context.is_gromox() && shape.base == Base::IdOnly && depth == Depth::Get {
+        wanted.insert("DateTimeReceived");
+    }
+    wanted.retain(|name| depth == Depth::Get || !is_deep(name));
+    wanted
 }
 
 /// An item as a shape wants it.
@@ -161,21 +172,7 @@ pub(super) fn render(
     depth: Depth,
 ) -> Result<String, Refusal> {
     let view = View { context, db, item, shape, message: OnceCell::new() };
-    let base = match shape.base {
-        Base::IdOnly => &[][..],
-        Base::Default => DEFAULT,
-        Base::All => ALL,
-    };
-    let kept = item.meta.fields.keys().map(String::as_str).filter(|_| shape.base == Base::All);
-    let mut wanted: BTreeMap<&str, ()> = base.iter().copied().chain(kept).map(|name| (name, ())).collect();
-    wanted.extend(shape.fields.iter().map(|field| (field.as_str(), ())));
-    if shape.mime {
-        wanted.insert("MimeContent", ());
-    }
-    if context.is_gromox() && shape.base == Base::IdOnly && depth == Depth::Get {
-        wanted.insert("DateTimeReceived", ());
-    }
-    wanted.retain(|name, ()| depth == Depth::Get || !DEEP.contains(name));
+    let wanted = wanted(context, item, shape, depth);
     let element = format!("t:{}", item.element);
     let mut out = XmlOut::new();
     out.open(&element, &[]);
@@ -183,7 +180,7 @@ pub(super) fn render(
         match name {
             "ItemId" => out.raw(&context.item_id_xml(item)),
             "ExtendedProperty" => view.extended(&mut out),
-            name if wanted.contains_key(name) => view.field(&mut out, name)?,
+            name if wanted.contains(name) => view.field(&mut out, name)?,
             _ => {}
         }
     }
@@ -217,8 +214,8 @@ impl View<'_> {
     }
 
     fn field(&self, out: &mut XmlOut, name: &str) -> Result<(), Refusal> {
-        if let Some(xml) = self.item.meta.fields.get(name) {
-            out.raw(xml);
+        if let Some(xml) = kinds::shown(self.context.reader(), self.item, name) {
+            out.raw(&xml);
             return Ok(());
         }
         match name {
@@ -317,8 +314,7 @@ impl View<'_> {
             "References" => meta.references.clone(),
             "IsDraft" => Some(item.is_draft.to_string()),
             "IsUnmodified" => Some((!item.is_draft && item.changed_cn == item.created_cn).to_string()),
-            "IsSubmitted" | "IsFromMe" | "IsResend" | "ReminderIsSet" => Some("false".to_owned()),
-            "ReminderMinutesBeforeStart" => Some("0".to_owned()),
+            "IsSubmitted" | "IsFromMe" | "IsResend" => Some("false".to_owned()),
             "IsReadReceiptRequested" | "IsDeliveryReceiptRequested" | "IsResponseRequested" if message => {
                 Some("false".to_owned())
             }
@@ -326,7 +322,6 @@ impl View<'_> {
             "DisplayCc" => text(&display(&meta.cc)),
             "DisplayBcc" => text(&display(&meta.bcc)),
             "HasAttachments" => Some(item.has_attachments.to_string()),
-            "Culture" => Some("en-US".to_owned()),
             "IsAssociated" => Some(item.associated.to_string()),
             "IsRead" => Some(item.is_read.to_string()),
             "InternetMessageId" => item.message_id.clone(),
@@ -394,10 +389,7 @@ impl View<'_> {
     }
 
     fn time(&self, millis: i64) -> String {
-        if self.context.is_gromox() {
-            return time::iso_ticks(millis.saturating_mul(10_000));
-        }
-        time::iso(millis)
+        self.context.reader().time(millis)
     }
 }
 
@@ -436,13 +428,6 @@ fn body(message: &Message, wanted: BodyType) -> (&'static str, String) {
 pub(super) fn body_text(db: &Connection, item: &Item) -> Option<String> {
     let message = mime::disassemble(&store::content(db, item).ok()?);
     Some(body(&message, BodyType::Text).1)
-}
-
-/// The text of an element that the server keeps as it came.
-pub(super) fn stored_text(item: &Item, name: &str) -> Option<String> {
-    let xml = item.meta.fields.get(name)?;
-    let inner = xml.split_once('>')?.1.rsplit_once("</")?.0;
-    Some(inner.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
 }
 
 /// Names as the columns To and Cc show them.
@@ -506,8 +491,17 @@ pub(super) fn extended(item: &Item, path: &PropertyPath) -> Option<Vec<String>> 
         Some(tag::FLAG_STATUS) => Some(item.meta.flag).filter(|flag| *flag > 0).map(|flag| flag.to_string()),
         _ => None,
     };
-    computed.map(|value| vec![value]).or_else(|| {
+    computed.or_else(|| twin(item, path)).map(|value| vec![value]).or_else(|| {
         let stored = item.meta.extended.iter().find(|property| property.name == path.name)?;
         Some(stored.values.clone())
     })
+}
+
+/// The value of a property that is an element, too.
+fn twin(item: &Item, path: &PropertyPath) -> Option<String> {
+    if kinds::twins::is_private(&path.name) {
+        return Some((item.meta.sensitivity.as_deref() == Some("Private")).to_string());
+    }
+    let element = kinds::twins::element_of(&path.name)?;
+    kinds::values::text(&item.meta.fields, element)
 }

@@ -2,6 +2,7 @@
 
 use rusqlite::Connection;
 
+use super::super::kinds::{self, Kind};
 use super::super::props::{PropertyPath, tag};
 use super::super::soap::{Answer, Refusal};
 use super::super::store::{self, Item};
@@ -149,6 +150,25 @@ fn rows(
     Ok(out.buffer)
 }
 
+/// The value of an element that is kept.
+fn kept_value(item: &Item, name: &str) -> Option<Value> {
+    use kinds::Value as Kept;
+    let field = Kind::of(&item.element).field(name);
+    let (meta, default) = (&item.meta, field.map(|field| field.default).unwrap_or_default());
+    let text =
+        || kinds::values::text(&meta.fields, name).or_else(|| Some(default.to_owned()).filter(|text| !text.is_empty()));
+    Some(match field.map(|field| field.value) {
+        Some(Kept::Time | Kept::Day | Kept::Noon) => Value::Time(kinds::values::time(&meta.fields, name)?),
+        Some(Kept::Bool) => Value::Bool(super::is_true(&text()?)),
+        Some(Kept::Number) => Value::Number(text()?.parse().ok()?),
+        Some(Kept::Tree) => {
+            let tree = kinds::values::element(&meta.fields, name)?;
+            Value::Many(tree.children.into_iter().map(|child| child.text).collect())
+        }
+        Some(Kept::Text | Kept::Entries) | None => Value::Text(text()?),
+    })
+}
+
 /// The value of an item's property, to compare or sort by.
 fn value_of(db: &Connection, item: &Item, path: &Element) -> Option<Value> {
     if path.name == "ExtendedFieldURI" {
@@ -162,6 +182,12 @@ fn value_of(db: &Connection, item: &Item, path: &Element) -> Option<Value> {
             "SystemTime" => Value::Time(super::super::time::parse(values.first()?)?),
             _ => Value::Text(values.into_iter().next()?),
         });
+    }
+    if path.name == "IndexedFieldURI" {
+        let list = kinds::values::element(&item.meta.fields, element_of(path.attribute("FieldURI")?))?;
+        let entry = list.children.iter().find(|entry| entry.attribute("Key") == path.attribute("FieldIndex"))?;
+        let part = path.attribute("FieldURI").and_then(|uri| uri.split(':').nth(2));
+        return part.map_or(Some(entry), |part| entry.child(part)).map(|entry| Value::Text(entry.text.clone()));
     }
     Some(match element_of(path.attribute("FieldURI")?) {
         "Subject" => Value::Text(item.subject.clone()),
@@ -185,6 +211,6 @@ fn value_of(db: &Connection, item: &Item, path: &Element) -> Option<Value> {
         "DisplayTo" | "ToRecipients" => Value::Text(fields::display(&item.meta.to)),
         "DisplayCc" | "CcRecipients" => Value::Text(fields::display(&item.meta.cc)),
         "Body" | "TextBody" => Value::Text(fields::body_text(db, item)?),
-        name => Value::Text(fields::stored_text(item, name)?),
+        name => kept_value(item, name)?,
     })
 }

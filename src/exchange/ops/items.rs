@@ -2,6 +2,7 @@
 
 use rusqlite::Connection;
 
+use super::super::kinds;
 use super::super::soap::{Answer, Refusal};
 use super::super::store::{self, Change, FolderRow, Item};
 use super::super::xml::Element;
@@ -27,6 +28,9 @@ pub(super) fn delete(context: &Context<'_>, request: &Element, answer: &mut Answ
             let item = context.item(db, id)?;
             context.spare(slot, &context.item_id(&item), &item.subject)?;
             check_attributes(context, request, &item)?;
+            if request.attribute("AffectedTaskOccurrences") == Some("SpecifiedOccurrenceOnly") && skip(db, &item)? {
+                return Ok(String::new());
+            }
             if to_bin {
                 let bin = store::distinguished_folder(db, context.mailbox.id, "deleteditems")?
                     .ok_or_else(|| Refusal::new("ErrorFolderNotFound"))?;
@@ -37,6 +41,16 @@ pub(super) fn delete(context: &Context<'_>, request: &Element, answer: &mut Answ
             Ok(String::new())
         })
     });
+}
+
+/// Deletes the current occurrence of a recurring task, which goes on to its next one; false when it has no other.
+fn skip(db: &Connection, item: &Item) -> Result<bool, Refusal> {
+    let mut series = item.clone();
+    if item.element != "Task" || !kinds::advance(&mut series.meta, None) {
+        return Ok(false);
+    }
+    store::save_item(db, &mut series, Change::Full, None)?;
+    Ok(true)
 }
 
 fn check_attributes(context: &Context<'_>, request: &Element, item: &Item) -> Result<(), Refusal> {

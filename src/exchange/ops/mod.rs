@@ -19,9 +19,11 @@ use rusqlite::Connection;
 
 use super::faults::{Action, Faults, Victim};
 use super::ids::{BadId, Id, Ids, key_kind};
+use super::kinds::Reader;
 use super::soap::{Answer, Refusal, stops_batch};
 use super::store::{self, FolderRow, Item, MailboxRow, Store};
 use super::xml::{Element, XmlOut};
+use super::zones::Zone;
 use super::{List, Personality};
 
 /// What answers one slot of a batch.
@@ -33,6 +35,8 @@ pub(super) struct Context<'a> {
     pub(super) mailbox: &'a MailboxRow,
     pub(super) ids: Ids,
     pub(super) like: Personality,
+    /// The zone in which the request tells times and wants them told.
+    pub(super) zone: Zone,
     pub(super) operation: &'a str,
     pub(super) faults: &'a Faults,
     /// The lists of the directory.
@@ -62,7 +66,7 @@ pub(super) fn answer(context: &Context<'_>, request: &Element, answer: &mut Answ
         "SyncFolderItems" => sync::items(context, request, answer),
         "FindItem" => find::find(context, request, answer),
         "GetItem" => items::get(context, request, answer),
-        "CreateItem" => create::create(context, request, answer),
+        "CreateItem" => return create::create(context, request, answer),
         "UpdateItem" => update::update(context, request, answer),
         "DeleteItem" => items::delete(context, request, answer),
         "MoveItem" | "CopyItem" => items::relocate(context, request, answer),
@@ -143,6 +147,10 @@ impl Context<'_> {
 
     fn has(&self, action: &Action) -> bool {
         self.actions.contains(action)
+    }
+
+    fn reader(&self) -> Reader<'_> {
+        Reader { zone: &self.zone, like: self.like }
     }
 
     fn is_gromox(&self) -> bool {

@@ -3,9 +3,10 @@
 use rusqlite::Connection;
 
 use super::super::List;
+use super::super::kinds::values;
 use super::super::soap::{Answer, Refusal};
 use super::super::store::{self, Item};
-use super::super::xml::{self, Element, TYPES, XmlOut};
+use super::super::xml::{Element, XmlOut};
 use super::{Context, Slot};
 
 /// Most names that one answer gives.
@@ -172,10 +173,8 @@ fn personal_members(item: &Item) -> Result<Vec<Entry>, Refusal> {
     if item.element != "DistributionList" {
         return Err(Refusal::new("ErrorNameResolutionNoResults"));
     }
-    let members = item.meta.fields.get("Members").map(String::as_str).unwrap_or_default();
-    let tree = xml::parse(&format!("<list xmlns:t=\"{TYPES}\">{members}</list>"));
-    let tree = tree.map_err(|_| Refusal::new("ErrorItemCorrupt"))?;
-    Ok(tree.list("Members").iter().filter_map(|member| member.child("Mailbox")).map(personal_member).collect())
+    let members = values::element(&item.meta.fields, "Members").map(|list| list.children).unwrap_or_default();
+    Ok(members.iter().filter_map(|member| member.child("Mailbox")).map(personal_member).collect())
 }
 
 /// A member as it was put in; what an address that was typed lacks is filled in.

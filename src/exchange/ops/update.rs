@@ -2,12 +2,13 @@
 
 use rusqlite::Connection;
 
+use super::super::kinds::{self, Draft, Kind, Stage, twins};
 use super::super::props::{ExtendedProperty, PropertyName, PropertyPath, is_keywords, tag};
 use super::super::soap::{Answer, Refusal};
 use super::super::store::{self, Change, Item};
 use super::super::xml::Element;
-use super::super::{intake, mime};
-use super::create::{READ_ONLY, decode_mime, set_body, set_extended, set_meta};
+use super::super::{intake, mime, time};
+use super::create::{READ_ONLY, decode_mime, is_meta, set_body, set_extended, set_meta};
 use super::shape::element_of;
 use super::{Context, Slot, is_true};
 
@@ -26,7 +27,8 @@ fn update_one(context: &Context<'_>, db: &Connection, request: &Element, slot: u
     context.spare(slot, &context.item_id(&item), &item.subject)?;
     check_attributes(context, request, &item)?;
     check_conflict(context, request, id, &item)?;
-    let mut edit = Edit { context, item, mime: None, db, full: false, read: false };
+    let before = item.clone();
+    let mut edit = Edit { context, item, before, mime: None, db, full: false, read: false, touched: Vec::new() };
     for update in change.list("Updates") {
         edit.apply(update)?;
     }
@@ -69,15 +71,43 @@ struct Edit<'a> {
     context: &'a Context<'a>,
     db: &'a Connection,
     item: Item,
+    /// The item as it was.
+    before: Item,
     mime: Option<Vec<u8>>,
     /// Something besides the read flag changed.
     full: bool,
     /// The read flag changed.
     read: bool,
+    /// The elements of its kind that were set or cleared.
+    touched: Vec<String>,
 }
 
 impl Edit<'_> {
+    /// Looks at the item as one of its kind.
+    fn draft<T>(&mut self, look: impl FnOnce(&mut Draft<'_>) -> T) -> T {
+        let mut draft = Draft {
+            kind: Kind::of(&self.item.element),
+            subject: &mut self.item.subject,
+            meta: &mut self.item.meta,
+            like: self.context.like,
+            zone: &self.context.zone,
+            now: time::now_millis(),
+            stage: Stage::Update,
+            touched: std::mem::take(&mut self.touched),
+        };
+        let seen = look(&mut draft);
+        self.touched = draft.touched;
+        seen
+    }
+
     fn save(mut self) -> Result<Item, Refusal> {
+        if self.full {
+            self.draft(|draft| draft.finish())?;
+        }
+        let splits = kinds::splits(&self.before.meta, &self.item.meta, &self.touched);
+        if splits && let Some(split) = self.split()? {
+            return Ok(split);
+        }
         let change = match (self.full, self.read) {
             (false, false) => return Ok(self.item),
             (false, true) if !self.context.is_gromox() => Change::ReadFlag,
@@ -85,6 +115,23 @@ impl Edit<'_> {
         };
         store::save_item(self.db, &mut self.item, change, self.mime.as_deref())?;
         Ok(self.item)
+    }
+
+    /// Makes the current occurrence of a recurring task a task of its own, with the changes, and moves the recurring one
+    /// on to its next occurrence; none when this was the last one.
+    fn split(&mut self) -> Result<Option<Item>, Refusal> {
+        let mut series = self.before.clone();
+        let completed = kinds::values::day(&self.item.meta.fields, "CompleteDate");
+        if !kinds::advance(&mut series.meta, completed) {
+            return Ok(None);
+        }
+        let mut split = store::copy_item(self.db, &self.before, self.before.folder)?;
+        split.subject = std::mem::take(&mut self.item.subject);
+        split.meta = std::mem::take(&mut self.item.meta);
+        split.meta.fields.remove("Recurrence");
+        store::save_item(self.db, &mut split, Change::Full, self.mime.as_deref())?;
+        store::save_item(self.db, &mut series, Change::Full, None)?;
+        Ok(Some(split))
     }
 
     fn apply(&mut self, update: &Element) -> Result<(), Refusal> {
@@ -116,7 +163,7 @@ impl Edit<'_> {
     }
 
     fn apply_field(&mut self, name: &str, value: Option<&Element>) -> Result<(), Refusal> {
-        if name == "IsRead" {
+        if name == "IsRead" && Kind::of(&self.item.element) == Kind::Other {
             return self.set_read(value);
         }
         let sent_mail = !self.item.is_draft && self.item.element == "Message";
@@ -149,8 +196,7 @@ impl Edit<'_> {
                 Some(value) => set_meta(&mut self.item.meta, value),
                 None => clear_meta(&mut self.item, name),
             },
-            (name, Some(value)) => drop(self.item.meta.fields.insert(name.to_owned(), value.to_xml())),
-            (name, None) => drop(self.item.meta.fields.remove(name)),
+            (name, value) => self.draft(|draft| draft.set(name, value))?,
         }
         Ok(())
     }
@@ -216,6 +262,7 @@ impl Edit<'_> {
             "ToRecipients" if self.item.is_draft => self.item.meta.to.extend(super::create::people(value)),
             "CcRecipients" if self.item.is_draft => self.item.meta.cc.extend(super::create::people(value)),
             "BccRecipients" if self.item.is_draft => self.item.meta.bcc.extend(super::create::people(value)),
+            name if self.draft(|draft| draft.append(name, value)) => {}
             _ => return Err(Refusal::because("ErrorInvalidPropertyAppend", "Append action is invalid for property.")),
         }
         self.full = true;
@@ -233,7 +280,16 @@ impl Edit<'_> {
         }
         self.full = true;
         match value.and_then(ExtendedProperty::read) {
-            Some(property) => set_extended(&mut self.item.meta, property),
+            Some(property) => {
+                if let Some(twin) = set_extended(&self.item.element, &mut self.item.meta, property) {
+                    return self.apply_field(&twin.name.clone(), Some(&twin));
+                }
+            }
+            None if let Some(twin) = twins::element_of(&path.name)
+                && Kind::of(&self.item.element).field(twin).is_some() =>
+            {
+                return self.apply_field(twin, None);
+            }
             None => match path.tag() {
                 Some(tag::LAST_VERB) => self.item.meta.last_verb = None,
                 Some(tag::ICON) => self.item.meta.icon = None,
@@ -259,8 +315,8 @@ impl Edit<'_> {
     fn apply_indexed(&mut self, path: &Element, name: &str, value: Option<&Element>) -> Result<(), Refusal> {
         self.full = true;
         let index = path.attribute("FieldIndex").unwrap_or_default();
-        let part = path.attribute("FieldURI").and_then(|uri| uri.split(':').nth(2));
-        let old = self.item.meta.fields.get(name).map(|xml| entries(xml)).unwrap_or_default();
+        let part = path.attribute("FieldURI").and_then(|uri| uri.split(':').nth(2)).filter(|part| *part != "Member");
+        let old = kinds::values::element(&self.item.meta.fields, name).map(|list| list.children).unwrap_or_default();
         let same = |entry: &Element| entry.attribute("Key") == Some(index);
         let mut list: Vec<Element> = old;
         let new = value.and_then(|value| value.children.iter().find(|entry| same(entry))).cloned();
@@ -270,6 +326,9 @@ impl Edit<'_> {
                 list.retain(|entry| !same(entry));
                 list.extend(new);
             }
+        }
+        if self.context.is_gromox() && name == "ImAddresses" && index != "ImAddress1" {
+            return Ok(());
         }
         let xml: String = list.iter().map(Element::to_xml).collect();
         if list.is_empty() {
@@ -281,12 +340,6 @@ impl Edit<'_> {
     }
 }
 
-/// The entries of a kept list element.
-fn entries(xml: &str) -> Vec<Element> {
-    let bound = xml.replacen('>', &format!(" xmlns:t=\"{}\">", super::super::xml::TYPES), 1);
-    super::super::xml::parse(&bound).map(|list| list.children).unwrap_or_default()
-}
-
 /// Sets one part (a city, a street) of an entry.
 fn merge_part(list: &mut Vec<Element>, index: &str, part: &str, new: Option<Element>) {
     let value = new.as_ref().and_then(|entry| entry.child(part)).cloned();
@@ -294,29 +347,10 @@ fn merge_part(list: &mut Vec<Element>, index: &str, part: &str, new: Option<Elem
         Some(entry) => {
             entry.children.retain(|child| child.name != part);
             entry.children.extend(value);
-            let order = ["Street", "City", "State", "CountryOrRegion", "PostalCode"];
-            entry.children.sort_by_key(|child| order.iter().position(|name| *name == child.name));
+            entry.children.sort_by_key(|child| kinds::FIELD_PARTS.iter().position(|name| *name == child.name));
         }
         None => list.extend(new),
     }
-}
-
-fn is_meta(name: &str) -> bool {
-    matches!(
-        name,
-        "Sensitivity"
-            | "Importance"
-            | "Categories"
-            | "ToRecipients"
-            | "CcRecipients"
-            | "BccRecipients"
-            | "ReplyTo"
-            | "From"
-            | "Sender"
-            | "References"
-            | "InReplyTo"
-            | "Flag"
-    )
 }
 
 fn clear_meta(item: &mut Item, name: &str) {

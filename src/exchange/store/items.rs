@@ -37,7 +37,9 @@ pub(in super::super) struct Meta {
     pub(in super::super) icon: Option<i64>,
     pub(in super::super) importance: Option<String>,
     pub(in super::super) sensitivity: Option<String>,
-    /// Elements that the server keeps as they came (start of an appointment, phone numbers of a contact …), by name.
+    /// The attachment that is a contact's picture, by its key.
+    pub(in super::super) photo: Option<u64>,
+    /// Elements that are kept as they are answered (start of an appointment, phone numbers of a contact …), by name.
     pub(in super::super) fields: BTreeMap<String, String>,
     pub(in super::super) extended: Vec<ExtendedProperty>,
 }
