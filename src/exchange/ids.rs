@@ -9,6 +9,8 @@ const PROVIDER: [u8; 16] =
     [0x2a, 0x13, 0x9c, 0xe1, 0x77, 0x40, 0x4b, 0x0e, 0x9f, 0xd2, 0x31, 0x08, 0xc6, 0x55, 0xa7, 0x10];
 const ITEM_ENTRY: usize = 70;
 const FOLDER_ENTRY: usize = 46;
+/// An item's and four bytes for the number of the occurrence.
+const OCCURRENCE_ENTRY: usize = 74;
 /// Where the entry id begins: two flags, a length, the mailbox's GUID as text, the processing byte, a length.
 const ENTRY_AT: usize = 43;
 
@@ -17,6 +19,8 @@ const ENTRY_AT: usize = 43;
 pub(super) enum Id {
     Folder(i64),
     Item(i64),
+    /// An occurrence: its series and which one it is, from 1 on.
+    Occurrence(i64, i64),
     /// An attachment: its item and its key among the item's attachments.
     Attachment(i64, u64),
 }
@@ -55,6 +59,17 @@ impl Ids {
         STANDARD.encode(self.item_bytes(folder, item))
     }
 
+    /// The id of an occurrence of a series.
+    pub(super) fn occurrence(&self, folder: i64, master: i64, instance: i64) -> String {
+        let mut bytes = self.head(OCCURRENCE_ENTRY);
+        bytes.extend_from_slice(&self.entry(7));
+        bytes.extend_from_slice(&self.counter(folder));
+        bytes.extend_from_slice(&self.counter(master));
+        bytes.extend_from_slice(&u32::try_from(instance).unwrap_or_default().to_be_bytes());
+        bytes.push(0);
+        STANDARD.encode(bytes)
+    }
+
     /// The id of an attachment.
     pub(super) fn attachment(&self, folder: i64, item: i64, key: u64) -> String {
         let mut bytes = self.item_bytes(folder, item);
@@ -70,13 +85,18 @@ impl Ids {
         let bytes = STANDARD.decode(text.trim()).map_err(|_| BadId::Malformed)?;
         let guid = bytes.get(4..40).ok_or(BadId::Malformed)?;
         let entry = usize::from(number::<2>(&bytes, 41).map(u16::from_le_bytes).ok_or(BadId::Malformed)?);
-        let counter_at = ENTRY_AT + entry - 24.min(entry) + 16;
+        let short = if entry == OCCURRENCE_ENTRY { ITEM_ENTRY } else { entry };
+        let counter_at = ENTRY_AT + short - 24.min(short) + 16;
         let counter = number::<6>(&bytes, counter_at).map(counter_value).ok_or(BadId::Malformed)?;
         let tail = ENTRY_AT + entry;
         let attachments = *bytes.get(tail).ok_or(BadId::Malformed)?;
         let id = match (entry, attachments, bytes.len() - tail) {
             (FOLDER_ENTRY, 0, 1) => Id::Folder(counter),
             (ITEM_ENTRY, 0, 1) => Id::Item(counter),
+            (OCCURRENCE_ENTRY, 0, 1) => {
+                let instance = number::<4>(&bytes, ENTRY_AT + ITEM_ENTRY).map(u32::from_be_bytes);
+                Id::Occurrence(counter, instance.map(i64::from).ok_or(BadId::Malformed)?)
+            }
             (ITEM_ENTRY, 1, 11) => {
                 let key = number::<8>(&bytes, tail + 3).map(u64::from_le_bytes).ok_or(BadId::Malformed)?;
                 Id::Attachment(counter, key)
@@ -177,6 +197,7 @@ mod tests {
         assert_eq!(item.len(), 152);
         assert_eq!(ids.read(&item), Ok(Id::Item(3456)));
         assert_eq!(ids.read(&ids.folder(12)), Ok(Id::Folder(12)));
+        assert_eq!(ids.read(&ids.occurrence(12, 3456, 7)), Ok(Id::Occurrence(3456, 7)));
         assert_eq!(ids.read(&ids.attachment(12, 3456, 77)), Ok(Id::Attachment(3456, 77)));
         assert_eq!(ids.read_change_key(&ids.change_key(9, 88)), Some(88));
     }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
-use super::xml::Element;
+use super::xml::{Element, XmlOut};
 
 /// A time zone.
 #[derive(Debug, Clone)]
@@ -15,6 +15,8 @@ pub(super) struct Zone {
     /// What people see.
     pub(super) name: String,
     pub(super) rules: TimeZone,
+    /// The definition by which a request told it, when it is none of Windows.
+    definition: Option<String>,
 }
 
 /// The id under which UTC is answered where nobody named a zone.
@@ -36,7 +38,7 @@ fn rules(iana: &str) -> Option<TimeZone> {
 fn from_row((id, iana, places): (&str, &str, &str)) -> Option<Zone> {
     let rules = rules(iana)?;
     let name = format!("({}) {places}", offset_name(&rules));
-    Some(Zone { id: id.to_owned(), name, rules })
+    Some(Zone { id: id.to_owned(), name, rules, definition: None })
 }
 
 /// `UTC+01:00`, of winter.
@@ -71,7 +73,7 @@ impl Zone {
     /// UTC, as it is answered where nobody named a zone.
     pub(super) fn utc() -> Zone {
         let name = "(UTC) Coordinated Universal Time".to_owned();
-        Zone { id: UTC.to_owned(), name, rules: TimeZone::UTC }
+        Zone { id: UTC.to_owned(), name, rules: TimeZone::UTC, definition: None }
     }
 
     /// All zones that the server knows.
@@ -96,7 +98,28 @@ impl Zone {
         let rules = TimeZone::posix(&posix(element)?).ok()?;
         let id = if id.is_empty() { "tzone://Microsoft/Custom" } else { id };
         let name = element.attribute("Name").unwrap_or(id).to_owned();
-        Some(Zone { id: id.to_owned(), name, rules })
+        let inner: String = element.children.iter().map(Element::to_xml).collect();
+        Some(Zone { id: id.to_owned(), name, rules, definition: Some(inner) })
+    }
+
+    /// The zone that a MeetingTimeZone tells, by its name or by an offset that is the same all year.
+    pub(super) fn read_old(element: &Element) -> Option<Zone> {
+        if let Some(zone) = element.attribute("TimeZoneName").and_then(Zone::named) {
+            return Some(zone);
+        }
+        let west = minutes(element.child_text("BaseOffset")?)?;
+        let rules = TimeZone::posix(&posix_offset(west)).ok()?;
+        let id = element.attribute("TimeZoneName").unwrap_or("tzone://Microsoft/Custom").to_owned();
+        Some(Zone { name: id.clone(), id, rules, definition: None })
+    }
+
+    /// The element `name` that tells this zone.
+    pub(super) fn xml(&self, name: &str) -> String {
+        let mut out = XmlOut::new();
+        out.open(&format!("t:{name}"), &[("Id", &self.id), ("Name", &self.name)]);
+        out.raw(self.definition.as_deref().unwrap_or_default());
+        out.close(&format!("t:{name}"));
+        out.buffer
     }
 
     /// What a clock on the wall shows then.

@@ -16,15 +16,6 @@ pub(super) const FIELDS: &[Field] = &[
     field("Members", Value::Tree, Access::Write, Shown::Deep, ""),
 ];
 
-/// Adds members to those that there are.
-pub(super) fn append(draft: &mut Draft<'_>, more: &Element) {
-    let mut members = values::element(&draft.meta.fields, "Members")
-        .unwrap_or_else(|| Element { children: Vec::new(), ..more.clone() });
-    members.children.extend(more.children.iter().cloned());
-    draft.meta.fields.insert("Members".to_owned(), members.to_xml());
-    draft.touched.push("Members".to_owned());
-}
-
 /// Gives each member its key and its status, and the list a name. A member without an address is nobody.
 pub(super) fn finish(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     if draft.touched.iter().any(|name| name == "Members")

@@ -4,11 +4,14 @@
 //! ends with what must hold for the item as a whole ([`Draft::finish`]); reading fills in what is computed ([`shown`]).
 
 mod contact;
+pub(super) mod event;
 mod list;
 pub(super) mod recurrence;
 mod task;
 pub(super) mod twins;
 pub(super) mod values;
+
+use jiff::Timestamp;
 
 use super::Personality;
 use super::soap::Refusal;
@@ -23,6 +26,7 @@ pub(super) use task::{advance, splits};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Contact,
+    Event,
     List,
     Task,
     /// A message, a note, or something that has no table of its own.
@@ -33,6 +37,7 @@ impl Kind {
     pub(super) fn of(element: &str) -> Kind {
         match element {
             "Contact" => Kind::Contact,
+            "CalendarItem" => Kind::Event,
             "DistributionList" => Kind::List,
             "Task" => Kind::Task,
             _ => Kind::Other,
@@ -43,6 +48,7 @@ impl Kind {
     pub(super) fn fields(self) -> &'static [Field] {
         match self {
             Kind::Contact => contact::FIELDS,
+            Kind::Event => event::FIELDS,
             Kind::List => list::FIELDS,
             Kind::Task => task::FIELDS,
             Kind::Other => &[],
@@ -74,6 +80,12 @@ pub(super) enum Value {
     Number,
     /// An instant.
     Time,
+    /// An instant that may be told by the clock on a wall, in a zone that is told elsewhere.
+    Wall,
+    Zone,
+    /// A zone as Exchange 2007 told it.
+    OldZone,
+    Attendees,
     /// A day, kept as midnight of UTC.
     Day,
     /// A day, kept as a minute before noon of UTC, so that it is the same day in nearly every zone.
@@ -88,6 +100,8 @@ pub(super) enum Value {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
     Write,
+    /// Only with a new item.
+    Create,
     Read,
 }
 
@@ -129,6 +143,10 @@ pub(super) struct Draft<'a> {
     pub(super) stage: Stage,
     /// The elements that were set or cleared, in their order.
     pub(super) touched: Vec<String>,
+    /// The item as it was, when it is not new.
+    pub(super) before: Option<&'a Meta>,
+    /// A series that is now another one: its exceptions go.
+    pub(super) drops_exceptions: bool,
 }
 
 /// Whether the item is new.
@@ -136,6 +154,8 @@ pub(super) struct Draft<'a> {
 pub(super) enum Stage {
     Create,
     Update,
+    /// An update of one occurrence of a series.
+    Occurrence,
 }
 
 fn not_settable(element: &str) -> Refusal {
@@ -147,12 +167,20 @@ impl Draft<'_> {
         self.like == Personality::Gromox
     }
 
+    fn has_touched(&self, name: &str) -> bool {
+        self.touched.iter().any(|touched| touched == name)
+    }
+
     /// Sets (or, without a value, clears) what an element holds.
     pub(super) fn set(&mut self, name: &str, value: Option<&Element>) -> Result<(), Refusal> {
         let Some(field) = self.kind.field(name) else { return self.set_unknown(name, value) };
         let whole_list = field.value == Value::Entries && self.stage == Stage::Update && value.is_some();
-        if field.access == Access::Read || whole_list {
+        let late = field.access == Access::Create && self.stage != Stage::Create;
+        if field.access == Access::Read || late || whole_list {
             return if self.is_gromox() { Ok(()) } else { Err(not_settable(name)) };
+        }
+        if self.kind == Kind::Event && !self.is_gromox() {
+            event::check(self, name)?;
         }
         self.touched.push(name.to_owned());
         match value {
@@ -162,7 +190,7 @@ impl Draft<'_> {
         match self.kind {
             Kind::Task => task::changed(self, name)?,
             Kind::Contact | Kind::List => contact::changed(self, name, value),
-            Kind::Other => {}
+            Kind::Event | Kind::Other => {}
         }
         Ok(())
     }
@@ -196,18 +224,36 @@ impl Draft<'_> {
                 values::put(&mut self.meta.fields, name, &format!("{day}T11:59:00Z"));
             }
             Value::Text => values::put(&mut self.meta.fields, name, &value.text),
+            Value::Wall => {
+                let at = time()?;
+                // Without an offset the time waits for its zone.
+                match text.parse::<Timestamp>() {
+                    Ok(_) => values::put_time(&mut self.meta.fields, name, at),
+                    Err(_) => values::put(&mut self.meta.fields, name, text),
+                }
+            }
+            Value::Zone | Value::OldZone => event::keep_zone(self.meta, name, value)?,
+            Value::Attendees => event::keep_attendees(self.meta, name, value),
             Value::Entries | Value::Tree => drop(self.meta.fields.insert(name.to_owned(), value.to_xml())),
         }
         Ok(())
     }
 
-    /// Adds to what an element holds; false when Exchange lets nothing be added to it.
-    pub(super) fn append(&mut self, name: &str, value: &Element) -> bool {
-        if self.kind != Kind::List || name != "Members" {
-            return false;
+    /// Adds to what an element holds.
+    pub(super) fn append(&mut self, name: &str, value: &Element) -> Result<(), Refusal> {
+        let takes_more = match self.kind {
+            Kind::List => name == "Members",
+            Kind::Event => event::ATTENDEES.contains(&name),
+            Kind::Contact | Kind::Task | Kind::Other => false,
+        };
+        if !takes_more {
+            return Err(Refusal::because("ErrorInvalidPropertyAppend", "Append action is invalid for property."));
         }
-        list::append(self, value);
-        true
+        let mut all = value.clone();
+        if let Some(known) = values::element(&self.meta.fields, name) {
+            all.children.splice(0..0, known.children);
+        }
+        self.set(name, Some(&all))
     }
 
     /// Sees to what must hold for the item as a whole.
@@ -216,6 +262,7 @@ impl Draft<'_> {
             Kind::Contact => contact::finish(self),
             Kind::List => return list::finish(self),
             Kind::Task => return task::finish(self),
+            Kind::Event => return event::finish(self),
             Kind::Other => {}
         }
         Ok(())
@@ -234,7 +281,7 @@ pub(super) fn base(kind: Kind, all: bool) -> impl Iterator<Item = &'static str> 
 
 /// Whether only GetItem answers an element.
 pub(super) fn is_deep(element: &str) -> bool {
-    let tables = [contact::FIELDS, list::FIELDS, task::FIELDS];
+    let tables = [contact::FIELDS, event::FIELDS, list::FIELDS, task::FIELDS];
     tables.iter().any(|table| table.iter().any(|field| field.element == element && field.shown == Shown::Deep))
 }
 
@@ -260,6 +307,7 @@ pub(super) fn shown(reader: Reader<'_>, item: &Item, name: &str) -> Option<Strin
     let kind = Kind::of(&item.element);
     let computed = match kind {
         Kind::Contact => contact::computed(reader, item, name),
+        Kind::Event => event::computed(reader, item, name),
         Kind::Task => task::computed(reader, item, name),
         Kind::List | Kind::Other => None,
     };
@@ -267,7 +315,7 @@ pub(super) fn shown(reader: Reader<'_>, item: &Item, name: &str) -> Option<Strin
     let Some(field) = kind.field(name) else { return computed.or_else(|| kept.get(name).cloned()) };
     let time = || values::time(kept, name).map(|millis| format!("<t:{name}>{}</t:{name}>", reader.time(millis)));
     let stored = || match field.value {
-        Value::Time | Value::Day | Value::Noon => time().or_else(|| kept.get(name).cloned()),
+        Value::Time | Value::Wall | Value::Day | Value::Noon => time().or_else(|| kept.get(name).cloned()),
         _ => kept.get(name).cloned(),
     };
     let default = || Some(format!("<t:{name}>{}</t:{name}>", field.default)).filter(|_| !field.default.is_empty());

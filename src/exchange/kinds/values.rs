@@ -26,6 +26,11 @@ pub(in super::super) fn time(kept: &Kept, name: &str) -> Option<i64> {
     Zone::utc().parse(&text(kept, name)?)
 }
 
+/// Whether an element says true.
+pub(in super::super) fn flag(kept: &Kept, name: &str) -> bool {
+    text(kept, name).is_some_and(|text| matches!(text.as_str(), "true" | "1"))
+}
+
 /// Keeps an element that holds a text.
 pub(in super::super) fn put(kept: &mut Kept, name: &str, text: &str) {
     let mut out = XmlOut::new();

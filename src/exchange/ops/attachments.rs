@@ -10,7 +10,7 @@ use super::super::soap::{Answer, Refusal};
 use super::super::store::{self, Change, Item};
 use super::super::xml::{Element, XmlOut};
 use super::shape::Shape;
-use super::{Context, bad_id, create};
+use super::{Context, bad_id, create, occurrences};
 
 /// The element that shows an attachment.
 fn element_for(attachment: &Attachment) -> &'static str {
@@ -18,7 +18,9 @@ fn element_for(attachment: &Attachment) -> &'static str {
 }
 
 fn id_xml(context: &Context<'_>, item: &Item, attachment: &Attachment, with_root: bool) -> String {
-    let id = context.ids.attachment(item.folder, item.id, attachment.key());
+    // An occurrence that is no exception has the attachments of its series.
+    let holder = if item.id == 0 { item.master } else { item.id };
+    let id = context.ids.attachment(item.folder, holder, attachment.key());
     let (root, key) = (context.item_id(item), context.change_key(item));
     let mut attributes = vec![("Id", id.as_str())];
     if with_root {
@@ -119,12 +121,17 @@ fn inner_mime(item: &Element) -> Vec<u8> {
 }
 
 /// Changes the attachments of an item.
-fn change(db: &Connection, item: &mut Item, edit: impl FnOnce(&mut Vec<Attachment>)) -> Result<(), Refusal> {
+fn change(
+    context: &Context<'_>,
+    db: &Connection,
+    item: &mut Item,
+    edit: impl FnOnce(&mut Vec<Attachment>),
+) -> Result<(), Refusal> {
     let mut message = mime::disassemble(&store::content(db, item)?);
     message.verbatim = None;
     edit(&mut message.attachments);
     item.has_attachments = message.attachments.iter().any(|attachment| !attachment.inline);
-    Ok(store::save_item(db, item, Change::Full, Some(&mime::assemble(&message)))?)
+    occurrences::save(context, db, item, &["Attachments"], Some(&mime::assemble(&message)))
 }
 
 pub(super) fn create(context: &Context<'_>, request: &Element, answer: &mut Answer<'_>) {
@@ -144,7 +151,7 @@ pub(super) fn create(context: &Context<'_>, request: &Element, answer: &mut Answ
                 }
                 item.meta.photo = Some(attachment.key());
             }
-            change(db, &mut item, |list| list.push(attachment.clone()))?;
+            change(context, db, &mut item, |list| list.push(attachment.clone()))?;
             if context.is_gromox() && item.has_attachments != before {
                 item.has_attachments = before;
                 store::save_item(db, &mut item, Change::Full, None)?;
@@ -219,7 +226,7 @@ pub(super) fn delete(context: &Context<'_>, request: &Element, answer: &mut Answ
             context.spare(slot, &context.item_id(&item), &item.subject)?;
             let key = attachment.key();
             item.meta.photo = item.meta.photo.filter(|photo| *photo != key);
-            change(db, &mut item, |list| list.retain(|other| other.key() != key))?;
+            change(context, db, &mut item, |list| list.retain(|other| other.key() != key))?;
             let mut out = XmlOut::new();
             let (root, change_key) = (context.item_id(&item), context.change_key(&item));
             out.leaf("m:RootItemId", &[("RootItemId", &root), ("RootItemChangeKey", &change_key)], "");

@@ -302,6 +302,8 @@ fn overlay(context: &Context<'_>, new: &mut NewItem, wanted: &Element) -> Result
         now: time::now_millis(),
         stage: Stage::Create,
         touched: Vec::new(),
+        before: None,
+        drops_exceptions: false,
     };
     for element in &kept {
         draft.set(&element.name, Some(element))?;

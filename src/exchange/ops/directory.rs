@@ -78,7 +78,7 @@ pub(super) fn convert(context: &Context<'_>, request: &Element, answer: &mut Ans
         let id = ews_id(source.attribute("Format").unwrap_or("EwsId"), id)
             .ok_or_else(|| Refusal::new("ErrorInvalidIdMalformed"))?;
         match context.ids.read(&id).map_err(bad_id)? {
-            Id::Folder(_) | Id::Item(_) => {}
+            Id::Folder(_) | Id::Item(_) | Id::Occurrence(..) => {}
             Id::Attachment(..) => return Err(Refusal::new("ErrorInvalidIdMalformed")),
         }
         let mut out = XmlOut::new();

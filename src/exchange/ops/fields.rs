@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rusqlite::Connection;
 
-use super::super::kinds::{self, Kind};
+use super::super::kinds::{self, Kind, event};
 use super::super::mime::{self, Headers, Message};
 use super::super::props::{PropertyPath, is_keywords, tag};
 use super::super::schema;
@@ -16,9 +16,9 @@ use super::super::store::{self, Item, Person};
 use super::super::time;
 use super::super::xml::XmlOut;
 use super::Context;
-use super::attachments;
 use super::folders::{extended_xml, id_xml};
 use super::shape::{Base, BodyType, Shape};
+use super::{attachments, occurrences};
 
 /// How deep an operation looks into an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,6 +214,10 @@ impl View<'_> {
     }
 
     fn field(&self, out: &mut XmlOut, name: &str) -> Result<(), Refusal> {
+        if let Some(xml) = self.of_series(name)? {
+            out.raw(&xml);
+            return Ok(());
+        }
         if let Some(xml) = kinds::shown(self.context.reader(), self.item, name) {
             out.raw(&xml);
             return Ok(());
@@ -237,8 +241,20 @@ impl View<'_> {
         }
     }
 
+    /// What a series tells of its occurrences.
+    fn of_series(&self, name: &str) -> Result<Option<String>, Refusal> {
+        match name {
+            "FirstOccurrence" | "LastOccurrence" | "ModifiedOccurrences" | "DeletedOccurrences" => {
+                occurrences::told(self.context, self.db, self.item, name)
+            }
+            _ => Ok(None),
+        }
+    }
+
     fn deep(&self, out: &mut XmlOut, name: &str) -> Result<(), Refusal> {
         match name {
+            // Exchange makes a text/calendar of an appointment; this server makes none.
+            "MimeContent" if self.item.element == "CalendarItem" && !self.context.is_gromox() => {}
             "MimeContent" => {
                 let mime = mime::regenerate(&headers_of(self.item), self.message()?, self.context.is_gromox());
                 out.raw("<t:MimeContent CharacterSet=\"UTF-8\">");
@@ -269,7 +285,9 @@ impl View<'_> {
 
     fn people(&self, out: &mut XmlOut, name: &str) {
         let meta = &self.item.meta;
+        let owner = Person { name: String::new(), address: self.context.mailbox.address.clone() };
         let list: Vec<&Person> = match name {
+            "Organizer" if self.item.element == "CalendarItem" => vec![&owner],
             "From" => meta.from.iter().collect(),
             "Sender" => meta.sender.iter().chain(&meta.from).take(1).collect(),
             "ToRecipients" => meta.to.iter().collect(),
@@ -499,6 +517,11 @@ pub(super) fn extended(item: &Item, path: &PropertyPath) -> Option<Vec<String>> 
 
 /// The value of a property that is an element, too.
 fn twin(item: &Item, path: &PropertyPath) -> Option<String> {
+    if item.element == "CalendarItem"
+        && let Some(value) = event::property(item, &path.name)
+    {
+        return Some(value);
+    }
     if kinds::twins::is_private(&path.name) {
         return Some((item.meta.sensitivity.as_deref() == Some("Private")).to_string());
     }

@@ -10,7 +10,7 @@ use super::super::xml::{Element, XmlOut};
 use super::fields::{self, Depth};
 use super::restriction::{self, Value};
 use super::shape::{Shape, element_of};
-use super::{Context, Slot};
+use super::{Context, Slot, calendar_view};
 
 /// The most rows of an answer, whatever the client asks for.
 const MOST: usize = 1000;
@@ -58,6 +58,11 @@ fn find_in(context: &Context<'_>, request: &Element, folder: &Element) -> Slot {
     fields::check_depth(context, &shape, Depth::Find)?;
     let db = context.store.read();
     let folder = context.folder(&db, folder)?;
+    if let Some(view) = request.child("CalendarView") {
+        drop(db);
+        return calendar_view::find(context, request, view, &folder, &shape);
+    }
+    check_search(context, request)?;
     let associated = match request.attribute("Traversal") {
         Some("Associated") => true,
         Some("SoftDeleted") => return rows(context, &db, request, &shape, &[], 0, 0),
@@ -81,6 +86,21 @@ fn find_in(context: &Context<'_>, request: &Element, folder: &Element) -> Slot {
             let page = items.get(offset..).unwrap_or_default();
             rows(context, &db, request, &shape, page.get(..limit).unwrap_or(page), offset, total)
         }
+    }
+}
+
+/// What cannot be searched for.
+const UNSEARCHABLE: &[&str] =
+    &["UID", "RequiredAttendees", "OptionalAttendees", "Resources", "Recurrence", "MeetingTimeZone"];
+
+fn check_search(context: &Context<'_>, request: &Element) -> Result<(), Refusal> {
+    fn names(condition: &Element) -> bool {
+        let own = condition.attribute("FieldURI").is_some_and(|uri| UNSEARCHABLE.contains(&element_of(uri)));
+        own || condition.children.iter().any(names)
+    }
+    match request.child("Restriction").is_some_and(names) && !context.is_gromox() {
+        true => Err(Refusal::new("ErrorUnsupportedPathForQuery")),
+        false => Ok(()),
     }
 }
 
@@ -158,14 +178,14 @@ fn kept_value(item: &Item, name: &str) -> Option<Value> {
     let text =
         || kinds::values::text(&meta.fields, name).or_else(|| Some(default.to_owned()).filter(|text| !text.is_empty()));
     Some(match field.map(|field| field.value) {
-        Some(Kept::Time | Kept::Day | Kept::Noon) => Value::Time(kinds::values::time(&meta.fields, name)?),
+        Some(Kept::Time | Kept::Wall | Kept::Day | Kept::Noon) => Value::Time(kinds::values::time(&meta.fields, name)?),
         Some(Kept::Bool) => Value::Bool(super::is_true(&text()?)),
         Some(Kept::Number) => Value::Number(text()?.parse().ok()?),
-        Some(Kept::Tree) => {
+        Some(Kept::Tree | Kept::Attendees) => {
             let tree = kinds::values::element(&meta.fields, name)?;
             Value::Many(tree.children.into_iter().map(|child| child.text).collect())
         }
-        Some(Kept::Text | Kept::Entries) | None => Value::Text(text()?),
+        Some(Kept::Text | Kept::Entries | Kept::Zone | Kept::OldZone) | None => Value::Text(text()?),
     })
 }
 

@@ -8,7 +8,7 @@ use super::super::store::{self, Change, FolderRow, Item};
 use super::super::xml::Element;
 use super::fields::{self, Depth};
 use super::shape::Shape;
-use super::{Context, is_true};
+use super::{Context, is_true, occurrences};
 
 pub(super) fn get(context: &Context<'_>, request: &Element, answer: &mut Answer<'_>) {
     let shape = Shape::read(request.child("ItemShape"));
@@ -30,6 +30,9 @@ pub(super) fn delete(context: &Context<'_>, request: &Element, answer: &mut Answ
             check_attributes(context, request, &item)?;
             if request.attribute("AffectedTaskOccurrences") == Some("SpecifiedOccurrenceOnly") && skip(db, &item)? {
                 return Ok(String::new());
+            }
+            if item.master > 0 {
+                return occurrences::delete(context, db, &item).map(|()| String::new());
             }
             if to_bin {
                 let bin = store::distinguished_folder(db, context.mailbox.id, "deleteditems")?
@@ -79,6 +82,9 @@ pub(super) fn relocate(context: &Context<'_>, request: &Element, answer: &mut An
 }
 
 fn place(context: &Context<'_>, db: &Connection, item: &Item, target: &FolderRow) -> Result<Item, Refusal> {
+    if item.master > 0 {
+        return Err(Refusal::new("ErrorCalendarCannotMoveOrCopyOccurrence"));
+    }
     if target.class.as_deref() == Some("IPF") || target.distinguished.as_deref() == Some("root") {
         return Err(Refusal::because("ErrorMoveCopyFailed", "The folder cannot hold items."));
     }

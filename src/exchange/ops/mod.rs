@@ -1,6 +1,7 @@
 //! The operations: each takes its request as a tree and writes its response messages.
 
 mod attachments;
+mod calendar_view;
 mod configuration;
 mod create;
 mod directory;
@@ -9,6 +10,7 @@ mod find;
 mod folders;
 mod items;
 mod names;
+mod occurrences;
 mod restriction;
 mod send;
 mod shape;
@@ -170,7 +172,7 @@ impl Context<'_> {
             Ok(Id::Folder(number)) => {
                 store::folder(db, self.mailbox.id, number)?.ok_or_else(|| Refusal::new("ErrorItemNotFound"))
             }
-            Ok(Id::Item(_) | Id::Attachment(..)) => {
+            Ok(Id::Item(_) | Id::Occurrence(..) | Id::Attachment(..)) => {
                 Err(Refusal::because("ErrorInvalidFolderId", "The id is not a folder's."))
             }
             Err(bad) => Err(bad_id(bad)),
@@ -197,15 +199,32 @@ impl Context<'_> {
         })
     }
 
-    /// The item that an ItemId names.
+    /// The item that an ItemId, an OccurrenceItemId or a RecurringMasterItemId names.
     fn item(&self, db: &Connection, id: &Element) -> Result<Item, Refusal> {
-        if id.name != "ItemId" && id.name != "ParentItemId" {
-            return Err(Refusal::because("ErrorInvalidId", "Occurrences cannot be addressed."));
-        }
-        match self.ids.read(id.attribute("Id").unwrap_or_default()) {
-            Ok(Id::Item(number)) => {
-                store::item(db, self.mailbox.id, number)?.ok_or_else(|| Refusal::new("ErrorItemNotFound"))
+        match id.name.as_str() {
+            "OccurrenceItemId" => {
+                let number = id.attribute("InstanceIndex").and_then(|number| number.parse().ok()).unwrap_or(0);
+                let master = self.item_of(db, id.attribute("RecurringMasterId").unwrap_or_default())?;
+                occurrences::nth(db, &master, number)
             }
+            "RecurringMasterItemId" if !self.is_gromox() => {
+                let item = self.item_of(db, id.attribute("OccurrenceId").unwrap_or_default())?;
+                let master = occurrences::master(self, db, &item)?;
+                master.ok_or_else(|| Refusal::new("ErrorCalendarCannotUseIdForRecurringMasterId"))
+            }
+            "ItemId" | "ParentItemId" | "ReferenceItemId" => self.item_of(db, id.attribute("Id").unwrap_or_default()),
+            _ => Err(Refusal::because("ErrorInvalidId", "The id is of a kind that is not supported.")),
+        }
+    }
+
+    fn item_of(&self, db: &Connection, id: &str) -> Result<Item, Refusal> {
+        let stored = |number: i64| {
+            let item = store::item(db, self.mailbox.id, number)?.filter(|item| item.master == 0);
+            item.ok_or_else(|| Refusal::new("ErrorItemNotFound"))
+        };
+        match self.ids.read(id) {
+            Ok(Id::Item(number)) => stored(number),
+            Ok(Id::Occurrence(master, number)) => occurrences::nth(db, &stored(master)?, number),
             Ok(Id::Folder(_) | Id::Attachment(..)) => {
                 Err(Refusal::because("ErrorCannotUseFolderIdForItemId", "The id is not an item's."))
             }
@@ -214,6 +233,9 @@ impl Context<'_> {
     }
 
     fn item_id(&self, item: &Item) -> String {
+        if item.master > 0 {
+            return self.ids.occurrence(item.folder, item.master, item.instance);
+        }
         self.ids.item(item.folder, item.id)
     }
 

@@ -10,7 +10,7 @@ use super::super::xml::Element;
 use super::super::{intake, mime, time};
 use super::create::{READ_ONLY, decode_mime, is_meta, set_body, set_extended, set_meta};
 use super::shape::element_of;
-use super::{Context, Slot, is_true};
+use super::{Context, Slot, is_true, occurrences};
 
 /// What gromox takes without a word and does not do.
 const GROMOX_IGNORES: &[&str] = &["ReminderIsSet", "ReminderMinutesBeforeStart", "LegacyFreeBusyStatus", "From"];
@@ -25,10 +25,20 @@ fn update_one(context: &Context<'_>, db: &Connection, request: &Element, slot: u
     let id = change.children.first().ok_or_else(|| Refusal::new("ErrorInvalidId"))?;
     let item = context.item(db, id)?;
     context.spare(slot, &context.item_id(&item), &item.subject)?;
-    check_attributes(context, request, &item)?;
+    check_attributes(context, db, request, &item)?;
     check_conflict(context, request, id, &item)?;
     let before = item.clone();
-    let mut edit = Edit { context, item, before, mime: None, db, full: false, read: false, touched: Vec::new() };
+    let mut edit = Edit {
+        context,
+        item,
+        before,
+        mime: None,
+        db,
+        full: false,
+        read: false,
+        touched: Vec::new(),
+        drops_exceptions: false,
+    };
     for update in change.list("Updates") {
         edit.apply(update)?;
     }
@@ -36,13 +46,17 @@ fn update_one(context: &Context<'_>, db: &Connection, request: &Element, slot: u
     Ok(format!("{}<m:ConflictResults><t:Count>0</t:Count></m:ConflictResults>", context.items_xml(&item)))
 }
 
-fn check_attributes(context: &Context<'_>, request: &Element, item: &Item) -> Result<(), Refusal> {
+fn check_attributes(context: &Context<'_>, db: &Connection, request: &Element, item: &Item) -> Result<(), Refusal> {
+    let bin = store::distinguished_folder(db, context.mailbox.id, "deleteditems")?;
+    let in_bin = bin.is_some_and(|bin| bin.id == item.folder) && !context.is_gromox();
+    let sends = request.attribute("SendMeetingInvitationsOrCancellations") != Some("SendToNone");
     let missing = |name: &str| request.attribute(name).is_none() && !context.is_gromox();
     match item.element.as_str() {
         "Message" if missing("MessageDisposition") => Err(Refusal::new("ErrorMessageDispositionRequired")),
         "CalendarItem" if missing("SendMeetingInvitationsOrCancellations") => {
             Err(Refusal::new("ErrorSendMeetingInvitationsOrCancellationsRequired"))
         }
+        "CalendarItem" if sends && in_bin => Err(Refusal::new("ErrorCalendarCannotUpdateDeletedItem")),
         _ => Ok(()),
     }
 }
@@ -80,6 +94,8 @@ struct Edit<'a> {
     read: bool,
     /// The elements of its kind that were set or cleared.
     touched: Vec<String>,
+    /// A series that is now another one: its exceptions go.
+    drops_exceptions: bool,
 }
 
 impl Edit<'_> {
@@ -92,11 +108,13 @@ impl Edit<'_> {
             like: self.context.like,
             zone: &self.context.zone,
             now: time::now_millis(),
-            stage: Stage::Update,
+            stage: if self.before.master > 0 { Stage::Occurrence } else { Stage::Update },
             touched: std::mem::take(&mut self.touched),
+            before: Some(&self.before.meta),
+            drops_exceptions: self.drops_exceptions,
         };
         let seen = look(&mut draft);
-        self.touched = draft.touched;
+        (self.touched, self.drops_exceptions) = (draft.touched, draft.drops_exceptions);
         seen
     }
 
@@ -113,6 +131,17 @@ impl Edit<'_> {
             (false, true) if !self.context.is_gromox() => Change::ReadFlag,
             _ => Change::Full,
         };
+        if self.item.master > 0 {
+            let mut named: Vec<&str> = self.touched.iter().map(String::as_str).collect();
+            if ["Start", "End", "IsAllDayEvent"].iter().any(|name| named.contains(name)) {
+                named.extend(["Start", "End"]);
+            }
+            occurrences::save(self.context, self.db, &mut self.item, &named, self.mime.as_deref())?;
+            return Ok(self.item);
+        }
+        if self.drops_exceptions {
+            store::drop_exceptions(self.db, self.item.id)?;
+        }
         store::save_item(self.db, &mut self.item, change, self.mime.as_deref())?;
         Ok(self.item)
     }
@@ -185,6 +214,9 @@ impl Edit<'_> {
             };
         }
         self.full = true;
+        if Kind::of(&self.item.element).field(name).is_none() {
+            self.touched.push(name.to_owned());
+        }
         match (name, value) {
             ("Subject", value) => self.item.subject = value.map(|value| value.text.clone()).unwrap_or_default(),
             ("ItemClass", Some(value)) => self.item.class = value.text.trim().to_owned(),
@@ -262,8 +294,7 @@ impl Edit<'_> {
             "ToRecipients" if self.item.is_draft => self.item.meta.to.extend(super::create::people(value)),
             "CcRecipients" if self.item.is_draft => self.item.meta.cc.extend(super::create::people(value)),
             "BccRecipients" if self.item.is_draft => self.item.meta.bcc.extend(super::create::people(value)),
-            name if self.draft(|draft| draft.append(name, value)) => {}
-            _ => return Err(Refusal::because("ErrorInvalidPropertyAppend", "Append action is invalid for property.")),
+            name => self.draft(|draft| draft.append(name, value))?,
         }
         self.full = true;
         Ok(())
@@ -279,6 +310,7 @@ impl Edit<'_> {
             return self.set_flags(value);
         }
         self.full = true;
+        self.touched.push("ExtendedProperty".to_owned());
         match value.and_then(ExtendedProperty::read) {
             Some(property) => {
                 if let Some(twin) = set_extended(&self.item.element, &mut self.item.meta, property) {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::props::ExtendedProperty;
 use super::super::time;
-use super::{folders, next_change};
+use super::{folders, next_change, series};
 
 /// A name and an address.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,11 +37,35 @@ pub(in super::super) struct Meta {
     pub(in super::super) icon: Option<i64>,
     pub(in super::super) importance: Option<String>,
     pub(in super::super) sensitivity: Option<String>,
+    /// Of a series: the numbers of its occurrences that were deleted.
+    pub(in super::super) deleted: Vec<i64>,
+    /// Of an exception: the elements in which it differs from its series.
+    pub(in super::super) overrides: Vec<String>,
     /// The attachment that is a contact's picture, by its key.
     pub(in super::super) photo: Option<u64>,
     /// Elements that are kept as they are answered (start of an appointment, phone numbers of a contact …), by name.
     pub(in super::super) fields: BTreeMap<String, String>,
     pub(in super::super) extended: Vec<ExtendedProperty>,
+}
+
+impl Meta {
+    /// Takes over what an element holds from elsewhere.
+    pub(super) fn take(&mut self, name: &str, from: &Meta) {
+        match name {
+            "Sensitivity" => self.sensitivity.clone_from(&from.sensitivity),
+            "Importance" => self.importance.clone_from(&from.importance),
+            "Categories" => self.categories.clone_from(&from.categories),
+            "Flag" => {
+                self.flag = from.flag;
+                self.flag_times.clone_from(&from.flag_times);
+            }
+            "ExtendedProperty" => self.extended.clone_from(&from.extended),
+            name => match from.fields.get(name) {
+                Some(xml) => drop(self.fields.insert(name.to_owned(), xml.clone())),
+                None => drop(self.fields.remove(name)),
+            },
+        }
+    }
 }
 
 /// An item as it is stored. Times are in milliseconds since 1970.
@@ -50,7 +74,7 @@ pub(in super::super) struct Item {
     pub(in super::super) id: i64,
     pub(in super::super) mailbox: i64,
     pub(in super::super) folder: i64,
-    content: i64,
+    pub(super) content: i64,
     pub(in super::super) class: String,
     /// The element that it is shown as: `Message`, `CalendarItem` …
     pub(in super::super) element: String,
@@ -71,6 +95,10 @@ pub(in super::super) struct Item {
     pub(in super::super) changed_cn: i64,
     pub(in super::super) read_cn: i64,
     pub(in super::super) key_cn: i64,
+    /// Of an occurrence: its series, and which one in the series it is, from 1 on; else 0. An occurrence that is no
+    /// exception has the id 0.
+    pub(in super::super) master: i64,
+    pub(in super::super) instance: i64,
 }
 
 /// An item to be made.
@@ -97,10 +125,13 @@ pub(in super::super) enum Change {
     Full,
     /// Only the read flag: the change key stays.
     ReadFlag,
+    /// A new change key, and nothing for synchronizing clients.
+    Untold,
 }
 
 const COLUMNS: &str = "id, mailbox, folder, content, class, element, subject, message_id, is_read, is_draft, associated, \
-    received, sent, created, modified, size, has_attachments, search_key, meta, created_cn, changed_cn, read_cn, key_cn";
+    received, sent, created, modified, size, has_attachments, search_key, meta, created_cn, changed_cn, read_cn, key_cn, \
+    master, instance";
 
 pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Item> {
     let meta: String = row.get(18)?;
@@ -128,6 +159,8 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Item> {
         changed_cn: row.get(20)?,
         read_cn: row.get(21)?,
         key_cn: row.get(22)?,
+        master: row.get(23)?,
+        instance: row.get(24)?,
     })
 }
 
@@ -147,7 +180,7 @@ pub(in super::super) fn item(db: &Connection, mailbox: i64, id: i64) -> rusqlite
 
 /// All items of a folder, the last received first.
 pub(in super::super) fn items_in(db: &Connection, folder: i64, associated: bool) -> rusqlite::Result<Vec<Item>> {
-    let condition = "WHERE folder = ?1 AND associated = ?2 ORDER BY received DESC, id DESC";
+    let condition = "WHERE folder = ?1 AND master = 0 AND associated = ?2 ORDER BY received DESC, id DESC";
     query(db, condition, &[folder, i64::from(associated)])
 }
 
@@ -161,13 +194,13 @@ pub(in super::super) fn items_page(
     limit: i64,
 ) -> rusqlite::Result<Vec<Item>> {
     let order = if ascending { "received, id" } else { "received DESC, id DESC" };
-    let condition = format!("WHERE folder = ?1 AND associated = ?2 ORDER BY {order} LIMIT ?3 OFFSET ?4");
+    let condition = format!("WHERE folder = ?1 AND master = 0 AND associated = ?2 ORDER BY {order} LIMIT ?3 OFFSET ?4");
     query(db, &condition, &[folder, i64::from(associated), limit, offset])
 }
 
 /// How many items a folder has.
 pub(in super::super) fn count_items(db: &Connection, folder: i64, associated: bool) -> rusqlite::Result<i64> {
-    db.prepare_cached("SELECT COUNT(*) FROM items WHERE folder = ?1 AND associated = ?2")?
+    db.prepare_cached("SELECT COUNT(*) FROM items WHERE folder = ?1 AND master = 0 AND associated = ?2")?
         .query_row(params![folder, associated], |row| row.get(0))
 }
 
@@ -213,6 +246,8 @@ pub(in super::super) fn insert_item(
         changed_cn: cn,
         read_cn: cn,
         key_cn: cn,
+        master: 0,
+        instance: 0,
     };
     insert_row(db, &mut item)?;
     Ok(item)
@@ -223,11 +258,12 @@ fn size_of(mime: usize) -> i64 {
     i64::try_from(mime).unwrap_or(i64::MAX).saturating_add(1_184)
 }
 
-fn insert_row(db: &Connection, item: &mut Item) -> rusqlite::Result<()> {
+pub(super) fn insert_row(db: &Connection, item: &mut Item) -> rusqlite::Result<()> {
     db.prepare_cached(
         "INSERT INTO items (mailbox, folder, content, class, element, subject, message_id, is_read, is_draft, associated,
-         received, sent, created, modified, size, has_attachments, search_key, meta, created_cn, changed_cn, read_cn, key_cn)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
+         received, sent, created, modified, size, has_attachments, search_key, meta, created_cn, changed_cn, read_cn, key_cn,
+         master, instance)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)",
     )?
     .execute(params![
         item.mailbox,
@@ -252,6 +288,8 @@ fn insert_row(db: &Connection, item: &mut Item) -> rusqlite::Result<()> {
         item.changed_cn,
         item.read_cn,
         item.key_cn,
+        item.master,
+        item.instance,
     ])?;
     item.id = db.last_insert_rowid();
     let (total, unread) = counts(item);
@@ -264,7 +302,7 @@ fn meta_text(meta: &Meta) -> String {
 
 /// What an item adds to its folder's total and unread counts.
 fn counts(item: &Item) -> (i64, i64) {
-    if item.associated { (0, 0) } else { (1, i64::from(!item.is_read)) }
+    if item.associated || item.master > 0 { (0, 0) } else { (1, i64::from(!item.is_read)) }
 }
 
 /// Stores a changed item, and its MIME when that changed too.
@@ -289,6 +327,7 @@ pub(in super::super) fn save_item(
     match change {
         Change::Full => (item.changed_cn, item.key_cn) = (cn, cn),
         Change::ReadFlag => item.read_cn = cn,
+        Change::Untold => item.key_cn = cn,
     }
     db.prepare_cached(
         "UPDATE items SET class = ?2, subject = ?3, message_id = ?4, is_read = ?5, is_draft = ?6, received = ?7, sent = ?8,
@@ -322,6 +361,7 @@ pub(in super::super) fn move_item(db: &Connection, item: &Item, folder: i64) -> 
     let cn = next_change(db, item.mailbox)?;
     let mut moved = Item { folder, created_cn: cn, changed_cn: cn, read_cn: cn, ..item.clone() };
     insert_row(db, &mut moved)?;
+    series::move_exceptions(db, item.id, &moved)?;
     Ok(moved)
 }
 
@@ -340,11 +380,13 @@ pub(in super::super) fn copy_item(db: &Connection, item: &Item, folder: i64) -> 
         ..item.clone()
     };
     insert_row(db, &mut copy)?;
+    series::copy_exceptions(db, item.id, &copy)?;
     Ok(copy)
 }
 
 /// Deletes an item for good.
 pub(in super::super) fn delete_item(db: &Connection, item: &Item) -> rusqlite::Result<()> {
+    series::drop_exceptions(db, item.id)?;
     bury(db, item)?;
     drop_content(db, item.content)
 }
@@ -360,7 +402,7 @@ fn bury(db: &Connection, item: &Item) -> rusqlite::Result<()> {
     folders::touch(db, item.folder, -total, -unread, 1)
 }
 
-fn drop_content(db: &Connection, content: i64) -> rusqlite::Result<()> {
+pub(super) fn drop_content(db: &Connection, content: i64) -> rusqlite::Result<()> {
     db.prepare_cached("DELETE FROM contents WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM items WHERE content = ?1)")?
         .execute([content])?;
     Ok(())
@@ -368,7 +410,7 @@ fn drop_content(db: &Connection, content: i64) -> rusqlite::Result<()> {
 
 /// Deletes all items of a folder.
 pub(super) fn delete_all(db: &Connection, folder: i64) -> rusqlite::Result<()> {
-    for item in query(db, "WHERE folder = ?1", &[folder])? {
+    for item in query(db, "WHERE folder = ?1 AND master = 0", &[folder])? {
         delete_item(db, &item)?;
     }
     Ok(())

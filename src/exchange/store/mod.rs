@@ -9,6 +9,7 @@ mod config;
 mod folders;
 mod items;
 mod schema;
+mod series;
 mod sync;
 
 use std::path::Path;
@@ -54,6 +55,8 @@ impl Store {
         let is_new = version == 0;
         if is_new {
             connection.execute_batch(schema::SCHEMA)?;
+        } else if version == 1 {
+            connection.execute_batch(schema::SECOND)?;
         }
         Ok(Store { connection: Mutex::new(connection), is_new })
     }
@@ -119,4 +122,5 @@ pub(super) use folders::{
 pub(super) use items::{
     content, copy_item, count_items, delete_item, insert_item, item, items_in, items_page, move_item, save_item,
 };
+pub(super) use series::{drop_exceptions, exceptions, remove_exception, save_exception};
 pub(super) use sync::{changed_folders, changed_items, listed_items};

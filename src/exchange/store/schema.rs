@@ -20,7 +20,9 @@ CREATE TABLE items (
     is_read INTEGER NOT NULL, is_draft INTEGER NOT NULL, associated INTEGER NOT NULL DEFAULT 0,
     received INTEGER NOT NULL, sent INTEGER NOT NULL, created INTEGER NOT NULL, modified INTEGER NOT NULL,
     size INTEGER NOT NULL, has_attachments INTEGER NOT NULL, search_key BLOB NOT NULL, meta TEXT NOT NULL,
-    created_cn INTEGER NOT NULL, changed_cn INTEGER NOT NULL, read_cn INTEGER NOT NULL, key_cn INTEGER NOT NULL);
+    created_cn INTEGER NOT NULL, changed_cn INTEGER NOT NULL, read_cn INTEGER NOT NULL, key_cn INTEGER NOT NULL,
+    master INTEGER NOT NULL DEFAULT 0, instance INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX items_master ON items (master) WHERE master > 0;
 CREATE INDEX items_created ON items (folder, associated, created_cn);
 CREATE INDEX items_changed ON items (folder, changed_cn);
 CREATE INDEX items_read ON items (folder, read_cn);
@@ -34,5 +36,13 @@ CREATE INDEX tombstones_cn ON tombstones (folder, deleted_cn);
 CREATE TABLE configurations (
     folder INTEGER NOT NULL, name TEXT NOT NULL, dictionary TEXT, xml BLOB, binary BLOB, item INTEGER NOT NULL,
     PRIMARY KEY (folder, name));
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
+";
+
+/// What a database of version 1 lacks: exceptions of series.
+pub(super) const SECOND: &str = "
+ALTER TABLE items ADD COLUMN master INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE items ADD COLUMN instance INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX items_master ON items (master) WHERE master > 0;
+PRAGMA user_version = 2;
 ";

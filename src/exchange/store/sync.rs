@@ -47,7 +47,7 @@ pub(in super::super) fn listed_items(
     limit: i64,
 ) -> rusqlite::Result<Vec<Item>> {
     let kinds = if associated { 1 } else { 0 };
-    let condition = "WHERE folder = ?1 AND associated <= ?2 AND created_cn <= ?3 AND created_cn < ?4 \
+    let condition = "WHERE folder = ?1 AND master = 0 AND associated <= ?2 AND created_cn <= ?3 AND created_cn < ?4 \
          ORDER BY created_cn DESC LIMIT ?5";
     query(db, condition, &[folder, kinds, snapshot, below, limit])
 }
@@ -63,7 +63,7 @@ pub(in super::super) fn changed_items(
 ) -> rusqlite::Result<ItemPage> {
     let kinds = if associated { 1 } else { 0 };
     let most = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-    let condition = "WHERE folder = ?1 AND associated <= ?2 AND id IN (
+    let condition = "WHERE folder = ?1 AND master = 0 AND associated <= ?2 AND id IN (
              SELECT id FROM items WHERE folder = ?1 AND changed_cn > ?3
              UNION SELECT id FROM items WHERE folder = ?1 AND read_cn > ?3)
          ORDER BY MAX(changed_cn, read_cn) LIMIT ?4";
