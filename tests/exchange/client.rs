@@ -48,8 +48,17 @@ impl Client {
     }
 
     pub fn try_post(&self, body: &str) -> Result<Answer, reqwest::Error> {
+        self.try_post_as(USER, body)
+    }
+
+    /// Posts as another user with the same password.
+    pub fn post_as(&self, user: &str, body: &str) -> Answer {
+        self.try_post_as(user, body).unwrap()
+    }
+
+    fn try_post_as(&self, user: &str, body: &str) -> Result<Answer, reqwest::Error> {
         self.runtime.block_on(async {
-            let request = self.http.post(self.server.url()).basic_auth(USER, Some(&self.password));
+            let request = self.http.post(self.server.url()).basic_auth(user, Some(&self.password));
             let response =
                 request.header("content-type", "text/xml; charset=utf-8").body(body.to_owned()).send().await?;
             let status = response.status().as_u16();

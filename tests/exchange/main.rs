@@ -7,6 +7,7 @@ mod calendar;
 mod client;
 mod faults;
 mod kinds;
+mod meetings;
 mod names;
 mod strict;
 mod sync;

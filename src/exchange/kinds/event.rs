@@ -17,7 +17,7 @@ use super::recurrence::{End, Recurrence};
 use super::values;
 use super::{Access, Draft, Field, Shown, Stage, Value, field};
 
-pub(in super::super) use attendees::ATTENDEES;
+pub(in super::super) use attendees::{ATTENDEES, answer_of, people};
 pub(in super::super) use properties::property;
 pub(in super::super) use series::{Instance, Series};
 pub(super) use shown::computed;

@@ -11,7 +11,7 @@ use super::super::store::{self, FolderRow, Item, Meta, NewItem, Person};
 use super::super::xml::Element;
 use super::super::{intake, mime, time};
 use super::send;
-use super::{Context, Slot, attachments, is_true};
+use super::{Context, Slot, attachments, is_true, meetings};
 
 /// Elements that clients can't set.
 pub(super) const READ_ONLY: &[&str] = &[
@@ -53,15 +53,11 @@ pub(super) const READ_ONLY: &[&str] = &[
 const OF_MAIL: &[&str] =
     &["InternetMessageHeaders", "IsReadReceiptRequested", "IsDeliveryReceiptRequested", "IsResponseRequested"];
 
-/// The response objects, which this server does not make.
+/// The response objects that this server does not make.
 const RESPONSES: &[&str] = &[
     "ReplyToItem",
     "ForwardItem",
     "ReplyAllToItem",
-    "AcceptItem",
-    "TentativelyAcceptItem",
-    "DeclineItem",
-    "CancelCalendarItem",
     "RemoveItem",
     "SuppressReadReceipt",
     "PostReplyItem",
@@ -83,6 +79,12 @@ fn create_one(context: &Context<'_>, db: &Connection, request: &Element, slot: u
     if RESPONSES.contains(&wanted.name.as_str()) {
         return Err(Refusal::because("ErrorInvalidOperation", format!("{} is not supported.", wanted.name)));
     }
+    if meetings::is_answer(&wanted.name) {
+        return meetings::respond(context, db, request, wanted);
+    }
+    if wanted.name == "CancelCalendarItem" {
+        return meetings::call_off_own(context, db, wanted);
+    }
     check_attributes(context, request, wanted)?;
     let disposition = request.attribute("MessageDisposition").unwrap_or("SaveOnly");
     let folder = target(context, db, request, wanted, disposition)?;
@@ -90,7 +92,10 @@ fn create_one(context: &Context<'_>, db: &Connection, request: &Element, slot: u
     context.spare(slot, "", &new.subject)?;
     check_folder(context, &folder, wanted)?;
     if disposition == "SaveOnly" || !is_mail(&wanted.name) {
-        let item = store::insert_item(db, context.mailbox.id, folder.id, new)?;
+        let mut item = store::insert_item(db, context.mailbox.id, folder.id, new)?;
+        if item.element == "CalendarItem" {
+            meetings::invite(context, db, &mut item, request.attribute("SendMeetingInvitations"))?;
+        }
         return saved(context, db, &item);
     }
     send::prepare(context, &mut new);

@@ -8,7 +8,7 @@ use super::super::store::{self, Change, FolderRow, Item};
 use super::super::xml::Element;
 use super::fields::{self, Depth};
 use super::shape::Shape;
-use super::{Context, is_true, occurrences};
+use super::{Context, is_true, meetings, occurrences};
 
 pub(super) fn get(context: &Context<'_>, request: &Element, answer: &mut Answer<'_>) {
     let shape = Shape::read(request.child("ItemShape"));
@@ -30,6 +30,9 @@ pub(super) fn delete(context: &Context<'_>, request: &Element, answer: &mut Answ
             check_attributes(context, request, &item)?;
             if request.attribute("AffectedTaskOccurrences") == Some("SpecifiedOccurrenceOnly") && skip(db, &item)? {
                 return Ok(String::new());
+            }
+            if item.element == "CalendarItem" {
+                meetings::cancel(context, db, &item, request.attribute("SendMeetingCancellations"))?;
             }
             if item.master > 0 {
                 return occurrences::delete(context, db, &item).map(|()| String::new());

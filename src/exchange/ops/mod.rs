@@ -9,6 +9,7 @@ mod fields;
 mod find;
 mod folders;
 mod items;
+mod meetings;
 mod names;
 mod occurrences;
 mod restriction;

@@ -10,7 +10,7 @@ use super::super::xml::Element;
 use super::super::{intake, mime, time};
 use super::create::{READ_ONLY, decode_mime, is_meta, set_body, set_extended, set_meta};
 use super::shape::element_of;
-use super::{Context, Slot, is_true, occurrences};
+use super::{Context, Slot, is_true, meetings, occurrences};
 
 /// What gromox takes without a word and does not do.
 const GROMOX_IGNORES: &[&str] = &["ReminderIsSet", "ReminderMinutesBeforeStart", "LegacyFreeBusyStatus", "From"];
@@ -42,7 +42,10 @@ fn update_one(context: &Context<'_>, db: &Connection, request: &Element, slot: u
     for update in change.list("Updates") {
         edit.apply(update)?;
     }
-    let item = edit.save()?;
+    let mut item = edit.save()?;
+    if item.element == "CalendarItem" {
+        meetings::invite(context, db, &mut item, request.attribute("SendMeetingInvitationsOrCancellations"))?;
+    }
     Ok(format!("{}<m:ConflictResults><t:Count>0</t:Count></m:ConflictResults>", context.items_xml(&item)))
 }
 

@@ -49,7 +49,7 @@ fn complete(mailbox: &mut Element) {
 }
 
 /// Everybody in a list.
-pub(super) fn people(meta: &Meta, list: &str) -> Vec<Person> {
+pub(in super::super::super) fn people(meta: &Meta, list: &str) -> Vec<Person> {
     let list = values::element(&meta.fields, list).map(|list| list.children).unwrap_or_default();
     let person = |attendee: &Element| {
         let mailbox = attendee.child("Mailbox")?;
@@ -57,4 +57,20 @@ pub(super) fn people(meta: &Meta, list: &str) -> Vec<Person> {
         Some(Person { name: text("Name"), address: text("EmailAddress") })
     };
     list.iter().filter_map(person).collect()
+}
+
+/// Notes what somebody answered; false when nobody of this address is invited.
+pub(in super::super::super) fn answer_of(meta: &mut Meta, who: &str, answer: &str, when: &str) -> bool {
+    let mut found = false;
+    for name in ATTENDEES {
+        let Some(mut list) = values::element(&meta.fields, name) else { continue };
+        for attendee in list.children.iter_mut().filter(|attendee| address(attendee) == who.to_lowercase()) {
+            attendee.children.retain(|child| child.name == "Mailbox");
+            attendee.children.push(Element::leaf("ResponseType", answer));
+            attendee.children.push(Element::leaf("LastResponseTime", when));
+            found = true;
+        }
+        meta.fields.insert(name.to_owned(), list.to_xml());
+    }
+    found
 }
