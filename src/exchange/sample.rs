@@ -1,15 +1,19 @@
-//! A sample mailbox: mail of many years in nested folders, and a few items of every other kind. The same number of
-//! messages always makes the same mailbox.
+//! A sample mailbox: mail of many years in nested folders, a year of appointments, and items of every other kind. The
+//! same number of messages always makes the same mailbox.
 
+mod calendar;
 mod compose;
 mod items;
+mod picture;
 mod words;
 
 use rusqlite::Connection;
 
-use super::store::{self, MailboxRow};
-use super::{Error, List};
-use super::{intake, store::NewItem};
+use super::ops::{self, Maker};
+use super::store::{self, Item, MailboxRow, NewItem};
+use super::xml::{self, TYPES};
+use super::zones::Zone;
+use super::{Error, List, Personality, intake};
 use compose::{Letter, Random};
 
 /// Folders besides the standard ones: parent path and name.
@@ -62,7 +66,7 @@ pub(super) fn lists() -> Vec<List> {
     ]
 }
 
-/// Fills a new mailbox with this many messages, and with a few other items when it gets any at all.
+/// Fills a new mailbox with this many messages, and with items of the other kinds when it gets any at all.
 pub(super) fn seed(db: &Connection, mailbox: &MailboxRow, messages: usize) -> Result<(), Error> {
     if messages == 0 {
         return Ok(());
@@ -85,7 +89,28 @@ pub(super) fn seed(db: &Connection, mailbox: &MailboxRow, messages: usize) -> Re
             thread = Letter::default();
         }
     }
-    items::seed(db, mailbox)
+    let zone = Zone::utc();
+    let maker = Maker { like: Personality::Exchange, zone: &zone, owner: &mailbox.address };
+    items::seed(db, mailbox, &maker)?;
+    calendar::seed(db, mailbox, &maker)
+}
+
+/// Puts an item into a distinguished folder, made of its element as CreateItem makes it.
+fn put(
+    db: &Connection,
+    mailbox: &MailboxRow,
+    maker: &Maker<'_>,
+    folder: &str,
+    xml: &str,
+) -> Result<Option<Item>, Error> {
+    let wrong = |why: String| Error::NotFound(format!("sample {folder} item {xml}: {why}"));
+    let Some(folder) = store::distinguished_folder(db, mailbox.id, folder)? else { return Ok(None) };
+    let tree = xml::parse(&format!("<t:Items xmlns:t=\"{TYPES}\">{xml}</t:Items>"));
+    let tree = tree.map_err(|malformed| wrong(malformed.reason))?;
+    let Some(element) = tree.children.first() else { return Ok(None) };
+    let mut new = ops::build(maker, element).map_err(|refusal| wrong(refusal.code))?;
+    (new.received, new.sent, new.is_draft) = (UNTIL, UNTIL, false);
+    Ok(Some(store::insert_item(db, mailbox.id, folder.id, new)?))
 }
 
 /// Makes the folders; answers the number of each path.

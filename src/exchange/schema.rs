@@ -271,8 +271,15 @@ fn fits(simple: &Simple, value: &str) -> bool {
         Simple::Int(low, high) => trimmed.parse::<i64>().is_ok_and(|number| (*low..=*high).contains(&number)),
         Simple::Double => trimmed.parse::<f64>().is_ok(),
         Simple::DateTime => trimmed.len() >= 19 && trimmed.contains('T'),
-        Simple::Date => trimmed.len() >= 10,
+        Simple::Date => is_date(trimmed),
         Simple::Enum(values) => values.iter().any(|allowed| allowed == value),
         Simple::List(kind) => trimmed.split_ascii_whitespace().all(|word| is_value(kind, word)),
     }
+}
+
+/// `2026-11-02`, with or without an offset.
+fn is_date(text: &str) -> bool {
+    let (day, rest) = text.split_at_checked(10).unwrap_or((text, ""));
+    let offset = rest.is_empty() || rest == "Z" || (rest.len() == 6 && rest.starts_with(['+', '-']));
+    day.parse::<jiff::civil::Date>().is_ok() && offset
 }

@@ -190,7 +190,7 @@ fn a_store_outlives_its_server() {
     let client = Client::with(options());
     assert_eq!(client.call(&client.get_item(&id, "")).codes(), ["NoError"]);
     let total: u64 = client.mailbox().folders().unwrap().iter().map(|folder| folder.total).sum();
-    assert_eq!(total, 13);
+    assert_eq!(total, 116);
 }
 
 #[test]

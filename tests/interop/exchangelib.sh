@@ -29,7 +29,9 @@ for _ in $(seq 100); do
 done
 url=$(sed -n 1p "$work/out")
 read -r address password <<<"$(sed -n 2p "$work/out")"
-"$venv/bin/python" "$here/exchangelib_mail.py" "$url" "$address" "$password"
+for script in mail kinds calendar; do
+  PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python" "$here/exchangelib_$script.py" "$url" "$address" "$password"
+done
 
 if [ -z "${VALIDATE_SOAP:-}" ]; then
   echo "exchangelib.sh: VALIDATE_SOAP is not set, the messages were not validated"

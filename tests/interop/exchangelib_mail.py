@@ -1,25 +1,12 @@
 """Runs exchangelib, which knows nothing of pimsync, against the embedded Exchange: folders, mail, flags, categories,
 moves, attachments, synchronization, configurations. Usage: exchangelib_mail.py URL ADDRESS PASSWORD"""
 
-import sys
 from datetime import datetime, timezone
 
-from exchangelib import (
-    Account,
-    Build,
-    Configuration,
-    Credentials,
-    DELEGATE,
-    ExtendedProperty,
-    FileAttachment,
-    Folder,
-    HTMLBody,
-    ItemAttachment,
-    Mailbox,
-    Message,
-    Version,
-)
+from exchangelib import ExtendedProperty, FileAttachment, Folder, HTMLBody, ItemAttachment, Mailbox, Message
 from exchangelib.errors import ErrorFolderExists, ErrorItemNotFound
+
+from exchangelib_steps import run, step
 
 
 class Tag(ExtendedProperty):
@@ -42,14 +29,6 @@ class FlagStatus(ExtendedProperty):
 Message.register("interop_tag", Tag)
 Message.register("last_verb", LastVerb)
 Message.register("flag_status", FlagStatus)
-
-STEPS = []
-
-
-def step(function):
-    STEPS.append(function)
-    return function
-
 
 def mail(account, folder, subject, **more):
     item = Message(
@@ -283,18 +262,4 @@ def deletion(account):
     assert "Interop renamed" not in {one.name for one in account.inbox.walk()}
 
 
-def main():
-    url, address, password = sys.argv[1:4]
-    configuration = Configuration(
-        service_endpoint=url,
-        credentials=Credentials(address, password),
-        auth_type="basic",
-        version=Version(build=Build(15, 2, 1544, 11), api_version="Exchange2016"),
-    )
-    account = Account(primary_smtp_address=address, config=configuration, autodiscover=False, access_type=DELEGATE)
-    for one in STEPS:
-        one(account)
-        print(f"ok {one.__name__}")
-
-
-main()
+run()

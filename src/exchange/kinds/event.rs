@@ -86,7 +86,7 @@ const LONGEST: i64 = 5 * 366 * 86_400_000;
 const HALF_HOUR: i64 = 1_800_000;
 
 /// What no occurrence has of its own.
-const OF_SERIES: [&str; 5] = ["Recurrence", "UID", "StartTimeZone", "EndTimeZone", "MeetingTimeZone"];
+const OF_SERIES: [&str; 2] = ["Recurrence", "UID"];
 
 /// Refuses to set what the item does not have for itself.
 pub(super) fn check(draft: &Draft<'_>, name: &str) -> Result<(), Refusal> {

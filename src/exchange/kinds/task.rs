@@ -151,11 +151,11 @@ fn recurrence(meta: &Meta) -> Option<Recurrence> {
 }
 
 /// Whether an update of a recurring task is one of its current occurrence alone, which then becomes a task of its own:
-/// it is completed, or its days are changed and not its recurrence.
+/// it is completed, or its days are changed, and its recurrence is not.
 pub(in super::super) fn splits(before: &Meta, after: &Meta, touched: &[String]) -> bool {
     let Some(known) = recurrence(before) else { return false };
     let has = |name: &str| touched.iter().any(|touched| touched == name);
-    if has("Recurrence") || recurrence(after).is_none() {
+    if recurrence(after).as_ref() != Some(&known) {
         return false;
     }
     let done = status(after) == "Completed" && status(before) != "Completed";

@@ -9,7 +9,8 @@ use super::super::props::{ExtendedProperty, PropertyName, is_keywords, tag};
 use super::super::soap::{Answer, Refusal};
 use super::super::store::{self, FolderRow, Item, Meta, NewItem, Person};
 use super::super::xml::Element;
-use super::super::{intake, mime, time};
+use super::super::zones::Zone;
+use super::super::{Personality, intake, mime, time};
 use super::send;
 use super::{Context, Slot, attachments, is_true, meetings};
 
@@ -88,7 +89,7 @@ fn create_one(context: &Context<'_>, db: &Connection, request: &Element, slot: u
     check_attributes(context, request, wanted)?;
     let disposition = request.attribute("MessageDisposition").unwrap_or("SaveOnly");
     let folder = target(context, db, request, wanted, disposition)?;
-    let mut new = build(context, wanted)?;
+    let mut new = build(&context.maker(), wanted)?;
     context.spare(slot, "", &new.subject)?;
     check_folder(context, &folder, wanted)?;
     if disposition == "SaveOnly" || !is_mail(&wanted.name) {
@@ -175,23 +176,45 @@ fn check_folder(context: &Context<'_>, folder: &FolderRow, wanted: &Element) -> 
     }
 }
 
+/// Who makes an item, and how.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct Maker<'a> {
+    pub(in super::super) like: Personality,
+    /// The zone in which times are told.
+    pub(in super::super) zone: &'a Zone,
+    /// The address of the mailbox's owner.
+    pub(in super::super) owner: &'a str,
+}
+
+impl Maker<'_> {
+    fn is_gromox(&self) -> bool {
+        self.like == Personality::Gromox
+    }
+}
+
+impl Context<'_> {
+    fn maker(&self) -> Maker<'_> {
+        Maker { like: self.like, zone: &self.zone, owner: &self.mailbox.address }
+    }
+}
+
 /// The item that a request describes.
-pub(super) fn build(context: &Context<'_>, wanted: &Element) -> Result<NewItem, Refusal> {
+pub(in super::super) fn build(maker: &Maker<'_>, wanted: &Element) -> Result<NewItem, Refusal> {
     if let Some(name) = wanted.children.iter().map(|child| child.name.as_str()).find(|name| READ_ONLY.contains(name))
-        && !context.is_gromox()
+        && !maker.is_gromox()
     {
         return Err(Refusal::because("ErrorInvalidPropertySet", format!("Set action is invalid for property {name}.")));
     }
     let mut new = match wanted.child("MimeContent") {
-        Some(content) => from_mime(context, wanted, content)?,
-        None => from_properties(context, wanted),
+        Some(content) => from_mime(maker, wanted, content)?,
+        None => from_properties(maker, wanted),
     };
     new.element = wanted.name.clone();
     new.class = default_class(&wanted.name, &new.class).to_owned();
     // Items are drafts until they are sent; gromox makes them read and done.
-    new.is_draft = is_mail(&wanted.name) && !context.is_gromox();
+    new.is_draft = is_mail(&wanted.name) && !maker.is_gromox();
     new.is_read = true;
-    overlay(context, &mut new, wanted)?;
+    overlay(maker, &mut new, wanted)?;
     Ok(new)
 }
 
@@ -210,9 +233,9 @@ fn default_class<'a>(element: &str, found: &'a str) -> &'a str {
     }
 }
 
-fn from_mime(context: &Context<'_>, wanted: &Element, content: &Element) -> Result<NewItem, Refusal> {
+fn from_mime(maker: &Maker<'_>, wanted: &Element, content: &Element) -> Result<NewItem, Refusal> {
     let takes_mime = is_mail(&wanted.name) || matches!(wanted.name.as_str(), "PostItem" | "CalendarItem");
-    if !takes_mime && !context.is_gromox() {
+    if !takes_mime && !maker.is_gromox() {
         return Err(Refusal::because("ErrorUnsupportedMimeConversion", "MIME content is not supported for this item."));
     }
     let mut new = intake::from_mime(decode_mime(&content.text)?);
@@ -236,13 +259,13 @@ pub(super) fn decode_mime(text: &str) -> Result<Vec<u8>, Refusal> {
     if bytes.is_empty() { Err(Refusal::new("ErrorMimeContentInvalid")) } else { Ok(bytes) }
 }
 
-fn from_properties(context: &Context<'_>, wanted: &Element) -> NewItem {
+fn from_properties(maker: &Maker<'_>, wanted: &Element) -> NewItem {
     let now = time::now_millis();
     let mut message = mime::Message::default();
     message.headers.date = Some(now);
     set_body(&mut message, wanted.child("Body"));
     message.attachments = wanted.list("Attachments").iter().map(attachments::from_element).collect();
-    let owner = Person { name: context.mailbox.address.clone(), address: context.mailbox.address.clone() };
+    let owner = Person { name: maker.owner.to_owned(), address: maker.owner.to_owned() };
     let photo = wanted.list("Attachments").iter().find(|file| attachments::is_photo(file));
     NewItem {
         received: now,
@@ -280,7 +303,7 @@ pub(super) fn people(element: &Element) -> Vec<Person> {
     element.children.iter().filter(|child| child.name == "Mailbox").map(person).collect()
 }
 
-fn overlay(context: &Context<'_>, new: &mut NewItem, wanted: &Element) -> Result<(), Refusal> {
+fn overlay(maker: &Maker<'_>, new: &mut NewItem, wanted: &Element) -> Result<(), Refusal> {
     let kind = Kind::of(&wanted.name);
     let mut kept = Vec::new();
     for child in &wanted.children {
@@ -302,8 +325,8 @@ fn overlay(context: &Context<'_>, new: &mut NewItem, wanted: &Element) -> Result
         kind,
         subject: &mut new.subject,
         meta: &mut new.meta,
-        like: context.like,
-        zone: &context.zone,
+        like: maker.like,
+        zone: maker.zone,
         now: time::now_millis(),
         stage: Stage::Create,
         touched: Vec::new(),

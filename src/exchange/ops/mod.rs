@@ -29,6 +29,9 @@ use super::xml::{Element, XmlOut};
 use super::zones::Zone;
 use super::{List, Personality};
 
+pub(super) use create::{Maker, build};
+pub(super) use occurrences::nth as nth_occurrence;
+
 /// What answers one slot of a batch.
 type Slot = Result<String, Refusal>;
 

@@ -11,7 +11,7 @@ use super::super::xml::XmlOut;
 use super::Context;
 
 /// The occurrence of a series that has this number.
-pub(super) fn nth(db: &Connection, master: &Item, number: i64) -> Result<Item, Refusal> {
+pub(in super::super) fn nth(db: &Connection, master: &Item, number: i64) -> Result<Item, Refusal> {
     let series = Series::of(&master.meta).ok_or_else(|| Refusal::new("ErrorCalendarCannotUseIdForOccurrenceId"))?;
     if master.meta.deleted.contains(&number) {
         return Err(Refusal::new("ErrorCalendarOccurrenceIsDeletedFromRecurrence"));
