@@ -1,5 +1,7 @@
 //! A mailbox from within: what tests look at, and changes as if by another client of it.
 
+mod kinds;
+
 use std::sync::Arc;
 
 use rusqlite::Connection;
@@ -8,7 +10,7 @@ use super::ids::{Id, Ids, key_kind};
 use super::props::PropertyName;
 use super::store::{self, Change, FolderRow, Item, MailboxRow, Meta, NewItem, Store};
 use super::xml::XmlOut;
-use super::{Error, intake, mime, time};
+use super::{Error, Personality, intake, mime, time};
 
 /// The follow-up flag of an item.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -146,12 +148,13 @@ pub struct Mailbox {
     store: Arc<Store>,
     row: MailboxRow,
     ids: Ids,
+    like: Personality,
 }
 
 impl Mailbox {
-    pub(super) fn new(store: Arc<Store>, row: MailboxRow) -> Mailbox {
+    pub(super) fn new(store: Arc<Store>, row: MailboxRow, like: Personality) -> Mailbox {
         let ids = Ids::new(&row.guid);
-        Mailbox { store, row, ids }
+        Mailbox { store, row, ids, like }
     }
 
     /// All folders below the root, parents before children.

@@ -131,6 +131,9 @@ pub enum Error {
     /// There is no such folder or item.
     #[error("the mailbox has no {0}")]
     NotFound(String),
+    /// The server's rules do not allow it.
+    #[error("the server refused: {0}")]
+    Refused(String),
     /// The fault script is wrong.
     #[error("the fault script is wrong: {0}")]
     Faults(String),

@@ -103,7 +103,7 @@ fn put(
     folder: &str,
     xml: &str,
 ) -> Result<Option<Item>, Error> {
-    let wrong = |why: String| Error::NotFound(format!("sample {folder} item {xml}: {why}"));
+    let wrong = |why: String| Error::Refused(format!("{why} for the sample item {xml}"));
     let Some(folder) = store::distinguished_folder(db, mailbox.id, folder)? else { return Ok(None) };
     let tree = xml::parse(&format!("<t:Items xmlns:t=\"{TYPES}\">{xml}</t:Items>"));
     let tree = tree.map_err(|malformed| wrong(malformed.reason))?;

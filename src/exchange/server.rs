@@ -109,7 +109,7 @@ impl Server {
     pub fn mailbox(&self, address: &str) -> Result<Mailbox, Error> {
         let row = store::mailbox(&self.shared.store.read(), address)?;
         let row = row.ok_or_else(|| Error::NoMailbox(address.to_owned()))?;
-        Ok(Mailbox::new(Arc::clone(&self.shared.store), row))
+        Ok(Mailbox::new(Arc::clone(&self.shared.store), row, self.shared.like))
     }
 
     /// The rules by which it misbehaves.

@@ -108,7 +108,8 @@ fn what_cannot_be_is_refused_with_its_code() {
         )
     };
     assert_eq!(timed(one, two, &daily("1000")), "ErrorCalendarOutOfRange");
-    assert_eq!(timed(one, "2026-11-04T09:00:00Z", &daily("1")), "ErrorOccurrenceTimeSpanTooBig");
+    assert_eq!(timed(one, "2026-11-03T10:00:00Z", &daily("1")), "ErrorOccurrenceTimeSpanTooBig");
+    assert_eq!(timed(one, "2026-11-03T09:00:00Z", &daily("1")), "NoError");
     assert_eq!(timed(one, two, &daily("1")), "NoError");
     let id = create(&client, &format!("<t:UID>abc</t:UID><t:Start>{one}</t:Start><t:End>{two}</t:End>")).id();
     let refused = [field("UID", "other"), field("MyResponseType", "Accept"), field("IsCancelled", "true")];
@@ -220,7 +221,9 @@ fn occurrences_change_and_go_one_by_one_and_the_series_is_what_changed() {
         client.update(&all.id(), NO_UPDATES, &[field("Location", "Room 2"), field("Subject", "Crew")].concat());
     let one = read(&client, &nth(&master, 3));
     assert_eq!((one.text("Location"), one.text("Subject")), ("Room 2".into(), "Team, later".into()));
-    // With another time it is another series.
+    // The same time over again changes nothing; with another one it is another series.
+    let updated = client.update(&updated.id(), NO_UPDATES, &field("Start", "2026-10-19T09:00:00+02:00"));
+    assert!(read(&client, &updated.id()).body.contains("ModifiedOccurrences"));
     client.update(&updated.id(), NO_UPDATES, &field("Start", "2026-10-19T06:30:00Z"));
     let all = read(&client, &item(&number(&master), ""));
     assert!(!all.body.contains("ModifiedOccurrences") && !all.body.contains("DeletedOccurrences"), "{}", all.body);
@@ -297,6 +300,27 @@ fn a_calendar_view_shows_each_occurrence_by_itself() {
     assert_eq!(wide.codes(), ["ErrorCalendarViewRangeTooBig"]);
     let backwards = view(&client, "2026-11-03T00:00:00Z", "2026-10-26T00:00:00Z");
     assert_eq!(backwards.codes(), ["ErrorCalendarEndDateIsEarlierThanStartDate"]);
+}
+
+#[test]
+fn another_client_changes_items_and_occurrences_alike() {
+    let client = exchange();
+    let (mailbox, master) = (client.mailbox(), number(&series(&client).id()));
+    let state = client.call(&client.sync("calendar", "", 100)).sync_state();
+    let third = mailbox.occurrence(&master, 3).unwrap();
+    mailbox.set_fields(&third, "<t:Location>Hall</t:Location><t:Subject>Third</t:Subject>").unwrap();
+    mailbox.delete_occurrence(&mailbox.occurrence(&master, 4).unwrap()).unwrap();
+    mailbox.clear_fields(&master, &["Location"]).unwrap();
+    let xml = mailbox.item_xml(&third).unwrap();
+    assert!(xml.contains("<t:Location>Hall<") && xml.contains("<t:Subject>Third<"), "{xml}");
+    assert_eq!(client.call(&client.sync("calendar", &state, 100)).kinds(), ["Update"]);
+    let all = read(&client, &item(&master, ""));
+    assert!(!all.body.contains("<t:Location>") && all.body.contains("DeletedOccurrences"), "{}", all.body);
+    let task = mailbox.add_item("Tasks", "<t:Task><t:Subject>Shelves</t:Subject></t:Task>").unwrap();
+    mailbox.set_fields(&task, "<t:PercentComplete>100</t:PercentComplete>").unwrap();
+    assert_eq!(read(&client, &item(&task, "")).text("Status"), "Completed");
+    assert!(mailbox.add_item("Tasks", "<t:Task/><t:Task/>").is_err());
+    assert!(mailbox.set_fields(&task, "<t:PercentComplete>101</t:PercentComplete>").is_err());
 }
 
 #[test]

@@ -196,7 +196,9 @@ fn recur(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     let zone = zone_of(draft.meta);
     let wall = |name: &str| values::time(&draft.meta.fields, name).map(|at| zone.wall(at));
     let (Some(start), Some(end)) = (wall("Start"), wall("End")) else { return Ok(()) };
-    if draft.stage == Stage::Update && !draft.has_touched("Recurrence") && draft.has_touched("Start") {
+    let moved = recurrence.days().next().is_some_and(|first| first != start.date());
+    let restarts = draft.has_touched("Start") && !draft.has_touched("Recurrence");
+    if draft.stage == Stage::Update && restarts && moved {
         recurrence.start = start.date();
         if let End::On(last) = recurrence.end
             && last < recurrence.start
@@ -212,7 +214,8 @@ fn recur(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     values::put_time(&mut draft.meta.fields, "End", zone.instant(ends));
     draft.meta.fields.insert("Recurrence".to_owned(), recurrence.xml("", ""));
     let overlap = recurrence.days().zip(recurrence.days().skip(1)).take(60).any(|(one, next)| {
-        DateTime::from_parts(one, start.time()).checked_add(length).is_ok_and(|end| end.date() > next)
+        let next = DateTime::from_parts(next, start.time());
+        DateTime::from_parts(one, start.time()).checked_add(length).is_ok_and(|end| end > next)
     });
     if overlap {
         return Err(Refusal::new("ErrorOccurrenceTimeSpanTooBig"));

@@ -313,9 +313,12 @@ pub(super) fn shown(reader: Reader<'_>, item: &Item, name: &str) -> Option<Strin
     };
     let kept = &item.meta.fields;
     let Some(field) = kind.field(name) else { return computed.or_else(|| kept.get(name).cloned()) };
-    let time = || values::time(kept, name).map(|millis| format!("<t:{name}>{}</t:{name}>", reader.time(millis)));
+    let told = |millis: i64| Some(format!("<t:{name}>{}</t:{name}>", reader.time(millis)));
+    let time = || values::time(kept, name).and_then(told);
     let stored = || match field.value {
-        Value::Time | Value::Wall | Value::Day | Value::Noon => time().or_else(|| kept.get(name).cloned()),
+        // The same day wherever it is read.
+        Value::Day => values::day(kept, name).and_then(|day| told(reader.zone.midnight(day))),
+        Value::Time | Value::Wall | Value::Noon => time().or_else(|| kept.get(name).cloned()),
         _ => kept.get(name).cloned(),
     };
     let default = || Some(format!("<t:{name}>{}</t:{name}>", field.default)).filter(|_| !field.default.is_empty());

@@ -87,6 +87,8 @@ fn get_slot(context: &Context<'_>, request: &Element) -> Slot {
     let known = store::get_configuration(&db, folder.id, &name)?.ok_or_else(|| Refusal::new("ErrorItemNotFound"))?;
     let wanted = request.child_text("UserConfigurationProperties").unwrap_or_default();
     let wants = |name: &str| wanted.split_ascii_whitespace().any(|word| word == name || word == "All");
+    // gromox has the values in another namespace than the schema.
+    let prefix = if context.is_gromox() { "m" } else { "t" };
     let mut out = XmlOut::new();
     out.raw("<m:UserConfiguration>");
     out.open("t:UserConfigurationName", &[("Name", &name)]);
@@ -105,10 +107,10 @@ fn get_slot(context: &Context<'_>, request: &Element) -> Slot {
         out.raw("</t:Dictionary>");
     }
     if let Some(xml) = known.xml.filter(|_| wants("XmlData")) {
-        out.put("t:XmlData", &STANDARD.encode(xml));
+        out.put(&format!("{prefix}:XmlData"), &STANDARD.encode(xml));
     }
     if let Some(binary) = known.binary.filter(|_| wants("BinaryData")) {
-        out.put("t:BinaryData", &STANDARD.encode(binary));
+        out.put(&format!("{prefix}:BinaryData"), &STANDARD.encode(binary));
     }
     out.raw("</m:UserConfiguration>");
     Ok(out.buffer)

@@ -193,7 +193,7 @@ impl Maker<'_> {
 }
 
 impl Context<'_> {
-    fn maker(&self) -> Maker<'_> {
+    pub(in super::super) fn maker(&self) -> Maker<'_> {
         Maker { like: self.like, zone: &self.zone, owner: &self.mailbox.address }
     }
 }
@@ -237,6 +237,9 @@ fn from_mime(maker: &Maker<'_>, wanted: &Element, content: &Element) -> Result<N
     let takes_mime = is_mail(&wanted.name) || matches!(wanted.name.as_str(), "PostItem" | "CalendarItem");
     if !takes_mime && !maker.is_gromox() {
         return Err(Refusal::because("ErrorUnsupportedMimeConversion", "MIME content is not supported for this item."));
+    }
+    if wanted.name == "CalendarItem" && !maker.is_gromox() {
+        return Err(Refusal::because("ErrorInvalidOperation", "Calendars in MIME are not read."));
     }
     let mut new = intake::from_mime(decode_mime(&content.text)?);
     // Received is when the server got it, unless the request tells another time.
@@ -317,7 +320,8 @@ fn overlay(maker: &Maker<'_>, new: &mut NewItem, wanted: &Element) -> Result<(),
                 kept.extend(ExtendedProperty::read(child).and_then(|property| set_extended_new(new, property)))
             }
             name if is_meta(name) => set_meta(&mut new.meta, child),
-            name if READ_ONLY.contains(&name) || OF_MAIL.contains(&name) => {}
+            name if READ_ONLY.contains(&name) => {}
+            name if OF_MAIL.contains(&name) && kind.field(name).is_none() => {}
             _ => kept.push(child.clone()),
         }
     }

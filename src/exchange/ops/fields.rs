@@ -188,6 +188,11 @@ pub(super) fn render(
     Ok(out.buffer)
 }
 
+/// Everything of an item, as GetItem answers it.
+pub(in super::super) fn all_properties(context: &Context<'_>, db: &Connection, item: &Item) -> Result<String, Refusal> {
+    render(context, db, item, &Shape { base: Base::All, ..Shape::id_only() }, Depth::Get)
+}
+
 struct View<'a> {
     context: &'a Context<'a>,
     db: &'a Connection,

@@ -30,7 +30,9 @@ use super::zones::Zone;
 use super::{List, Personality};
 
 pub(super) use create::{Maker, build};
-pub(super) use occurrences::nth as nth_occurrence;
+pub(super) use fields::all_properties;
+pub(super) use occurrences::{delete as delete_occurrence, nth as nth_occurrence};
+pub(super) use update::change_item;
 
 /// What answers one slot of a batch.
 type Slot = Result<String, Refusal>;
@@ -221,7 +223,7 @@ impl Context<'_> {
         }
     }
 
-    fn item_of(&self, db: &Connection, id: &str) -> Result<Item, Refusal> {
+    pub(super) fn item_of(&self, db: &Connection, id: &str) -> Result<Item, Refusal> {
         let stored = |number: i64| {
             let item = store::item(db, self.mailbox.id, number)?.filter(|item| item.master == 0);
             item.ok_or_else(|| Refusal::new("ErrorItemNotFound"))
@@ -236,14 +238,14 @@ impl Context<'_> {
         }
     }
 
-    fn item_id(&self, item: &Item) -> String {
+    pub(super) fn item_id(&self, item: &Item) -> String {
         if item.master > 0 {
             return self.ids.occurrence(item.folder, item.master, item.instance);
         }
         self.ids.item(item.folder, item.id)
     }
 
-    fn change_key(&self, item: &Item) -> String {
+    pub(super) fn change_key(&self, item: &Item) -> String {
         self.ids.change_key(key_kind(&item.element), item.key_cn)
     }
 

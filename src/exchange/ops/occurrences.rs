@@ -181,7 +181,7 @@ fn check_neighbours(db: &Connection, master: &Item, item: &Item) -> Result<(), R
 }
 
 /// Deletes an occurrence from its series.
-pub(super) fn delete(context: &Context<'_>, db: &Connection, item: &Item) -> Result<(), Refusal> {
+pub(in super::super) fn delete(context: &Context<'_>, db: &Connection, item: &Item) -> Result<(), Refusal> {
     let mut master = master(context, db, item)?.ok_or_else(|| Refusal::new("ErrorItemNotFound"))?;
     master.meta.deleted.push(item.instance);
     master.meta.deleted.sort_unstable();

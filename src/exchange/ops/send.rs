@@ -2,6 +2,7 @@
 
 use rusqlite::Connection;
 
+use super::super::kinds::Kind;
 use super::super::soap::{Answer, Refusal};
 use super::super::store::{self, Change, Item, NewItem, Person};
 use super::super::xml::Element;
@@ -67,6 +68,9 @@ pub(super) fn send(context: &Context<'_>, request: &Element, answer: &mut Answer
 }
 
 fn send_one(context: &Context<'_>, db: &Connection, request: &Element, id: &Element, mut item: Item) -> Slot {
+    if Kind::of(&item.element) != Kind::Other {
+        return Err(Refusal::new("ErrorInvalidItemForOperationSendItem"));
+    }
     if !context.is_gromox() {
         let key = id.attribute("ChangeKey").ok_or_else(|| Refusal::new("ErrorChangeKeyRequired"))?;
         match context.ids.read_change_key(key) {

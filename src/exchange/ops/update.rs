@@ -27,6 +27,20 @@ fn update_one(context: &Context<'_>, db: &Connection, request: &Element, slot: u
     context.spare(slot, &context.item_id(&item), &item.subject)?;
     check_attributes(context, db, request, &item)?;
     check_conflict(context, request, id, &item)?;
+    let mut item = change_item(context, db, item, change.list("Updates"))?;
+    if item.element == "CalendarItem" {
+        meetings::invite(context, db, &mut item, request.attribute("SendMeetingInvitationsOrCancellations"))?;
+    }
+    Ok(format!("{}<m:ConflictResults><t:Count>0</t:Count></m:ConflictResults>", context.items_xml(&item)))
+}
+
+/// Changes an item by SetItemField, DeleteItemField and AppendToItemField elements.
+pub(in super::super) fn change_item(
+    context: &Context<'_>,
+    db: &Connection,
+    item: Item,
+    updates: &[Element],
+) -> Result<Item, Refusal> {
     let before = item.clone();
     let mut edit = Edit {
         context,
@@ -39,14 +53,10 @@ fn update_one(context: &Context<'_>, db: &Connection, request: &Element, slot: u
         touched: Vec::new(),
         drops_exceptions: false,
     };
-    for update in change.list("Updates") {
+    for update in updates {
         edit.apply(update)?;
     }
-    let mut item = edit.save()?;
-    if item.element == "CalendarItem" {
-        meetings::invite(context, db, &mut item, request.attribute("SendMeetingInvitationsOrCancellations"))?;
-    }
-    Ok(format!("{}<m:ConflictResults><t:Count>0</t:Count></m:ConflictResults>", context.items_xml(&item)))
+    edit.save()
 }
 
 fn check_attributes(context: &Context<'_>, db: &Connection, request: &Element, item: &Item) -> Result<(), Refusal> {

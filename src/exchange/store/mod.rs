@@ -124,3 +124,28 @@ pub(super) use items::{
 };
 pub(super) use series::{drop_exceptions, exceptions, remove_exception, save_exception};
 pub(super) use sync::{changed_folders, changed_items, listed_items};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_of_the_first_version_learns_of_exceptions() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("exchange.db");
+        let first = schema::SCHEMA
+            .replace(",\n    master INTEGER NOT NULL DEFAULT 0, instance INTEGER NOT NULL DEFAULT 0);", ");")
+            .replace("CREATE INDEX items_master ON items (master) WHERE master > 0;", "")
+            .replace("user_version = 2", "user_version = 1");
+        assert!(!first.contains("master"));
+        Connection::open(&path).unwrap().execute_batch(&first).unwrap();
+        let store = Store::open(Some(&path)).unwrap();
+        let count = store.write(|db| {
+            let mailbox = create_mailbox(db, "a@example.org")?;
+            let folder = distinguished_folder(db, mailbox.id, "calendar")?.map_or(0, |folder| folder.id);
+            insert_item(db, mailbox.id, folder, NewItem::default())?;
+            count_items(db, folder, false)
+        });
+        assert_eq!((store.is_new, count), (false, Ok(1)));
+    }
+}

@@ -58,7 +58,8 @@ impl Series {
         if self.recurrence.end == End::Never {
             return None;
         }
-        self.instances().filter(|instance| !deleted.contains(&instance.number)).last()
+        let numbered = self.recurrence.days().zip(1..).filter(|(_, number)| !deleted.contains(number));
+        numbered.last().map(|(day, number)| self.instance(number, day))
     }
 
     /// The first one that was not deleted.
