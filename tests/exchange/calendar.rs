@@ -116,6 +116,8 @@ fn what_cannot_be_is_refused_with_its_code() {
     for update in refused {
         assert_eq!(client.update(&id, NO_UPDATES, &update).codes(), ["ErrorInvalidPropertySet"], "{update}");
     }
+    let timeless = client.update(&id, NO_UPDATES, &clear(&path("calendar:Start")));
+    assert_eq!(timeless.codes(), ["ErrorInvalidPropertyDelete"]);
     let unsaid = client.update(&id, "", &field("Location", "x"));
     assert_eq!(unsaid.codes(), ["ErrorSendMeetingInvitationsOrCancellationsRequired"]);
     assert_eq!(client.delete(&id, "").codes(), ["ErrorSendMeetingCancellationsRequired"]);

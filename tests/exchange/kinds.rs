@@ -69,6 +69,10 @@ fn entries_of_a_contact_change_one_by_one() {
     for update in refused {
         assert_eq!(client.update(&updated.id(), "", &update).codes(), ["ErrorInvalidPropertySet"], "{update}");
     }
+    let notes = set(&path("contacts:Notes"), "Contact", "<t:Notes>x</t:Notes>");
+    assert_eq!(client.update(&updated.id(), "", &notes).codes(), ["ErrorInvalidPropertyRequest"]);
+    let unique = client.read(&updated.id(), "IdOnly", &path("item:UniqueBody"));
+    assert_eq!(unique.codes(), ["ErrorInternalServerError"]);
     let stale = client.update(&id, "", &address("EmailAddress1", "late@example.com"));
     assert_eq!(stale.codes(), ["ErrorIrresolvableConflict"]);
 }

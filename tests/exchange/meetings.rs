@@ -44,6 +44,17 @@ fn first(client: &Client, user: &str, folder: &str) -> String {
     item(&items[0].id, &items[0].change_key)
 }
 
+fn accept(client: &Client, user: &str, disposition: &str, reference: &str) -> Answer {
+    let reference = reference.replace("t:ItemId", "t:ReferenceItemId");
+    client.post_as(
+        user,
+        &client.envelope(&format!(
+            "<m:CreateItem MessageDisposition=\"{disposition}\"><m:Items><t:AcceptItem>{reference}</t:AcceptItem></m:Items>\
+             </m:CreateItem>"
+        )),
+    )
+}
+
 #[test]
 fn nobody_is_told_unless_it_is_asked_for() {
     let client = client();
@@ -76,22 +87,12 @@ fn an_invitation_is_answered_and_the_organizer_learns_it() {
     let letter = read(&client, ben, &request);
     assert!(letter.body.contains("<t:MeetingRequest>") && letter.body.contains("AssociatedCalendarItemId"));
 
-    let answer = |disposition: &str, reference: &str| {
-        let reference = reference.replace("t:ItemId", "t:ReferenceItemId");
-        client.post_as(
-            ben,
-            &client.envelope(&format!(
-                "<m:CreateItem MessageDisposition=\"{disposition}\"><m:Items><t:AcceptItem>{reference}</t:AcceptItem></m:Items>\
-                 </m:CreateItem>"
-            )),
-        )
-    };
-    let quiet = answer("SaveOnly", &theirs);
+    let quiet = accept(&client, ben, "SaveOnly", &theirs);
     assert_eq!(quiet.codes(), ["NoError"], "{}", quiet.body);
     let entry = read(&client, ben, &first(&client, ben, "Calendar"));
     assert_eq!((entry.text("MyResponseType"), entry.text("LegacyFreeBusyStatus")), ("Accept".into(), "Busy".into()));
     assert!(subjects(&client, USER, "Inbox").is_empty());
-    let loud = answer("SendAndSaveCopy", &request);
+    let loud = accept(&client, ben, "SendAndSaveCopy", &request);
     assert_eq!(loud.codes(), ["NoError"], "{}", loud.body);
     assert_eq!(subjects(&client, USER, "Inbox"), ["IPM.Schedule.Meeting.Resp.Pos Accepted: Plans"]);
     assert_eq!(subjects(&client, ben, "Deleted Items"), ["IPM.Schedule.Meeting.Request Plans"]);
@@ -110,12 +111,14 @@ fn an_update_and_a_cancellation_reach_the_attendee() {
     let client = client();
     let ben = "ben@example.org";
     let id = create(&client, ALL, "").id();
+    accept(&client, ben, "SaveOnly", &first(&client, ben, "Calendar"));
     let place = set(&path("calendar:Location"), "CalendarItem", "<t:Location>Hall</t:Location>");
     let current = read(&client, USER, &item(id.split('"').nth(1).unwrap(), "")).id();
     let updated = client.update(&current, &format!("SendMeetingInvitationsOrCancellations=\"{ALL}\""), &place);
     assert_eq!(updated.codes(), ["NoError"], "{}", updated.body);
     let entry = read(&client, ben, &first(&client, ben, "Calendar"));
     assert_eq!((entry.text("Location"), entry.text("AppointmentSequenceNumber")), ("Hall".into(), "1".into()));
+    assert_eq!((entry.text("MyResponseType"), entry.text("Start")), ("Accept".into(), "2026-11-02T09:00:00Z".into()));
     let deleted = client.delete(&updated.id(), &format!("SendMeetingCancellations=\"{ALL}\""));
     assert_eq!(deleted.codes(), ["NoError"], "{}", deleted.body);
     let entry = read(&client, ben, &first(&client, ben, "Calendar"));

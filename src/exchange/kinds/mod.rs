@@ -176,11 +176,17 @@ impl Draft<'_> {
         let Some(field) = self.kind.field(name) else { return self.set_unknown(name, value) };
         let whole_list = field.value == Value::Entries && self.stage == Stage::Update && value.is_some();
         let late = field.access == Access::Create && self.stage != Stage::Create;
+        if let (Kind::Contact, "Notes", Personality::Exchange) = (self.kind, name, self.like) {
+            return Err(Refusal::new("ErrorInvalidPropertyRequest"));
+        }
         if field.access == Access::Read || late || whole_list {
             return if self.is_gromox() { Ok(()) } else { Err(not_settable(name)) };
         }
         if self.kind == Kind::Event && !self.is_gromox() {
             event::check(self, name)?;
+        }
+        if value.is_none() && matches!(field.value, Value::Wall) && !self.is_gromox() {
+            return Err(Refusal::new("ErrorInvalidPropertyDelete"));
         }
         self.touched.push(name.to_owned());
         match value {

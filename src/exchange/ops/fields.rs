@@ -172,6 +172,11 @@ pub(super) fn render(
     depth: Depth,
 ) -> Result<String, Refusal> {
     let view = View { context, db, item, shape, message: OnceCell::new() };
+    let bodies = matches!(Kind::of(&item.element), Kind::Contact | Kind::Task) && !context.is_gromox();
+    if bodies && shape.names("UniqueBody") {
+        // No conversation, no unique part of it: Exchange stumbles over this.
+        return Err(Refusal::new("ErrorInternalServerError"));
+    }
     let wanted = wanted(context, item, shape, depth);
     let element = format!("t:{}", item.element);
     let mut out = XmlOut::new();

@@ -159,9 +159,14 @@ fn put_into_calendar(
         }
         Some(mut known) => {
             store::drop_exceptions(db, known.id)?;
-            for own in ["ReminderIsSet", "ReminderMinutesBeforeStart"] {
-                meta.fields.remove(own);
-                meta.fields.extend(known.meta.fields.remove_entry(own));
+            // An answer holds as long as the time does.
+            let timing = ["Start", "End", "Recurrence"];
+            let same = timing.iter().all(|name| known.meta.fields.get(*name) == meta.fields.get(*name));
+            let answer: &[&str] =
+                if same { &["MyResponseType", "AppointmentReplyTime", "LegacyFreeBusyStatus"] } else { &[] };
+            for own in ["ReminderIsSet", "ReminderMinutesBeforeStart"].iter().chain(answer) {
+                meta.fields.remove(*own);
+                meta.fields.extend(known.meta.fields.remove_entry(*own));
             }
             known.subject.clone_from(&item.subject);
             (known.meta.fields, known.meta.deleted) = (meta.fields, meta.deleted);

@@ -219,6 +219,9 @@ impl Context<'_> {
                 master.ok_or_else(|| Refusal::new("ErrorCalendarCannotUseIdForRecurringMasterId"))
             }
             "ItemId" | "ParentItemId" | "ReferenceItemId" => self.item_of(db, id.attribute("Id").unwrap_or_default()),
+            "RecurringMasterItemIdRanges" if !self.is_gromox() => {
+                Err(Refusal::because("ErrorInvalidOperation", "Ranges of occurrences are not supported."))
+            }
             _ => Err(Refusal::because("ErrorInvalidId", "The id is of a kind that is not supported.")),
         }
     }
