@@ -121,6 +121,23 @@ fn a_picture_is_an_attachment() {
     assert_eq!(client.read(&item(number, ""), "AllProperties", "").text("HasPicture"), "false");
 }
 
+#[test]
+fn another_client_changes_pictures_and_categories() {
+    let client = exchange();
+    let mailbox = client.mailbox();
+    let id = mailbox.add_item("Contacts", ADA).unwrap();
+    for picture in [&b"one"[..], b"two"] {
+        mailbox.set_picture(&id, Some(picture)).unwrap();
+    }
+    let read = client.read(&item(&id, ""), "AllProperties", "");
+    assert_eq!((read.text("HasPicture"), read.all("<t:AttachmentId Id=\"", "\"").len()), ("true".to_owned(), 1));
+    mailbox.set_picture(&id, None).unwrap();
+    assert!(!client.read(&item(&id, ""), "AllProperties", "").body.contains("AttachmentId"));
+    assert_eq!(mailbox.category_list().unwrap(), None);
+    mailbox.set_category_list("<categories/>").unwrap();
+    assert_eq!(mailbox.category_list().unwrap().as_deref(), Some("<categories/>"));
+}
+
 fn task(client: &Client, inner: &str) -> crate::client::Answer {
     client.create("tasks", SAVE, &format!("<t:Task><t:Subject>Pay rent</t:Subject>{inner}</t:Task>"))
 }

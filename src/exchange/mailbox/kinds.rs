@@ -7,10 +7,13 @@ use super::super::faults::Faults;
 use super::super::ids::Ids;
 use super::super::ops::{self, Context};
 use super::super::soap::Refusal;
-use super::super::store;
+use super::super::store::{self, Configuration};
 use super::super::xml::{self, Element, TYPES};
 use super::super::zones::Zone;
 use super::Mailbox;
+
+/// The name of the configuration that holds the master list of categories.
+const CATEGORY_LIST: &str = "CategoryList";
 
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Error {
@@ -74,6 +77,36 @@ impl Mailbox {
             let item = context.item_of(db, id)?;
             Ok(ops::all_properties(context, db, &item)?)
         })
+    }
+
+    /// Gives a contact another picture, or none; answers the ChangeKey.
+    pub fn set_picture(&self, id: &str, picture: Option<&[u8]>) -> Result<String, Error> {
+        self.change_in(|context, db| {
+            let mut item = context.item_of(db, id)?;
+            ops::set_picture(context, db, &mut item, picture)?;
+            Ok(context.change_key(&item))
+        })
+    }
+
+    /// The master list of categories, as its XML; none when there is none.
+    pub fn category_list(&self) -> Result<Option<String>, Error> {
+        let db = self.store.read();
+        let calendar = self.calendar(&db)?;
+        let list = store::get_configuration(&db, calendar, CATEGORY_LIST)?.and_then(|list| list.xml);
+        Ok(list.map(|xml| String::from_utf8_lossy(&xml).into_owned()))
+    }
+
+    /// Replaces the master list of categories.
+    pub fn set_category_list(&self, xml: &str) -> Result<(), Error> {
+        self.store.write(|db| {
+            let list = Configuration { xml: Some(xml.as_bytes().to_vec()), ..Configuration::default() };
+            Ok(store::put_configuration(db, self.row.id, self.calendar(db)?, CATEGORY_LIST, &list)?)
+        })
+    }
+
+    fn calendar(&self, db: &Connection) -> Result<i64, Error> {
+        let calendar = store::distinguished_folder(db, self.row.id, "calendar")?;
+        calendar.map(|folder| folder.id).ok_or_else(|| Error::NotFound("calendar".to_owned()))
     }
 
     fn change_in<T>(&self, act: impl FnOnce(&Context<'_>, &Connection) -> Result<T, Error>) -> Result<T, Error> {

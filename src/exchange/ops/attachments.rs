@@ -161,6 +161,27 @@ pub(super) fn create(context: &Context<'_>, request: &Element, answer: &mut Answ
     });
 }
 
+/// Gives a contact another picture, or none.
+pub(in super::super) fn set_picture(
+    context: &Context<'_>,
+    db: &Connection,
+    item: &mut Item,
+    picture: Option<&[u8]>,
+) -> Result<(), Refusal> {
+    let old = item.meta.photo.take();
+    let new = picture.map(|data| Attachment {
+        name: "ContactPicture.jpg".to_owned(),
+        content_type: "image/jpeg".to_owned(),
+        data: data.to_vec(),
+        ..Attachment::default()
+    });
+    item.meta.photo = new.as_ref().map(Attachment::key);
+    change(context, db, item, |list| {
+        list.retain(|known| Some(known.key()) != old);
+        list.extend(new);
+    })
+}
+
 /// The item and the attachment that an AttachmentId names.
 fn find(context: &Context<'_>, db: &Connection, id: &Element) -> Result<(Item, Attachment), Refusal> {
     let (number, key) = match context.ids.read(id.attribute("Id").unwrap_or_default()) {

@@ -29,6 +29,7 @@ use super::xml::{Element, XmlOut};
 use super::zones::Zone;
 use super::{List, Personality};
 
+pub(super) use attachments::set_picture;
 pub(super) use create::{Maker, build};
 pub(super) use fields::all_properties;
 pub(super) use occurrences::{delete as delete_occurrence, nth as nth_occurrence};
