@@ -5,9 +5,12 @@ use rusqlite::{Connection, params};
 
 use super::items::{Change, Item, drop_content, insert_row, query, save_item};
 
+/// The rows of a series. Only with its second part does SQLite see that the index of exceptions holds them.
+const OF_SERIES: &str = "WHERE master = ?1 AND master > 0";
+
 /// The exceptions of a series, each with what it has from the series.
 pub(in super::super) fn exceptions(db: &Connection, master: &Item) -> rusqlite::Result<Vec<Item>> {
-    let rows = query(db, "WHERE master = ?1 ORDER BY instance", &[master.id])?;
+    let rows = query(db, &format!("{OF_SERIES} ORDER BY instance"), &[master.id])?;
     Ok(rows.iter().map(|row| overlay(master, row)).collect())
 }
 
@@ -45,7 +48,7 @@ pub(in super::super) fn remove_exception(db: &Connection, item: &Item) -> rusqli
 
 /// Removes all exceptions of a series.
 pub(in super::super) fn drop_exceptions(db: &Connection, master: i64) -> rusqlite::Result<()> {
-    for row in query(db, "WHERE master = ?1", &[master])? {
+    for row in query(db, OF_SERIES, &[master])? {
         remove_exception(db, &row)?;
     }
     Ok(())
@@ -53,14 +56,14 @@ pub(in super::super) fn drop_exceptions(db: &Connection, master: i64) -> rusqlit
 
 /// Lets the exceptions go where their series went.
 pub(super) fn move_exceptions(db: &Connection, from: i64, to: &Item) -> rusqlite::Result<()> {
-    db.prepare_cached("UPDATE items SET master = ?2, folder = ?3 WHERE master = ?1")?
+    db.prepare_cached(&format!("UPDATE items SET master = ?2, folder = ?3 {OF_SERIES}"))?
         .execute(params![from, to.id, to.folder])?;
     Ok(())
 }
 
 /// Gives a copy of a series copies of its exceptions.
 pub(super) fn copy_exceptions(db: &Connection, from: i64, to: &Item) -> rusqlite::Result<()> {
-    for mut row in query(db, "WHERE master = ?1", &[from])? {
+    for mut row in query(db, OF_SERIES, &[from])? {
         (row.master, row.folder) = (to.id, to.folder);
         insert_row(db, &mut row)?;
     }

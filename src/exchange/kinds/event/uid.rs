@@ -2,6 +2,8 @@
 
 /// What each GlobalObjectId begins with.
 const HEAD: [u8; 16] = [0x04, 0x00, 0x00, 0x00, 0x82, 0x00, 0xE0, 0x00, 0x74, 0xC5, 0xB7, 0x10, 0x1A, 0x82, 0xE0, 0x08];
+/// The length of one without data: the head, a day, a time, a reserved part, and the length of the data.
+const SHORTEST: usize = 40;
 /// What leads a UID that was made elsewhere.
 const FOREIGN: &[u8] = b"vCal-Uid\x01\0\0\0";
 
@@ -20,7 +22,7 @@ pub(super) fn new(now: i64, seed: &str) -> String {
 pub(super) fn clean_global_id(uid: &str) -> Vec<u8> {
     let own: Option<Vec<u8>> =
         (0..uid.len()).step_by(2).map(|at| u8::from_str_radix(uid.get(at..at + 2)?, 16).ok()).collect();
-    if let Some(bytes) = own.filter(|bytes| bytes.starts_with(&HEAD)) {
+    if let Some(bytes) = own.filter(|bytes| bytes.starts_with(&HEAD) && bytes.len() >= SHORTEST) {
         return bytes;
     }
     let mut data = FOREIGN.to_vec();
@@ -58,5 +60,7 @@ mod tests {
         assert_eq!(foreign[36..40], 28u32.to_le_bytes());
         let one = global_id("abc@example.com", Some(jiff::civil::date(2026, 11, 2)));
         assert_eq!(one[16..20], [0x07, 0xEA, 11, 2]);
+        let stump = "040000008200E00074C5B7101A82E008";
+        assert!(global_id(stump, Some(jiff::civil::date(2026, 11, 2))).ends_with(b"1A82E008\0"));
     }
 }
