@@ -232,6 +232,43 @@ fn occurrences_change_and_go_one_by_one_and_the_series_is_what_changed() {
 }
 
 #[test]
+fn an_exception_has_a_body_files_and_a_reminder_of_its_own() {
+    let client = exchange();
+    let master = series(&client).id();
+    let third = read(&client, &nth(&master, 3)).id();
+    let parent = third.replace("t:ItemId", "m:ParentItemId");
+    let attached = client.call(&format!(
+        "<m:CreateAttachment>{parent}<m:Attachments><t:FileAttachment><t:Name>a.txt</t:Name><t:Content>YQ==</t:Content>\
+         </t:FileAttachment></m:Attachments></m:CreateAttachment>"
+    ));
+    assert_eq!(attached.codes(), ["NoError"], "{}", attached.body);
+    let key = attached.first("RootItemChangeKey=\"", "\"");
+    let body = set(&path("item:Body"), "CalendarItem", "<t:Body BodyType=\"Text\">Own</t:Body>");
+    let changes = [body, field("ReminderIsSet", "false")].concat();
+    let updated = client.update(&item(&number(&third), &key), NO_UPDATES, &changes);
+    assert_eq!(updated.codes(), ["NoError"], "{}", updated.body);
+    let one = read(&client, &nth(&master, 3));
+    assert!(one.body.contains(">Own</t:Body>") && one.body.contains("<t:Name>a.txt</t:Name>"), "{}", one.body);
+    assert_eq!(one.text("ReminderIsSet"), "false");
+    for other in [item(&number(&master), ""), nth(&master, 4)] {
+        let other = read(&client, &other);
+        assert!(other.body.contains(">Agenda</t:Body>") && !other.body.contains("a.txt"), "{}", other.body);
+        assert_eq!(other.text("ReminderIsSet"), "true");
+    }
+    let file = one.first("<t:AttachmentId Id=\"", "\"");
+    let of = |operation: &str| {
+        client.call(&format!(
+            "<m:{operation}><m:AttachmentIds><t:AttachmentId Id=\"{file}\"/></m:AttachmentIds></m:{operation}>"
+        ))
+    };
+    assert_eq!(of("GetAttachment").text("Content"), "YQ==");
+    let gone = of("DeleteAttachment");
+    assert_eq!(gone.first("RootItemId RootItemId=\"", "\""), number(&third), "{}", gone.body);
+    let one = read(&client, &nth(&master, 3));
+    assert!(!one.body.contains("a.txt") && one.body.contains(">Own</t:Body>"), "{}", one.body);
+}
+
+#[test]
 fn what_an_occurrence_cannot_do_is_refused() {
     let client = exchange();
     let master = series(&client).id();

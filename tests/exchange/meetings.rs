@@ -180,4 +180,11 @@ fn one_occurrence_is_moved_and_called_off_for_all() {
     assert_eq!(read(&client, ben, &nth(&theirs, 3)).text("Start"), "2026-11-04T09:00:00Z");
     assert_eq!(read(&client, ben, &nth(&theirs, 4)).text("IsCancelled"), "true");
     assert_eq!(read(&client, ben, &item(&theirs, "")).text("IsRecurring"), "true");
+    // An update of the series brings its exceptions along.
+    let place = set(&path("calendar:Location"), "CalendarItem", "<t:Location>Hall</t:Location>");
+    let current = read(&client, USER, &item(&master, "")).id();
+    client.update(&current, &format!("SendMeetingInvitationsOrCancellations=\"{ALL}\""), &place);
+    let one = read(&client, ben, &nth(&theirs, 2));
+    assert_eq!((one.text("Start"), one.text("Location")), ("2026-11-03T15:00:00Z".into(), "Hall".into()));
+    assert_eq!(read(&client, ben, &nth(&theirs, 4)).codes(), ["ErrorCalendarOccurrenceIsDeletedFromRecurrence"]);
 }

@@ -148,13 +148,8 @@ fn put_into_calendar(
     match by_uid(db, theirs.mailbox, &uid)? {
         Some(series) if item.master > 0 => {
             let mut one = occurrences::nth(db, &series, item.instance)?;
-            one.subject.clone_from(&item.subject);
-            for name in ["Start", "End", "Location", "IsAllDayEvent"] {
-                one.meta.fields.remove(name);
-                one.meta.fields.extend(meta.fields.remove_entry(name));
-            }
-            let named = ["Subject", "Start", "End", "Location", "IsAllDayEvent"];
-            occurrences::save(theirs, db, &mut one, &named, Some(content))?;
+            take_over(&mut one, item);
+            occurrences::save(theirs, db, &mut one, &PASSED_ON, Some(content))?;
             Ok(one)
         }
         Some(mut known) => {
@@ -171,6 +166,7 @@ fn put_into_calendar(
             known.subject.clone_from(&item.subject);
             (known.meta.fields, known.meta.deleted) = (meta.fields, meta.deleted);
             store::save_item(db, &mut known, Change::Full, Some(content))?;
+            pass_exceptions(db, item, &known)?;
             Ok(known)
         }
         None => {
@@ -186,9 +182,35 @@ fn put_into_calendar(
                 mime: content.to_vec(),
                 ..NewItem::default()
             };
-            put_into(db, theirs.mailbox, "calendar", new)
+            let entry = put_into(db, theirs.mailbox, "calendar", new)?;
+            pass_exceptions(db, item, &entry)?;
+            Ok(entry)
         }
     }
+}
+
+/// What an attendee gets of an exception.
+const PASSED_ON: [&str; 5] = ["Subject", "Start", "End", "Location", "IsAllDayEvent"];
+
+fn take_over(one: &mut Item, from: &Item) {
+    one.subject.clone_from(&from.subject);
+    for name in PASSED_ON.into_iter().filter(|name| *name != "Subject") {
+        one.meta.fields.remove(name);
+        one.meta.fields.extend(from.meta.fields.get(name).map(|xml| (name.to_owned(), xml.clone())));
+    }
+}
+
+/// Gives an attendee's series the exceptions of the organizer's.
+fn pass_exceptions(db: &Connection, from: &Item, to: &Item) -> Result<(), Refusal> {
+    for exception in store::exceptions(db, from)? {
+        let exception = occurrences::nth(db, from, exception.instance)?;
+        let mut one = occurrences::nth(db, to, exception.instance)?;
+        take_over(&mut one, &exception);
+        let known = exception.meta.overrides.iter().filter(|name| PASSED_ON.contains(&name.as_str()));
+        one.meta.overrides = known.cloned().collect();
+        store::save_exception(db, &mut one, None)?;
+    }
+    Ok(())
 }
 
 /// What an attendee gets of a meeting's properties.
