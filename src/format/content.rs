@@ -179,6 +179,36 @@ impl Component {
         self.nodes.insert(at, Node::Component(component));
     }
 
+    /// What is in it besides properties of these names (in upper case): lines and components as they are written, with line feeds.
+    pub fn besides(&self, names: &[&str]) -> String {
+        let mut bytes = Vec::new();
+        for node in &self.nodes {
+            match node {
+                Node::Line(line) if names.contains(&line.name()) || line.name().is_empty() => {}
+                node => write(std::slice::from_ref(node), &mut bytes),
+            }
+        }
+        String::from_utf8_lossy(&bytes).replace("\r\n", "\n").replace('\r', "\n").trim_end_matches('\n').to_owned()
+    }
+
+    /// Adds what [`Self::besides`] gave. What cannot be read is left out as a whole.
+    pub fn append(&mut self, besides: &str) {
+        let text = format!("BEGIN:X-BESIDES\n{besides}\nEND:X-BESIDES\n");
+        let Ok(mut document) = Document::parse(text.into_bytes(), Limits::default()) else { return };
+        let Some(found) = document.components_mut("X-BESIDES").next() else { return };
+        found.adopt(self.ending);
+        for node in std::mem::take(&mut found.nodes) {
+            match node {
+                Node::Line(line) if line.name().is_empty() => {}
+                Node::Line(line) => {
+                    let at = end_of_lines(&self.nodes);
+                    self.nodes.insert(at, Node::Line(line));
+                }
+                Node::Component(component) => self.nodes.push(Node::Component(component)),
+            }
+        }
+    }
+
     /// Keeps only those components within that `keep` says yes to; lines stay.
     pub fn retain_components(&mut self, mut keep: impl FnMut(&Self) -> bool) {
         self.nodes.retain(|node| match node {

@@ -43,6 +43,10 @@ pub enum CalendarError {
     Inexpressible(#[from] Inexpressible),
 }
 
+/// Properties by which programs keep their books, and those that say when an item is: nothing that a user would miss.
+const BOOKKEEPING: &[&str] =
+    &["UID", "DTSTAMP", "CREATED", "LAST-MODIFIED", "SEQUENCE", "DTSTART", "DTEND", "DUE", "DURATION"];
+
 /// Reads a file with one VCALENDAR, and gives how many components of that name are in it.
 fn parse(bytes: impl Into<bytes::Bytes>, name: &'static str) -> Result<(Document, usize), CalendarError> {
     let document = Document::parse(bytes, Limits::default())?;

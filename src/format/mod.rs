@@ -2,6 +2,7 @@
 
 mod classes;
 pub mod content;
+pub mod entry;
 pub mod icalendar;
 pub mod mime;
 pub mod note;

@@ -89,6 +89,28 @@ impl NoteFile {
         Note { text: Text::new(self.text()), colour, categories: categories.unwrap_or_default() }
     }
 
+    /// What the front matter says besides what a note has fields for.
+    pub fn besides(&self) -> String {
+        let mut rest = self.clone();
+        // Nothing is smaller than what is there.
+        drop(rest.patch(&Note::default()));
+        rest.front().trim_end().replace("\r\n", "\n")
+    }
+
+    /// A file for a note that has none, with what another file of the note said besides.
+    ///
+    /// # Errors
+    ///
+    /// The note is too large.
+    pub fn with_besides(note: &Note, besides: &str) -> Result<Self, NoteError> {
+        let mut file = Self::parse(format!("---\n{besides}\n---\n").into_bytes())?;
+        if file.front.is_none() {
+            return Self::new(note);
+        }
+        file.patch(note)?;
+        Ok(file)
+    }
+
     /// Brings the file to what `note` says. Only what it says otherwise is written.
     ///
     /// # Errors

@@ -102,6 +102,19 @@ impl VcardFile {
         emails.enumerate().min_by_key(|(_, email)| rank(email)).map_or(0, |(at, _)| at)
     }
 
+    /// What the file says besides what a contact has fields for: its lines as they are.
+    pub fn besides(&self) -> String {
+        let mut rest = self.clone();
+        rest.patch(&Contact::default());
+        let card = rest.document.components("VCARD").next();
+        card.map(|card| card.besides(&["VERSION", "FN", "N", "PRODID", "REV", "KIND"])).unwrap_or_default()
+    }
+
+    /// Adds what another file of the contact said besides.
+    pub fn append(&mut self, besides: &str) {
+        self.document.components_mut("VCARD").next().into_iter().for_each(|card| card.append(besides));
+    }
+
     /// Brings the file to what `contact` says. Only the lines of fields that differ are written.
     pub fn patch(&mut self, contact: &Contact) {
         let version = self.version;

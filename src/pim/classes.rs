@@ -1,7 +1,9 @@
 //! What several kinds of items have in common.
 
+use serde::{Deserialize, Serialize};
+
 /// Who may see an item (MS-OXWSCDATA `SensitivityChoicesType`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Sensitivity {
     /// Everybody who may see the folder.
     #[default]
@@ -15,7 +17,7 @@ pub enum Sensitivity {
 }
 
 /// How urgent an item is (MS-OXWSCDATA `ImportanceChoicesType`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Importance {
     /// It can wait.
     Low,

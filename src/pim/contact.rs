@@ -1,11 +1,13 @@
 //! Contacts (item class `IPM.Contact`).
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::fields::item;
-use super::{Categories, Sensitivity, Text, UnixTime};
+use super::{Categories, Digest, Sensitivity, Text, UnixTime};
 
 item! {
     /// A contact. Empty text is the same as none.
@@ -83,7 +85,7 @@ impl Contact {
 }
 
 /// The places for numbers on the server (MS-OXWSCONT `PhoneNumberKeyType`), one number each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "they are the server's names")]
 pub enum PhoneKey {
     BusinessPhone,
@@ -108,7 +110,7 @@ pub enum PhoneKey {
 }
 
 /// The places for addresses on the server (MS-OXWSCONT `PhysicalAddressKeyType`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "they are the server's names")]
 pub enum AddressKey {
     Business,
@@ -117,7 +119,7 @@ pub enum AddressKey {
 }
 
 /// An address of paper mail.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Address {
     /// Post office box.
     pub po_box: Text,
@@ -140,17 +142,57 @@ impl Address {
     }
 }
 
-/// A picture of somebody.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A picture of somebody. Two are equal when their bytes are.
+///
+/// What is noted of one is its hash: a remembered picture can be compared, and not written.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Photo {
-    /// The media type's second half, such as `jpeg`.
-    pub kind: Text,
-    /// The picture.
-    pub data: Bytes,
+    digest: Digest,
+    #[serde(skip)]
+    kind: Text,
+    #[serde(skip)]
+    data: Bytes,
 }
 
+impl Photo {
+    /// The picture with these bytes; `kind` is the media type's second half, such as `jpeg`, and empty where nobody tells it.
+    pub fn new(kind: impl Into<Text>, data: impl Into<Bytes>) -> Self {
+        let data = data.into();
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&data);
+        Self { digest: Digest::of(&hasher), kind: kind.into(), data }
+    }
+
+    /// The media type's second half, or nothing.
+    pub fn kind(&self) -> &Text {
+        &self.kind
+    }
+
+    /// Its bytes; `None` where it is only remembered.
+    pub fn data(&self) -> Option<&Bytes> {
+        Some(&self.data).filter(|data| !data.is_empty())
+    }
+}
+
+impl fmt::Debug for Photo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.data() {
+            Some(data) => f.debug_struct("Photo").field("kind", &self.kind).field("data", data).finish(),
+            None => f.debug_struct("Photo").field("digest", &self.digest).finish(),
+        }
+    }
+}
+
+impl PartialEq for Photo {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
+}
+
+impl Eq for Photo {}
+
 /// PidTagGender (0x3A4D).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Gender {
     /// 1.
     Female,
@@ -159,7 +201,7 @@ pub enum Gender {
 }
 
 /// A day in somebody's life: a date, with or without its year, and never an instant, so that it is the same day in every zone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DayOfLife(jiff::civil::Date);
 
 impl DayOfLife {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::{Date, DateTime};
+use serde::{Deserialize, Serialize};
 
 use super::fields::{Merged, item, merge_field};
 use super::recurrence::Recurrence;
@@ -39,7 +40,7 @@ item! {
 }
 
 /// When an event is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum When {
     /// On whole days, wherever one is.
     AllDay {
@@ -83,7 +84,7 @@ impl When {
 }
 
 /// A time somewhere.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct At {
     /// What the clock shows.
     pub time: DateTime,
@@ -92,7 +93,7 @@ pub struct At {
 }
 
 /// A zone by its names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ZoneName {
     /// Coordinated universal time.
     Utc,
@@ -106,7 +107,7 @@ pub enum ZoneName {
 }
 
 /// What an event makes of the time (MS-OXWSCDATA `LegacyFreeBusyType`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "they are the server's names")]
 pub enum Busy {
     Free,
@@ -118,7 +119,7 @@ pub enum Busy {
 }
 
 /// Whether an event takes place.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum EventState {
     /// It does.
     #[default]
@@ -128,7 +129,8 @@ pub enum EventState {
 }
 
 /// An event, or a series of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Event {
     /// What identifies it, on both sides (RFC 5545 §3.8.4.7).
     pub uid: Text,
@@ -164,7 +166,7 @@ pub enum EventField {
 }
 
 /// Somebody with an address.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {
     /// The name.
     pub name: Text,
@@ -173,7 +175,7 @@ pub struct Person {
 }
 
 /// Somebody who is invited.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attendee {
     /// Who.
     pub person: Person,
@@ -184,7 +186,7 @@ pub struct Attendee {
 }
 
 /// As what somebody is invited: RequiredAttendees, OptionalAttendees, Resources.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "they are the server's names")]
 pub enum Role {
     #[default]
@@ -194,7 +196,7 @@ pub enum Role {
 }
 
 /// What somebody answered (MS-OXWSCDATA `ResponseTypeType`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "they are the server's names")]
 pub enum Answer {
     #[default]
@@ -243,6 +245,26 @@ impl Event {
             check(self.occurrence(day) != other.occurrence(day), EventField::Occurrence(day));
         }
         fields
+    }
+
+    /// Takes one field over from another event.
+    pub fn take(&mut self, from: &Self, field: EventField) {
+        match field {
+            EventField::Uid => self.uid.clone_from(&from.uid),
+            EventField::Details(field) => self.details.take(&from.details, field),
+            EventField::Organiser => self.organiser.clone_from(&from.organiser),
+            EventField::Attendees => self.attendees.clone_from(&from.attendees),
+            EventField::Recurrence => self.recurrence.clone_from(&from.recurrence),
+            EventField::Occurrence(day) => {
+                self.deleted.remove(&day);
+                self.overrides.remove(&day);
+                match from.occurrence(day) {
+                    Occurrence::AsEver => {}
+                    Occurrence::Deleted => drop(self.deleted.insert(day)),
+                    Occurrence::Different(details) => drop(self.overrides.insert(day, details.clone())),
+                }
+            }
+        }
     }
 
     /// Makes one event of what both sides changed since `base`: field by field, and occurrence by occurrence.

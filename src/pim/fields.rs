@@ -57,6 +57,11 @@ impl<K: Clone + Ord, V: Clone + PartialEq> FieldValue for BTreeMap<K, V> {
     }
 }
 
+/// Most fields of most items are empty; what is kept of them leaves those out.
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// Three-way merge of one field. The second part tells whether it is in conflict.
 pub(super) fn merge_field<T: FieldValue>(base: &T, remote: &T, local: &T) -> (T, bool) {
     if local == base || local == remote {
@@ -76,9 +81,12 @@ macro_rules! item {
         }
     ) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+        #[serde(default)]
         pub struct $item {
-            $($(#[$one_doc])* pub $name: $type,)+
+            $($(#[$one_doc])*
+            #[serde(skip_serializing_if = "crate::pim::fields::is_default")]
+            pub $name: $type,)+
         }
 
         $(#[$field_doc])*

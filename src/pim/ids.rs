@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -78,6 +80,11 @@ row_key! {
     ItemKey
 }
 
+row_key! {
+    /// The number by which the base tree knows an entry; never reused.
+    EntryKey
+}
+
 /// The unique part of a Maildir file name: everything before `:`. Bytes, since a file name need not be UTF-8.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileKey(Box<[u8]>);
@@ -107,7 +114,8 @@ impl fmt::Debug for FileKey {
 }
 
 /// The first 16 bytes of a BLAKE3 hash: tells whether two contents are equal.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Digest(pub [u8; 16]);
 
 impl Digest {
@@ -128,5 +136,6 @@ impl fmt::Debug for Digest {
 }
 
 /// Seconds since 1970-01-01T00:00:00Z.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct UnixTime(pub i64);

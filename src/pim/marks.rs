@@ -8,6 +8,8 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// One Maildir flag (the Maildir convention, https://cr.yp.to/proto/maildir.html).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flag {
@@ -100,7 +102,8 @@ impl fmt::Debug for Flags {
 }
 
 /// A category's name. Exchange compares names without regard to case, and so does this type.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Category(pub String);
 
 impl Category {

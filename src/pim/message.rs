@@ -19,10 +19,13 @@ impl ItemClass {
             "IPM.Activity",
             "IPM.Configuration",
         ];
-        !OTHERS.iter().any(|other| {
-            self.0.get(..other.len()).is_some_and(|head| head.eq_ignore_ascii_case(other))
-                && matches!(self.0.as_bytes().get(other.len()), None | Some(b'.'))
-        })
+        !OTHERS.iter().any(|other| self.is_of(other))
+    }
+
+    /// Whether it is that class or one below it.
+    pub fn is_of(&self, class: &str) -> bool {
+        self.0.get(..class.len()).is_some_and(|head| head.eq_ignore_ascii_case(class))
+            && matches!(self.0.as_bytes().get(class.len()), None | Some(b'.'))
     }
 }
 

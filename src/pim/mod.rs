@@ -4,6 +4,7 @@
 
 mod classes;
 pub mod contact;
+pub mod entry;
 pub mod event;
 mod fields;
 pub mod folder;
@@ -18,10 +19,13 @@ mod text;
 
 pub use classes::{Importance, Sensitivity};
 pub use contact::{Address, AddressKey, Contact, ContactField, DayOfLife, Gender, PhoneKey, Photo};
+pub use entry::{Entry, EntryField, EntryKind, Said, ServerEntry};
 pub use event::{Event, EventField};
 pub use fields::{FieldValue, Merged};
 pub use folder::{ActivityMark, FolderKind, ServerFolder, SpecialFolder};
-pub use ids::{ChangeKey, Digest, FileKey, FolderId, FolderKey, ItemId, ItemKey, SearchKey, SyncState, Tag, UnixTime};
+pub use ids::{
+    ChangeKey, Digest, EntryKey, FileKey, FolderId, FolderKey, ItemId, ItemKey, SearchKey, SyncState, Tag, UnixTime,
+};
 pub use marks::{Categories, Category, Flag, Flags, FollowUp, LastVerb, Marks, ServerMarks};
 pub use message::{ItemClass, ServerMessage};
 pub use note::{Note, NoteColour, NoteField};

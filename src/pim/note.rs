@@ -1,5 +1,7 @@
 //! Sticky notes (item class `IPM.StickyNote`).
 
+use serde::{Deserialize, Serialize};
+
 use super::fields::item;
 use super::{Categories, Text};
 
@@ -25,7 +27,7 @@ impl Note {
 }
 
 /// PidLidNoteColor (MS-OXONOTE §2.2.1.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum NoteColour {
     /// 0.
     Blue,

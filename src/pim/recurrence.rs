@@ -3,9 +3,10 @@
 //! A pattern names days, never times; the time of day and its zone belong to the event.
 
 use jiff::civil::{Date, Weekday};
+use serde::{Deserialize, Serialize};
 
 /// When a series repeats.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recurrence {
     /// Which days.
     pub pattern: Pattern,
@@ -16,7 +17,7 @@ pub struct Recurrence {
 }
 
 /// Which days a series has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Pattern {
     /// Every so many days.
     Daily {
@@ -30,6 +31,7 @@ pub enum Pattern {
         /// The days.
         days: Weekdays,
         /// The day that weeks begin with: it tells which weeks are counted where the interval is more than one.
+        #[serde(with = "weekday")]
         first_day: Weekday,
     },
     /// A day of every so many months; where a month is too short, its last day.
@@ -67,7 +69,7 @@ pub enum Pattern {
 }
 
 /// When a series ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum End {
     /// Never.
     Never,
@@ -77,12 +79,32 @@ pub enum End {
     After(Count),
 }
 
+/// A number that the server does not take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is out of bounds")]
+pub struct OutOfBounds(u16);
+
 /// A number within the limits of the server.
 macro_rules! bounded {
     ($(#[$doc:meta])* $name:ident, $most:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "u16", into = "u16")]
         pub struct $name(u16);
+
+        impl From<$name> for u16 {
+            fn from(number: $name) -> Self {
+                number.0
+            }
+        }
+
+        impl TryFrom<u16> for $name {
+            type Error = OutOfBounds;
+
+            fn try_from(number: u16) -> Result<Self, OutOfBounds> {
+                Self::new(number).ok_or(OutOfBounds(number))
+            }
+        }
 
         impl $name {
             /// The most that the server takes.
@@ -130,7 +152,7 @@ impl Month {
 }
 
 /// A set of days of the week.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Weekdays(u8);
 
 impl Weekdays {
@@ -168,10 +190,10 @@ impl FromIterator<Weekday> for Weekdays {
 }
 
 /// Days that are counted in a month.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RelativeDays {
     /// One day of the week.
-    One(Weekday),
+    One(#[serde(with = "weekday")] Weekday),
     /// Any day.
     Day,
     /// Monday to Friday.
@@ -192,8 +214,22 @@ impl RelativeDays {
     }
 }
 
+/// A weekday as its number, Monday 1.
+mod weekday {
+    use jiff::civil::Weekday;
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(day: &Weekday, to: S) -> Result<S::Ok, S::Error> {
+        day.to_monday_one_offset().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Weekday, D::Error> {
+        Weekday::from_monday_one_offset(i8::deserialize(from)?).map_err(D::Error::custom)
+    }
+}
+
 /// Which of the days that are counted in a month.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WeekIndex {
     /// The first one.
     First,

@@ -1,6 +1,7 @@
 //! Tasks (item class `IPM.Task`).
 
 use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
 
 use super::fields::item;
 use super::recurrence::{End, Interval, Recurrence};
@@ -41,7 +42,7 @@ item! {
 }
 
 /// How far a task is (MS-OXWSTASK `TaskStatusType`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum TaskStatus {
     /// Nobody began.
     #[default]
@@ -57,7 +58,7 @@ pub enum TaskStatus {
 }
 
 /// 0 to 100.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Percent(u8);
 
 impl Percent {
@@ -73,7 +74,7 @@ impl Percent {
 }
 
 /// How a task repeats.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TaskRecurrence {
     /// On days of a pattern.
     Regular(Recurrence),
@@ -101,7 +102,7 @@ impl TaskRecurrence {
 }
 
 /// What a regenerating task counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum RegenerationUnit {
     /// DailyRegeneration.
     Days,

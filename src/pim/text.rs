@@ -2,11 +2,14 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// Text without control characters but tabulator and line feed: whatever ends a line elsewhere (CR LF, CR) is a line feed here.
 ///
 /// XML 1.0 §2.2 forbids other control characters and two code points, content lines (RFC 5545 §3.1) forbid them, too, and both sides
 /// change line ends as they like. So one that came either way compares equal. Empty text is the same as none.
-#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Text(Box<str>);
 
 impl Text {

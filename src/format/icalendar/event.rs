@@ -13,7 +13,7 @@ use super::super::content::{Component, Document, Property};
 use super::super::timezone::ZoneError;
 use super::{CalendarError, parts};
 use crate::pim::UnixTime;
-use crate::pim::event::{DetailsField, Event, EventField};
+use crate::pim::event::{Details, DetailsField, Event, EventField};
 use crate::pim::recurrence::Inexpressible;
 
 pub use details::{ROWS, Row};
@@ -129,6 +129,23 @@ impl EventFile {
         }
         *self = patched;
         Ok(())
+    }
+
+    /// What the file says besides what an event has fields for: lines and components of the event, or of the series, as they are.
+    pub fn besides(&self) -> String {
+        let mut rest = self.clone();
+        if let Ok(Event { uid, details, .. }) = self.event() {
+            let details = Details { when: details.when, ..Details::default() };
+            // A file that can be read can be patched; and were it not, it would say more besides.
+            drop(rest.patch(&Event { uid, details, ..Event::default() }));
+        }
+        rest.events().find(|event| is_master(event)).map(|event| event.besides(super::BOOKKEEPING)).unwrap_or_default()
+    }
+
+    /// Adds what another file of the event said besides.
+    pub fn append(&mut self, besides: &str) {
+        let events = self.document.components_mut("VCALENDAR").flat_map(|calendar| calendar.components_mut("VEVENT"));
+        events.filter(|event| is_master(event)).take(1).for_each(|event| event.append(besides));
     }
 
     fn events(&self) -> impl Iterator<Item = &Component> {

@@ -54,6 +54,19 @@ impl TodoFile {
         Ok(Task { recurrence, ..read(todo) })
     }
 
+    /// What the file says besides what a task has fields for: its lines and components as they are.
+    pub fn besides(&self) -> String {
+        let mut rest = self.clone();
+        rest.patch(&Task::default());
+        rest.todo().map(|todo| todo.besides(super::BOOKKEEPING)).unwrap_or_default()
+    }
+
+    /// Adds what another file of the task said besides.
+    pub fn append(&mut self, besides: &str) {
+        let todos = self.document.components_mut("VCALENDAR").flat_map(|calendar| calendar.components_mut("VTODO"));
+        todos.take(1).for_each(|todo| todo.append(besides));
+    }
+
     /// Brings the file to what `task` says. Only the lines of fields that differ are written; a repetition that the server cannot say stays
     /// unless `task` has one.
     pub fn patch(&mut self, task: &Task) {

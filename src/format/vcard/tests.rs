@@ -54,7 +54,7 @@ fn a_new_card_is_of_version_4() {
         surname: "Berg".into(),
         birthday: DayOfLife::without_year(4, 12),
         phones: [(PhoneKey::HomePhone2, "1".into()), (PhoneKey::BusinessFax, "2".into())].into(),
-        photo: Some(Photo { kind: "png".into(), data: vec![1, 2, 3].into() }),
+        photo: Some(Photo::new("png", vec![1, 2, 3])),
         spouse: "Jan".into(),
         sensitivity: Sensitivity::Personal,
         ..Contact::default()
@@ -210,7 +210,7 @@ pub(crate) fn contact() -> impl Strategy<Value = Contact> {
                 personal_page: name(14),
                 birthday: days.0,
                 anniversary: days.1,
-                photo: photo.map(|(kind, data)| Photo { kind: kind.into(), data: data.into() }),
+                photo: photo.map(|(kind, data)| Photo::new(kind, data)),
                 note: name(15),
                 messengers,
                 spouse: name(16),

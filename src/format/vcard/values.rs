@@ -238,7 +238,7 @@ pub(super) fn read_photo(property: &Property) -> Option<Photo> {
     let kind = if is_media_type(&kind) { kind } else { String::new() };
     let data: Vec<u8> = data.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     let data = STANDARD.decode(data).ok().filter(|data| !data.is_empty())?;
-    Some(Photo { kind: Text::from(kind.to_ascii_lowercase()), data: data.into() })
+    Some(Photo::new(kind.to_ascii_lowercase(), data))
 }
 
 /// RFC 6838 §4.2, less what nobody uses: nothing that ends a `data:` address.
@@ -252,9 +252,10 @@ pub(super) fn set_photo(card: &mut Component, photo: Option<&Photo>, version: Ve
         let Some(photo) = photo else {
             return old.into_iter().filter(|property| read_photo(property).is_none()).collect();
         };
+        // A picture that is only remembered cannot be written.
+        let Some(data) = photo.data().map(|data| STANDARD.encode(data)) else { return old };
         let group = old.into_iter().next().and_then(|property| property.group);
-        let data = STANDARD.encode(&photo.data);
-        let kind = Some(photo.kind.as_str()).filter(|kind| is_media_type(kind)).unwrap_or_default();
+        let kind = Some(photo.kind().as_str()).filter(|kind| is_media_type(kind)).unwrap_or_default();
         let mut property = match version {
             Version::V4 if kind.is_empty() => Property::new("PHOTO", format!("data:;base64,{data}")),
             Version::V4 => Property::new("PHOTO", format!("data:image/{kind};base64,{data}")),
