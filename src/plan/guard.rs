@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::item::{Base, Held, HeldReason, Side};
+use super::item::{Held, HeldReason, Side};
 use super::proof::MessageRemoval;
-use crate::pim::{FolderKey, ItemKey};
+use crate::pim::FolderKey;
 
 /// Whether the brake is on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,30 +48,32 @@ impl Brake {
     }
 }
 
-/// Gathers the deletions that a plan would like, and judges them together. `T` is what the plan needs to carry one out.
-pub(super) struct Guard<T> {
+/// Gathers the deletions that a plan would like, and judges them together. `K` is what an item is known by, `T` what the plan needs to carry one
+/// out.
+pub(super) struct Guard<K, T> {
     brake: Brake,
     sizes: BTreeMap<FolderKey, u64>,
-    wishes: BTreeMap<(FolderKey, Side), Vec<(ItemKey, T)>>,
+    wishes: BTreeMap<(FolderKey, Side), Vec<(K, T)>>,
 }
 
 /// What the guard says.
-pub(super) struct Verdict<T> {
-    pub(super) allowed: Vec<(ItemKey, T, MessageRemoval)>,
-    pub(super) held: Vec<Held>,
+pub(super) struct Verdict<K, T> {
+    pub(super) allowed: Vec<(K, T, MessageRemoval)>,
+    pub(super) held: Vec<Held<K>>,
 }
 
-impl<T> Guard<T> {
+impl<K, T> Guard<K, T> {
     pub(super) fn new(brake: Brake, sizes: &[FolderSize]) -> Self {
         let sizes = sizes.iter().map(|size| (size.folder, size.items)).collect();
         Self { brake, sizes, wishes: BTreeMap::new() }
     }
 
-    pub(super) fn wish(&mut self, base: &Base, side: Side, removal: T) {
-        self.wishes.entry((base.folder, side)).or_default().push((base.key, removal));
+    /// Asks for the deletion of an item that lay in `folder`.
+    pub(super) fn wish(&mut self, (key, folder): (K, FolderKey), side: Side, removal: T) {
+        self.wishes.entry((folder, side)).or_default().push((key, removal));
     }
 
-    pub(super) fn judge(self) -> Verdict<T> {
+    pub(super) fn judge(self) -> Verdict<K, T> {
         let mut verdict = Verdict { allowed: Vec::new(), held: Vec::new() };
         for ((folder, side), wishes) in self.wishes {
             let items = self.sizes.get(&folder).copied().unwrap_or_default();

@@ -270,9 +270,9 @@ pub enum Op<R, L> {
 
 /// Something that the plan would do but for a reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
+pub struct Held<K = ItemKey> {
     /// The item, when it is a known one.
-    pub key: Option<ItemKey>,
+    pub key: Option<K>,
     /// The folder that it concerns.
     pub folder: FolderKey,
     /// The side that would be changed.
@@ -325,7 +325,7 @@ pub fn plan<R, L: Clone>(
         plan.pushes.extend(decision.push);
         plan.held.extend(decision.held);
         if let Some((base, removal)) = decision.removal {
-            guard.wish(&base, removal.side(), removal);
+            guard.wish((base.key, base.folder), removal.side(), removal);
         }
     }
     let verdict = guard.judge();

@@ -5,6 +5,7 @@
 
 pub mod adopt;
 pub mod ending;
+pub mod entry;
 pub mod folders;
 pub mod groundwork;
 pub mod guard;

@@ -1,0 +1,218 @@
+//! What to do about an entry: field by field, since contacts, events, notes and tasks are edited on both sides.
+//!
+//! As with messages, a change is taken in two halves. The *pull* brings what changed on the server into the file and into the base; what is then
+//! still different in the file is what changed here, and the *push* takes it to the server. What was agreed has two sides, too: a server can keep a
+//! value of its own whatever it is told (EWS.md calls it "silently unchanged"), and the file then goes on saying what its owner wrote. Such a field is
+//! pushed again only when it is changed again.
+
+use super::guard::{Brake, FolderSize, Guard};
+use super::item::{ConflictPolicy, Held, Side};
+use super::proof::MessageRemoval;
+use crate::pim::{Contact, Entry, EntryField, EntryKind, Event, FolderKey, Note, Said, Task};
+
+/// What was agreed about an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agreed {
+    /// What the server said.
+    pub server: Said,
+    /// What the file said.
+    pub here: Said,
+}
+
+/// What a file says now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Here {
+    /// What was agreed.
+    Same,
+    /// This.
+    Now(Said),
+    /// Something that is no entry, or that the server cannot hold.
+    Unreadable,
+    /// Nothing: it is not there.
+    Away,
+}
+
+/// How the server's change is taken in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pull {
+    /// The base says so from now on.
+    Agree {
+        /// What is agreed.
+        agreed: Agreed,
+        /// What the file is to say, where it does not say so already.
+        file: Option<Said>,
+        /// The fields that both sides changed: what the file says now is to be kept as a copy before it is written. Empty where nothing is lost.
+        clash: Vec<EntryField>,
+    },
+    /// The file is gone, and the server's edit wins: it is written anew.
+    Write(Said),
+    /// The file is gone, and nothing changed there that anybody would miss: that it is gone is for the push.
+    Leave,
+    /// The file has to be mended first.
+    Wait,
+}
+
+/// Takes in what the server says now.
+pub fn pull(agreed: &Agreed, there: Said, here: Here, policy: ConflictPolicy) -> Pull {
+    let changed = agreed.server.diff(&there);
+    // What the file would say if nobody had changed it here.
+    let mut followed = agreed.here.clone();
+    changed.iter().for_each(|field| followed.take(&there, *field));
+    let local = match here {
+        Here::Away if changed.is_empty() => return Pull::Leave,
+        Here::Away => return Pull::Write(followed),
+        Here::Unreadable => return Pull::Wait,
+        Here::Same => {
+            let file = Some(followed.clone()).filter(|_| followed != agreed.here);
+            return Pull::Agree { agreed: Agreed { server: there, here: followed }, file, clash: Vec::new() };
+        }
+        Here::Now(local) => local,
+    };
+    let merged = Said::merge(&agreed.here, &followed, &local);
+    let (mut file, mut clash) = (merged.item, merged.conflicts);
+    match policy {
+        ConflictPolicy::KeepBoth => {}
+        ConflictPolicy::Server => clash.clear(),
+        ConflictPolicy::Local => clash.drain(..).for_each(|field| file.take(&local, field)),
+    }
+    let file = Some(file).filter(|file| *file != local);
+    Pull::Agree { agreed: Agreed { server: there, here: followed }, file, clash }
+}
+
+/// What was agreed, where the server was told something and did not answer: the fields in which it says what it was told were agreed then.
+pub fn answered(mut agreed: Agreed, sent: &Said, there: &Said) -> Agreed {
+    let still_open = sent.diff(there);
+    for field in agreed.server.diff(sent).into_iter().filter(|field| !still_open.contains(field)) {
+        agreed.server.take(sent, field);
+        agreed.here.take(sent, field);
+    }
+    agreed
+}
+
+/// Two sides that nothing was agreed about, though they are one entry: the base was lost, or a download was cut off.
+///
+/// What they say alike is agreed; of the rest the server's holds as the policy says, and nothing of the file goes without a copy.
+pub fn adopt(there: Said, local: &Said, policy: ConflictPolicy) -> Pull {
+    let nothing = Said::nothing(there.entry.kind());
+    let says_nothing = |said: &Said, field| !said.diff(&nothing).contains(&field);
+    let mut file = there.clone();
+    let mut clash = Vec::new();
+    for field in local.diff(&there) {
+        // Where one side says nothing, the other one's word is no contradiction.
+        if says_nothing(local, field) {
+            continue;
+        }
+        if says_nothing(&there, field) || policy == ConflictPolicy::Local {
+            file.take(local, field);
+        } else if policy == ConflictPolicy::KeepBoth {
+            clash.push(field);
+        }
+    }
+    let file = Some(file).filter(|file| file != local);
+    Pull::Agree { agreed: Agreed { server: there.clone(), here: there }, file, clash }
+}
+
+/// What a file's change asks of the server: what it shall say, and in which fields that differs from what it says; nothing where it does not.
+pub fn push(agreed: &Agreed, here: &Said) -> Option<(Said, Vec<EntryField>)> {
+    let changed = agreed.here.diff(here);
+    let mut shall = agreed.server.clone();
+    changed.iter().for_each(|field| shall.take(here, *field));
+    let sent = agreed.server.diff(&shall);
+    (!sent.is_empty()).then_some((shall, sent))
+}
+
+/// What came of a push.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pushed {
+    /// What is agreed.
+    pub agreed: Agreed,
+    /// What the file is to say, where it does not say so already: the server changed other fields along.
+    pub file: Option<Said>,
+    /// The fields in which the server keeps another value than the one that it was sent. The file goes on saying what it does.
+    pub refused: Vec<EntryField>,
+}
+
+/// Compares what the server was to say with what it says after a push, read back. `here` is what the file says.
+pub fn pushed(shall: &Said, sent: &[EntryField], back: Said, here: &Said) -> Pushed {
+    let nothing = Said::nothing(shall.entry.kind());
+    let silent: Vec<EntryField> =
+        shall.diff(&back).into_iter().filter(|field| !shall.diff(&nothing).contains(field)).collect();
+    let mut file = here.clone();
+    let mut refused = Vec::new();
+    for field in shall.diff(&back) {
+        // What nothing was said of is the server's to say, such as the UID of an event that had none.
+        if sent.contains(&field) && !silent.contains(&field) {
+            refused.push(field);
+        } else {
+            file.take(&back, field);
+        }
+    }
+    let agreed = Agreed { server: back, here: file.clone() };
+    Pushed { agreed, file: Some(file).filter(|file| file != here), refused }
+}
+
+impl Said {
+    /// What says nothing at all.
+    pub fn nothing(kind: EntryKind) -> Self {
+        let entry = match kind {
+            EntryKind::Contact => Entry::Contact(Box::<Contact>::default()),
+            EntryKind::Event => Entry::Event(Box::<Event>::default()),
+            EntryKind::Note => Entry::Note(Note::default()),
+            EntryKind::Task => Entry::Task(Box::<Task>::default()),
+        };
+        Self { entry, extra: crate::pim::Text::default() }
+    }
+}
+
+/// An entry that is missing on a side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// The server reported it gone; the file says what was agreed.
+    There,
+    /// The server reported it gone; the file says something new, or nothing that can be read.
+    ThereAndEditedHere,
+    /// A complete listing of the directory does not have its file; on the server it is as agreed.
+    Here,
+    /// Both.
+    Everywhere,
+}
+
+/// What becomes of an entry that is missing on a side.
+#[derive(Debug, PartialEq, Eq)]
+pub enum End<K> {
+    /// Its file goes, too.
+    Remove(K, MessageRemoval),
+    /// It goes on the server, too.
+    Delete(K, MessageRemoval),
+    /// The edit wins: it is forgotten, so that its file counts as new.
+    Upload(K),
+    /// It is gone on both sides.
+    Forget(K),
+}
+
+/// Decides about all missing entries together, so that the brake sees their number. `sizes` says how many entries each folder holds.
+pub fn ends<K>(
+    missing: impl IntoIterator<Item = (K, FolderKey, Missing)>,
+    brake: Brake,
+    sizes: &[FolderSize],
+) -> (Vec<End<K>>, Vec<Held<K>>) {
+    let mut guard = Guard::new(brake, sizes);
+    let mut ends = Vec::new();
+    for (key, folder, missing) in missing {
+        match missing {
+            Missing::There => guard.wish((key, folder), Side::Local, Side::Local),
+            Missing::Here => guard.wish((key, folder), Side::Remote, Side::Remote),
+            Missing::ThereAndEditedHere => ends.push(End::Upload(key)),
+            Missing::Everywhere => ends.push(End::Forget(key)),
+        }
+    }
+    let verdict = guard.judge();
+    ends.extend(verdict.allowed.into_iter().map(|(key, side, proof)| match side {
+        Side::Local => End::Remove(key, proof),
+        Side::Remote => End::Delete(key, proof),
+    }));
+    (ends, verdict.held)
+}
+
+#[cfg(test)]
+mod tests;
