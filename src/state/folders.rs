@@ -211,7 +211,7 @@ impl Writer<'_> {
 
     /// Forgets a folder and all that was noted of its items.
     pub fn forget_folder(&self, folder: FolderKey) -> Result<(), StateError> {
-        for table in ["item", "upload", "trouble", "conflict", "held"] {
+        for table in ["item", "entry", "upload", "entry_upload", "trouble", "conflict", "held"] {
             self.execute(&format!("DELETE FROM {table} WHERE folder = ?1"), [folder.0])?;
         }
         self.execute("DELETE FROM folder WHERE key = ?1", [folder.0])?;

@@ -95,7 +95,7 @@ pub fn search_hash(key: &SearchKey) -> i64 {
     hash(key.as_str().as_bytes())
 }
 
-fn hash(bytes: &[u8]) -> i64 {
+pub(super) fn hash(bytes: &[u8]) -> i64 {
     let digest = blake3::hash(bytes);
     let mut first = [0; 8];
     first.copy_from_slice(digest.as_bytes().first_chunk::<8>().unwrap_or(&[0; 8]));

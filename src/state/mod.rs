@@ -4,6 +4,7 @@
 //! engine. Everything that a sync needs to go on after a crash is here; everything here but the agreement itself can be found out anew
 //! from both sides.
 
+mod entries;
 mod folders;
 mod items;
 mod journal;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
+pub use entries::{EntryBrief, EntryRow, EntryStanding, EntryUploadRow};
 pub use folders::{Account, AccountKey, FolderRow, Listing};
 pub use items::{Brief, ItemRow, KnownFile, Standing, name_hash, search_hash};
 pub use journal::{Replacing, RunResult, RunRow, UploadIntent};

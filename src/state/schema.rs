@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::{StateError, damaged};
 
 /// The format of the tables below.
-const FORMAT: i64 = 3;
+const FORMAT: i64 = 4;
 /// Tells our databases from others' (`file` shows it).
 const APPLICATION_ID: i64 = 0x7069_6d73;
 
@@ -152,6 +152,35 @@ CREATE TABLE replacing (
 ) STRICT;
 ";
 
+/// Contacts, events, notes and tasks, which the fourth format added.
+const ENTRIES: &str = "
+CREATE TABLE entry (
+    key INTEGER PRIMARY KEY,
+    folder INTEGER NOT NULL REFERENCES folder(key),
+    remote_id ANY NOT NULL,
+    remote_hash INTEGER NOT NULL,
+    change_key ANY NOT NULL,
+    search_hash INTEGER,      -- of PidTagSearchKey
+    server TEXT NOT NULL,     -- what the server says, as JSON
+    here TEXT,                -- what the file says, where the server keeps another value
+    sent TEXT,                -- what the server was told and has not answered
+    file TEXT NOT NULL,       -- its name
+    digest BLOB NOT NULL,     -- of the file
+    len INTEGER, mtime_ns INTEGER, ino INTEGER, -- the file's, where they tell that it did not change
+    standing INTEGER NOT NULL -- 0 agreed, 1 arriving, 2 gone on the server, 3 to be read again there
+) STRICT;
+CREATE INDEX entry_remote ON entry(remote_hash);
+CREATE INDEX entry_folder ON entry(folder);
+CREATE INDEX entry_search ON entry(search_hash);
+
+CREATE TABLE entry_upload (
+    tag TEXT PRIMARY KEY,
+    folder INTEGER NOT NULL,
+    file TEXT NOT NULL,
+    said TEXT NOT NULL        -- what was sent, as JSON
+) STRICT;
+";
+
 /// What the third format added to the second.
 const THIRD: &str = "
 ALTER TABLE upload ADD COLUMN flags INTEGER;
@@ -166,9 +195,10 @@ pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), StateE
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "cache_size", -8192)?;
     let change = match check_version(connection, path)? {
-        0 => &format!("{TABLES}{PULLING}{REPLACING}"),
-        1 => &format!("ALTER TABLE upload ADD COLUMN rendering BLOB;\n{PULLING}{THIRD}{REPLACING}"),
-        2 => &format!("{THIRD}{REPLACING}"),
+        0 => &format!("{TABLES}{PULLING}{REPLACING}{ENTRIES}"),
+        1 => &format!("ALTER TABLE upload ADD COLUMN rendering BLOB;\n{PULLING}{THIRD}{REPLACING}{ENTRIES}"),
+        2 => &format!("{THIRD}{REPLACING}{ENTRIES}"),
+        3 => ENTRIES,
         _ => return Ok(()),
     };
     connection.execute_batch("BEGIN IMMEDIATE")?;
