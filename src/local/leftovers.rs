@@ -44,6 +44,12 @@ impl MailTree {
             let path = self.folder_path(&folder.dir);
             self.clear_tmp(&folder.dir, &path, &mut done);
         }
+        for folder in folders.iter().filter(|folder| !folder.maildir) {
+            let path = self.folder_path(&folder.dir);
+            if Self::clear_vdir(&path, &mut done).is_err() {
+                done.problems.push(Problem { dir: folder.dir.clone(), path, kind: ProblemKind::Unreadable });
+            }
+        }
         self.clear_tmp(&FolderDir::root(), &self.conflicts_path(), &mut done);
         Ok(done)
     }

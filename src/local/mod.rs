@@ -35,6 +35,7 @@ mod stamp;
 #[cfg(test)]
 mod tests;
 mod tree;
+pub mod vdir;
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -51,6 +52,7 @@ pub use staged::{Staged, StagedFile};
 pub use stamp::DirStamp;
 pub(crate) use tree::EXCHANGE;
 pub use tree::MailTree;
+pub use vdir::{EntryContent, EntryListing, NewEntry, Settled};
 
 use crate::pim::{Categories, Digest, UnixTime};
 use crate::plan::proof::{FolderRemoval, MessageRemoval};
@@ -179,6 +181,18 @@ pub trait LocalRead: Send + Sync {
 
     /// Opens a message's file for reading; `None` when it vanished. Errors as [`Self::digest`].
     fn open(&self, dir: &FolderDir, name: &MessageName) -> Result<Option<File>, LocalError>;
+
+    /// Lists a folder's entries: the files whose names end in `extension`, in any case. Hidden files are passed over silently.
+    ///
+    /// # Errors
+    /// [`LocalError::FolderGone`], or the system's error.
+    fn list_entries(&self, dir: &FolderDir, extension: &str) -> Result<EntryListing, LocalError>;
+
+    /// The size and time of an entry's file; `None` when it vanished.
+    fn stat_entry(&self, dir: &FolderDir, name: &str) -> Result<Option<FileStat>, LocalError>;
+
+    /// Reads an entry. Errors as [`Self::digest`].
+    fn read_entry(&self, dir: &FolderDir, name: &str) -> Result<EntryContent, LocalError>;
 }
 
 /// What a new folder is to be.
@@ -314,6 +328,29 @@ pub trait LocalWrite: LocalRead {
     /// Copies a message durably to the local folder *Conflicts*, under a name that says where it is from; where the same copy is
     /// there already, nothing happens. Returns the copy's path below the Database directory; `None` when the message vanished.
     fn keep_conflict_copy(&self, dir: &FolderDir, name: &MessageName) -> Result<Option<PathBuf>, LocalError>;
+
+    /// Writes new entries, each under the name that it would like or, where that is taken, one like it; durable. Returns their names and stats.
+    fn create_entries(&self, dir: &FolderDir, entries: Vec<NewEntry>) -> Result<Vec<(String, FileStat)>, LocalError>;
+
+    /// Replaces the content of an entry that still has the expected content; durable. A reader sees the old content or the new one; an edit in
+    /// the last instant is seen and stays.
+    fn replace_entry(&self, dir: &FolderDir, name: &str, expect: Digest, content: &[u8])
+    -> Result<Changed, LocalError>;
+
+    /// Removes an entry that still has the expected content; durable. An edit in the last instant is seen and stays.
+    fn remove_entry(
+        &self,
+        dir: &FolderDir,
+        name: &str,
+        expect: Digest,
+        proof: MessageRemoval,
+    ) -> Result<Changed, LocalError>;
+
+    /// Moves an entry to another folder; durable. Returns its name there, another one where its own is taken.
+    fn move_entry(&self, from_dir: &FolderDir, name: &str, to_dir: &FolderDir) -> Result<(Moved, String), LocalError>;
+
+    /// Copies an entry durably to the local folder *Conflicts*, as [`Self::keep_conflict_copy`] does a message.
+    fn keep_entry_copy(&self, dir: &FolderDir, name: &str) -> Result<Option<PathBuf>, LocalError>;
 
     /// Makes all renames and removals in these folders durable. Folders that are gone are passed over.
     fn settle(&self, dirs: &[FolderDir]) -> Result<(), LocalError>;

@@ -10,8 +10,9 @@ use super::disk::{look, sync};
 use super::on_my_computer::LOCAL;
 use super::platform::{self, Kind};
 use super::{
-    Changed, Delivery, DirId, DirStamp, Expect, FileStat, Fingerprint, FolderDir, FolderForm, FolderRemoved, Keywords,
-    Leftovers, LocalError, LocalRead, LocalTree, LocalWrite, MessageName, Moved, ScanEnd, Staged, StagedFile, Subdir,
+    Changed, Delivery, DirId, DirStamp, EntryContent, EntryListing, Expect, FileStat, Fingerprint, FolderDir,
+    FolderForm, FolderRemoved, Keywords, Leftovers, LocalError, LocalRead, LocalTree, LocalWrite, MessageName, Moved,
+    NewEntry, ScanEnd, Staged, StagedFile, Subdir,
 };
 use crate::clock::Clock;
 use crate::pim::{Categories, Digest};
@@ -137,6 +138,18 @@ impl LocalRead for MailTree {
     fn open(&self, dir: &FolderDir, name: &MessageName) -> Result<Option<File>, LocalError> {
         super::scan::open_at(&self.message_path(dir, name))
     }
+
+    fn list_entries(&self, dir: &FolderDir, extension: &str) -> Result<EntryListing, LocalError> {
+        self.list_vdir(dir, extension)
+    }
+
+    fn stat_entry(&self, dir: &FolderDir, name: &str) -> Result<Option<FileStat>, LocalError> {
+        self.stat_in_vdir(dir, name)
+    }
+
+    fn read_entry(&self, dir: &FolderDir, name: &str) -> Result<EntryContent, LocalError> {
+        self.read_vdir_entry(dir, name)
+    }
 }
 
 impl LocalWrite for MailTree {
@@ -200,6 +213,38 @@ impl LocalWrite for MailTree {
 
     fn keep_conflict_copy(&self, dir: &FolderDir, name: &MessageName) -> Result<Option<PathBuf>, LocalError> {
         self.copy_conflict(dir, name)
+    }
+
+    fn create_entries(&self, dir: &FolderDir, entries: Vec<NewEntry>) -> Result<Vec<(String, FileStat)>, LocalError> {
+        self.create_in_vdir(dir, entries)
+    }
+
+    fn replace_entry(
+        &self,
+        dir: &FolderDir,
+        name: &str,
+        expect: Digest,
+        content: &[u8],
+    ) -> Result<Changed, LocalError> {
+        self.replace_in_vdir(dir, name, expect, content)
+    }
+
+    fn remove_entry(
+        &self,
+        dir: &FolderDir,
+        name: &str,
+        expect: Digest,
+        _proof: MessageRemoval,
+    ) -> Result<Changed, LocalError> {
+        self.remove_from_vdir(dir, name, expect)
+    }
+
+    fn move_entry(&self, from_dir: &FolderDir, name: &str, to_dir: &FolderDir) -> Result<(Moved, String), LocalError> {
+        self.move_between_vdirs(from_dir, name, to_dir)
+    }
+
+    fn keep_entry_copy(&self, dir: &FolderDir, name: &str) -> Result<Option<PathBuf>, LocalError> {
+        self.copy_vdir_conflict(dir, name)
     }
 
     fn settle(&self, dirs: &[FolderDir]) -> Result<(), LocalError> {

@@ -11,8 +11,9 @@ use crate::world::day::{self, difference};
 use crate::world::{CutAt, Side, World};
 use pimsync::exchange::{Flag, NewMessage, Personality};
 use pimsync::local::{
-    Changed, Delivery, DirId, DirStamp, Expect, FileStat, Fingerprint, FolderDir, FolderForm, FolderRemoved, Keywords,
-    Leftovers, LocalError, LocalRead, LocalTree, LocalWrite, MailTree, MessageName, Moved, ScanEnd, Staged, StagedFile,
+    Changed, Delivery, DirId, DirStamp, EntryContent, EntryListing, Expect, FileStat, Fingerprint, FolderDir,
+    FolderForm, FolderRemoved, Keywords, Leftovers, LocalError, LocalRead, LocalTree, LocalWrite, MailTree,
+    MessageName, Moved, NewEntry, ScanEnd, Staged, StagedFile,
 };
 use pimsync::pim::{Categories, Digest};
 use pimsync::plan::proof::{FolderRemoval, MessageRemoval};
@@ -109,6 +110,20 @@ impl LocalRead for Sick {
         self.read("open")?;
         self.tree.open(dir, name)
     }
+    fn list_entries(&self, dir: &FolderDir, extension: &str) -> Result<EntryListing, LocalError> {
+        self.read("list_entries")?;
+        let listing = self.tree.list_entries(dir, extension)?;
+        self.meddle.iter().for_each(|meddle| meddle("list_entries", dir));
+        Ok(listing)
+    }
+    fn stat_entry(&self, dir: &FolderDir, name: &str) -> Result<Option<FileStat>, LocalError> {
+        self.read("stat_entry")?;
+        self.tree.stat_entry(dir, name)
+    }
+    fn read_entry(&self, dir: &FolderDir, name: &str) -> Result<EntryContent, LocalError> {
+        self.read("read_entry")?;
+        self.tree.read_entry(dir, name)
+    }
 }
 
 impl LocalWrite for Sick {
@@ -173,6 +188,38 @@ impl LocalWrite for Sick {
     fn keep_conflict_copy(&self, dir: &FolderDir, name: &MessageName) -> Result<Option<PathBuf>, LocalError> {
         self.call("keep_conflict_copy")?;
         self.tree.keep_conflict_copy(dir, name)
+    }
+    fn create_entries(&self, dir: &FolderDir, entries: Vec<NewEntry>) -> Result<Vec<(String, FileStat)>, LocalError> {
+        self.call("create_entries")?;
+        self.tree.create_entries(dir, entries)
+    }
+    fn replace_entry(
+        &self,
+        dir: &FolderDir,
+        name: &str,
+        expect: Digest,
+        content: &[u8],
+    ) -> Result<Changed, LocalError> {
+        self.call("replace_entry")?;
+        self.tree.replace_entry(dir, name, expect, content)
+    }
+    fn remove_entry(
+        &self,
+        dir: &FolderDir,
+        name: &str,
+        expect: Digest,
+        proof: MessageRemoval,
+    ) -> Result<Changed, LocalError> {
+        self.call("remove_entry")?;
+        self.tree.remove_entry(dir, name, expect, proof)
+    }
+    fn move_entry(&self, from_dir: &FolderDir, name: &str, to_dir: &FolderDir) -> Result<(Moved, String), LocalError> {
+        self.call("move_entry")?;
+        self.tree.move_entry(from_dir, name, to_dir)
+    }
+    fn keep_entry_copy(&self, dir: &FolderDir, name: &str) -> Result<Option<PathBuf>, LocalError> {
+        self.call("keep_entry_copy")?;
+        self.tree.keep_entry_copy(dir, name)
     }
     fn settle(&self, dirs: &[FolderDir]) -> Result<(), LocalError> {
         self.call("settle")?;
