@@ -13,8 +13,8 @@ use std::io;
 pub use error::{ItemError, ItemErrorClass, RemoteError};
 
 use crate::pim::{
-    ActivityMark, ChangeKey, FolderId, FolderKind, ItemId, ServerFolder, ServerMarks, ServerMessage, SpecialFolder,
-    SyncState, Tag, UnixTime,
+    ActivityMark, ChangeKey, Entry, EntryKind, FolderId, FolderKind, ItemId, ServerEntry, ServerFolder, ServerMarks,
+    ServerMessage, SpecialFolder, SyncState, Tag, Text, UnixTime,
 };
 use crate::plan::proof::{FolderRemoval, MessageRemoval};
 
@@ -129,6 +129,32 @@ pub struct MarkUpdate {
     pub to: ServerMarks,
 }
 
+/// An entry to be created.
+#[derive(Clone, Copy, Debug)]
+pub struct EntryUpload<'a> {
+    /// Left on the entry, so that it is found if the answer is lost.
+    pub tag: &'a Tag,
+    /// What it says.
+    pub entry: &'a Entry,
+    /// What its file says besides.
+    pub extra: Option<&'a Text>,
+}
+
+/// A change to what an entry says.
+#[derive(Clone, Copy, Debug)]
+pub struct EntryUpdate<'a> {
+    /// The entry.
+    pub id: &'a ItemId,
+    /// The version that the change is based on: another one is a conflict.
+    pub change_key: &'a ChangeKey,
+    /// What the server says now, as far as we know.
+    pub from: &'a Entry,
+    /// What it shall say. Only the fields that differ from `from` are sent.
+    pub to: &'a Entry,
+    /// What its file says besides, where that is to be replaced; empty text removes it.
+    pub extra: Option<&'a Text>,
+}
+
 /// A message to be deleted or moved; its version is compared just before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Versioned {
@@ -190,6 +216,17 @@ pub trait RemoteRead: Send + Sync {
         items: &[(ItemId, u64)],
         sink: &mut dyn BodySink,
     ) -> impl Future<Output = Result<Vec<PerItem<Fetched>>, RemoteError>> + Send;
+
+    /// What these items say that a folder of that kind holds, in the order asked; [`ItemErrorClass::Gone`] for those that are not there.
+    ///
+    /// What is of another class than entries of that kind (a distribution list among contacts) is an error of class
+    /// [`ItemErrorClass::Permanent`] with the code `OtherClass`. What cannot be said here without guessing, such as a series in a zone that
+    /// nobody knows, is [`ItemErrorClass::Unrenderable`].
+    fn entries(
+        &self,
+        kind: EntryKind,
+        ids: &[ItemId],
+    ) -> impl Future<Output = Result<Vec<PerItem<ServerEntry>>, RemoteError>> + Send;
 
     /// The messages in a folder that carry one of the tags.
     fn find_tagged(
@@ -299,6 +336,25 @@ pub trait RemoteWrite: RemoteRead {
         uploads: &[Upload<'_>],
     ) -> impl Future<Output = Result<Vec<PerItem<Placed>>, RemoteError>> + Send;
 
+    /// Creates entries in a folder, in the order given. Never sent twice, as with [`Self::create_messages`]. One of which a part could not
+    /// be created after it (a picture, an exception) counts as created: [`RemoteRead::entries`] tells what is missing.
+    fn create_entries(
+        &self,
+        folder: &FolderId,
+        uploads: &[EntryUpload<'_>],
+    ) -> impl Future<Output = Result<Vec<PerItem<Placed>>, RemoteError>> + Send;
+
+    /// Changes what entries say; returns the new versions. A version that is no longer current is an error of class
+    /// [`ItemErrorClass::Conflict`], also on servers that would overwrite. Nobody is mailed. What the server then says is for
+    /// [`RemoteRead::entries`] to tell: it may keep its own value of a field, or change others along.
+    ///
+    /// An occurrence that was deleted or different cannot be made as ever again where the server has no operation for it: an error of class
+    /// [`ItemErrorClass::Permanent`] with the code `CannotRestoreOccurrence`, and nothing was sent.
+    fn update_entries(
+        &self,
+        updates: &[EntryUpdate<'_>],
+    ) -> impl Future<Output = Result<Vec<PerItem<ChangeKey>>, RemoteError>> + Send;
+
     /// Changes flags and categories; returns the new versions. A version that is no longer current is an error of class
     /// [`ItemErrorClass::Conflict`], also on servers that would overwrite.
     fn update_marks(
@@ -313,14 +369,14 @@ pub trait RemoteWrite: RemoteRead {
         body: &dyn BodySource,
     ) -> impl Future<Output = Result<PerItem<ChangeKey>, RemoteError>> + Send;
 
-    /// Moves messages to another folder. What was changed since its version is left alone ([`ItemErrorClass::Conflict`]).
+    /// Moves messages or entries to another folder. What was changed since its version is left alone ([`ItemErrorClass::Conflict`]).
     fn move_messages(
         &self,
         items: &[Versioned],
         to: &FolderId,
     ) -> impl Future<Output = Result<Vec<PerItem<Placed>>, RemoteError>> + Send;
 
-    /// Deletes messages. What was changed since its version is left alone ([`ItemErrorClass::Conflict`]); what is gone already is
+    /// Deletes messages or entries. What was changed since its version is left alone ([`ItemErrorClass::Conflict`]); what is gone already is
     /// [`ItemErrorClass::Gone`].
     fn delete_messages(
         &self,

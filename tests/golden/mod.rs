@@ -6,6 +6,7 @@
 //!   between elements and the remarks are not sent. Never renewed by a program, and neither are the values in the tests.
 //! - `headers.txt`: the HTTP head of all requests, what differs from one to the next in angle brackets.
 
+mod entries;
 mod faults;
 mod files;
 mod folders;
@@ -71,7 +72,9 @@ impl Talk {
         let canned = Canned::new(steps.iter().map(|(_, answer)| dressed(answer)).collect());
         let clock = Arc::new(TestClock::default());
         let sign_in = Box::new(Basic::new(USER, PASSWORD.into()));
-        let client = EwsClient::new(Settings::new(canned.url(), sign_in, clock.clone())).unwrap();
+        let settings =
+            Settings { zone: "Europe/Berlin".to_owned(), ..Settings::new(canned.url(), sign_in, clock.clone()) };
+        let client = EwsClient::new(settings).unwrap();
         Self { client, canned, clock, requests: steps.iter().map(|(request, _)| *request).collect() }
     }
 

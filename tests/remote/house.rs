@@ -20,6 +20,7 @@ pub(crate) use crate::clock::TestClock;
 
 /// A server with an empty mailbox, and a client of it.
 pub(crate) struct House {
+    pub(crate) like: Personality,
     pub(crate) server: Server,
     pub(crate) mailbox: Mailbox,
     pub(crate) client: EwsClient,
@@ -37,6 +38,7 @@ pub(crate) fn settings(server: &Server, clock: &Arc<TestClock>) -> Settings {
                 std::thread::current().name().unwrap_or("test").replace(':', "_")
             ))
         }),
+        zone: "Europe/Berlin".to_owned(),
         ..Settings::new(server.url(), sign_in, clock.clone())
     }
 }
@@ -46,7 +48,7 @@ impl House {
         let server = Server::start(Options { like, lists: List::samples(), ..Options::default() }).unwrap();
         let clock = Arc::new(TestClock::default());
         let client = EwsClient::new(settings(&server, &clock)).unwrap();
-        Self { mailbox: server.mailbox("demo@example.org").unwrap(), server, client, clock }
+        Self { like, mailbox: server.mailbox("demo@example.org").unwrap(), server, client, clock }
     }
 
     pub(crate) fn folder(&self, path: &str) -> FolderId {

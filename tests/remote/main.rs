@@ -11,5 +11,6 @@ mod contract;
 mod golden;
 mod house;
 mod odd_answers;
+mod odd_entries;
 mod samples;
 mod tls;

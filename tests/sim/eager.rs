@@ -1,12 +1,13 @@
 //! A back end whose page of changes is there as soon as it is asked for. The engine asks for the next page while it takes in the last one, and
 //! which of the two comes first is up to the machine; so a simulation could not be repeated.
 
-use pimsync::pim::{ChangeKey, FolderId, FolderKind, ItemId, ServerMessage, SyncState, Tag};
+use pimsync::pim::{ChangeKey, EntryKind, FolderId, FolderKind, ItemId, ServerEntry, ServerMessage, SyncState, Tag};
 use pimsync::plan::proof::{FolderRemoval, MessageRemoval};
 use pimsync::remote::ews::EwsClient;
 use pimsync::remote::{
-    BodySink, BodySource, ChangePage, Disposal, Fetched, FolderActivity, FolderChanges, FoundList, ListId, ListMembers,
-    MarkUpdate, PerItem, Placed, RemoteError, RemoteRead, RemoteWrite, SpecialFolders, Upload, Versioned,
+    BodySink, BodySource, ChangePage, Disposal, EntryUpdate, EntryUpload, Fetched, FolderActivity, FolderChanges,
+    FoundList, ListId, ListMembers, MarkUpdate, PerItem, Placed, RemoteError, RemoteRead, RemoteWrite, SpecialFolders,
+    Upload, Versioned,
 };
 use tokio::runtime::Handle;
 
@@ -45,6 +46,10 @@ impl RemoteRead for Eager {
         self.0.bodies(items, sink).await
     }
 
+    async fn entries(&self, kind: EntryKind, ids: &[ItemId]) -> Answer<Vec<PerItem<ServerEntry>>> {
+        self.0.entries(kind, ids).await
+    }
+
     async fn find_tagged(&self, folder: &FolderId, tags: &[Tag]) -> Answer<Vec<ServerMessage>> {
         self.0.find_tagged(folder, tags).await
     }
@@ -77,6 +82,14 @@ impl RemoteWrite for Eager {
 
     async fn create_messages(&self, folder: &FolderId, uploads: &[Upload<'_>]) -> Answer<Vec<PerItem<Placed>>> {
         self.0.create_messages(folder, uploads).await
+    }
+
+    async fn create_entries(&self, folder: &FolderId, uploads: &[EntryUpload<'_>]) -> Answer<Vec<PerItem<Placed>>> {
+        self.0.create_entries(folder, uploads).await
+    }
+
+    async fn update_entries(&self, updates: &[EntryUpdate<'_>]) -> Answer<Vec<PerItem<ChangeKey>>> {
+        self.0.update_entries(updates).await
     }
 
     async fn update_marks(&self, updates: &[MarkUpdate]) -> Answer<Vec<PerItem<ChangeKey>>> {

@@ -2,10 +2,10 @@
 //!
 //! Arrows go down only:
 //! ```text
-//! read  bodies  lists  write     what the engine asks for (RemoteRead, RemoteWrite)
-//!   └──────┼──────┘
+//! read  bodies  entries  lists  write     what the engine asks for (RemoteRead, RemoteWrite)
+//!   └──────┴───┼───┴───────┴──────┘
 //! ask (reads)   settle (writes)  until it is answered: retries, fates of lost writes
-//!   request  shape               requests as text; properties as items
+//!   request  shape  property     requests as text; properties as items
 //!   transport  payload  throttle one request, one answer; the gate that all pass
 //!   answer  codes                envelopes; what response codes mean
 //!   xml                          filter, parser, base64
@@ -17,8 +17,10 @@ mod ask;
 mod bodies;
 mod codes;
 mod codes_table;
+mod entries;
 mod lists;
 mod payload;
+mod property;
 mod read;
 mod rebuild;
 mod request;
@@ -35,6 +37,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::pim::Text;
 use crate::remote::RemoteError;
 use crate::remote::auth::SignIn;
 use transport::Transport;
@@ -51,6 +54,8 @@ pub struct Settings {
     pub trace: Option<PathBuf>,
     /// What the program calls itself. Administrators filter by it, so it should stay the same.
     pub user_agent: String,
+    /// The zone (IANA) of the person: in it whole days begin on the server, and times are that are in no zone.
+    pub zone: String,
     /// How long silence is borne.
     pub limits: TimeLimits,
     /// How long one spell of throttling may hold this run up before it fails with [`RemoteError::Throttled`].
@@ -68,6 +73,7 @@ impl Settings {
             ca_file: None,
             trace: None,
             user_agent: concat!("pimsync/", env!("CARGO_PKG_VERSION")).to_owned(),
+            zone: jiff::tz::TimeZone::system().iana_name().unwrap_or("UTC").to_owned(),
             limits: TimeLimits::default(),
             max_throttle_wait: Duration::from_secs(15 * 60),
             clock,
@@ -93,6 +99,8 @@ impl Default for TimeLimits {
 /// A mailbox on a server that speaks EWS.
 pub struct EwsClient {
     transport: Transport,
+    /// [`Settings::zone`].
+    zone: Text,
 }
 
 impl EwsClient {
@@ -101,7 +109,7 @@ impl EwsClient {
     /// # Errors
     /// [`RemoteError::Refused`] when the address or the certificate file cannot be used, [`RemoteError::Io`] when it cannot be read.
     pub fn new(settings: Settings) -> Result<Self, RemoteError> {
-        Ok(Self { transport: Transport::new(settings)? })
+        Ok(Self { zone: Text::new(&settings.zone), transport: Transport::new(settings)? })
     }
 }
 

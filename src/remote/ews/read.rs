@@ -8,7 +8,9 @@ use super::ask::{FOLDERS_PER_CALL, ITEMS_PER_CALL, own_error};
 use super::request::{self, FolderRef};
 use super::shape::{self, Property};
 use super::xml::Element;
-use crate::pim::{FolderId, ItemId, ServerFolder, ServerMessage, SpecialFolder, SyncState, Tag};
+use crate::pim::{
+    EntryKind, FolderId, ItemId, ServerEntry, ServerFolder, ServerMessage, SpecialFolder, SyncState, Tag,
+};
 use crate::remote::{
     BodySink, ChangePage, Fetched, FolderActivity, FolderChanges, FoundList, ItemChange, ItemError, ItemErrorClass,
     ListId, ListMembers, PerItem, RemoteError, RemoteRead, SpecialFolders,
@@ -102,6 +104,10 @@ impl RemoteRead for EwsClient {
         sink: &mut dyn BodySink,
     ) -> Result<Vec<PerItem<Fetched>>, RemoteError> {
         self.fetch_bodies(items, sink).await
+    }
+
+    async fn entries(&self, kind: EntryKind, ids: &[ItemId]) -> Result<Vec<PerItem<ServerEntry>>, RemoteError> {
+        self.read_entries(kind, ids).await
     }
 
     async fn find_tagged(&self, folder: &FolderId, tags: &[Tag]) -> Result<Vec<ServerMessage>, RemoteError> {

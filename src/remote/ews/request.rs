@@ -40,6 +40,16 @@ impl Version {
         self == Self::Exchange2013Sp1
     }
 
+    /// Whether calendar items have a `StartTimeZone` and an `EndTimeZone`, and weeks of recurrences a first day.
+    pub(super) fn has_zones(self) -> bool {
+        self <= Self::Exchange2010Sp2
+    }
+
+    /// Whether items have a `TextBody`.
+    pub(super) fn has_text_body(self) -> bool {
+        self == Self::Exchange2013Sp1
+    }
+
     fn has_suppress_receipts(self) -> bool {
         self == Self::Exchange2013Sp1
     }
@@ -59,7 +69,7 @@ pub(super) enum FolderRef<'a> {
 }
 
 impl FolderRef<'_> {
-    fn write(self, xml: &mut Xml) {
+    pub(super) fn write(self, xml: &mut Xml) {
         match self {
             Self::Id(id) => xml.empty("t:FolderId", &[("Id", id.as_str())]),
             Self::Named(name) => xml.empty("t:DistinguishedFolderId", &[("Id", name)]),
@@ -67,7 +77,7 @@ impl FolderRef<'_> {
     }
 }
 
-fn begin(version: Version) -> Xml {
+pub(super) fn begin(version: Version) -> Xml {
     let mut xml = Xml::default();
     xml.open("s:Envelope", &ENVELOPE);
     xml.element("s:Header", |xml| xml.empty("t:RequestServerVersion", &[("Version", version.word())]));
@@ -75,19 +85,24 @@ fn begin(version: Version) -> Xml {
     xml
 }
 
-fn end(mut xml: Xml) -> String {
+pub(super) fn end(mut xml: Xml) -> String {
     xml.close("s:Body");
     xml.close("s:Envelope");
     xml.take()
 }
 
-fn request(version: Version, operation: &str, attributes: &[(&str, &str)], inside: impl FnOnce(&mut Xml)) -> String {
+pub(super) fn request(
+    version: Version,
+    operation: &str,
+    attributes: &[(&str, &str)],
+    inside: impl FnOnce(&mut Xml),
+) -> String {
     let mut xml = begin(version);
     xml.element_with(operation, attributes, inside);
     end(xml)
 }
 
-fn write_properties(xml: &mut Xml, version: Version, properties: &[Property]) {
+pub(super) fn write_properties(xml: &mut Xml, version: Version, properties: &[Property]) {
     if !properties.is_empty() {
         xml.element("t:AdditionalProperties", |xml| {
             properties.iter().for_each(|property| property.for_version(version).write(xml));
@@ -110,7 +125,7 @@ fn write_item_ids<'a>(xml: &mut Xml, ids: impl IntoIterator<Item = &'a ItemId>) 
     });
 }
 
-fn write_versioned(xml: &mut Xml, id: &ItemId, change_key: &ChangeKey) {
+pub(super) fn write_versioned(xml: &mut Xml, id: &ItemId, change_key: &ChangeKey) {
     xml.empty("t:ItemId", &[("Id", id.as_str()), ("ChangeKey", change_key.as_str())]);
 }
 
@@ -326,6 +341,11 @@ pub(super) fn delete_items<'a>(
     ids: impl IntoIterator<Item = &'a ItemId>,
     disposal: Disposal,
 ) -> String {
+    delete(version, disposal, |xml| write_item_ids(xml, ids))
+}
+
+/// The same of what `write_ids` names.
+pub(super) fn delete(version: Version, disposal: Disposal, write_ids: impl FnOnce(&mut Xml)) -> String {
     let mut attributes = vec![
         ("DeleteType", disposal_word(disposal)),
         ("SendMeetingCancellations", "SendToNone"),
@@ -334,11 +354,11 @@ pub(super) fn delete_items<'a>(
     if version.has_suppress_receipts() {
         attributes.push(("SuppressReadReceipts", "true"));
     }
-    request(version, "m:DeleteItem", &attributes, |xml| write_item_ids(xml, ids))
+    request(version, "m:DeleteItem", &attributes, write_ids)
 }
 
 /// An update that refuses stale versions and mails nobody.
-fn begin_update(version: Version) -> Xml {
+pub(super) fn begin_update(version: Version) -> Xml {
     let mut attributes = vec![
         ("ConflictResolution", "NeverOverwrite"),
         ("MessageDisposition", "SaveOnly"),
@@ -353,7 +373,7 @@ fn begin_update(version: Version) -> Xml {
     xml
 }
 
-fn end_update(mut xml: Xml) -> String {
+pub(super) fn end_update(mut xml: Xml) -> String {
     xml.close("m:ItemChanges");
     xml.close("m:UpdateItem");
     end(xml)

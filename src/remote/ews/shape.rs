@@ -2,24 +2,13 @@
 
 use jiff::Timestamp;
 
-use super::request::Version;
-use super::xml::{Element, Xml};
+pub(super) use super::property::Property;
+use super::xml::Element;
 use crate::pim::{
     ActivityMark, Categories, Category, ChangeKey, FolderId, FolderKind, FollowUp, ItemClass, ItemId, LastVerb,
     SearchKey, ServerFolder, ServerMarks, ServerMessage, Tag, UnixTime,
 };
 use crate::remote::FolderActivity;
-
-/// A property as requests name it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Property {
-    /// A property of the schema: `item:Size`.
-    Field(&'static str),
-    /// A MAPI property by its number and type.
-    Mapi(u16, &'static str),
-    /// The mark that uploads carry: a named property in PublicStrings, since those survive MoveItem and can be searched for.
-    Tag,
-}
 
 /// PidTagLastVerbExecuted.
 pub(super) const LAST_VERB: Property = Property::Mapi(0x1081, "Integer");
@@ -39,9 +28,6 @@ const HIDDEN: Property = Property::Mapi(0x10F4, "Boolean");
 const COMMIT_TIME: Property = Property::Mapi(0x670A, "SystemTime");
 /// PR_DELETED_COUNT_TOTAL.
 const DELETED_COUNT: Property = Property::Mapi(0x670B, "Integer");
-
-/// The name of [`Property::Tag`].
-const TAG_NAME: &str = "pimsync-tag";
 
 /// What a listing says of each message. Each costs the server a little, so nothing is here that is not used.
 pub(super) const LISTED: [Property; 11] = [
@@ -77,64 +63,8 @@ pub(super) const PARENT: [Property; 1] = [Property::Field("folder:ParentFolderId
 /// By what an item is found after a move.
 pub(super) const WHEREABOUTS: [Property; 3] = [Property::Field("message:InternetMessageId"), SEARCH_KEY, Property::Tag];
 
-impl Property {
-    /// Writes its name, the way that requests and values begin.
-    pub(super) fn write(self, xml: &mut Xml) {
-        match self {
-            Self::Field(uri) => xml.empty("t:FieldURI", &[("FieldURI", uri)]),
-            Self::Mapi(number, kind) => {
-                xml.empty("t:ExtendedFieldURI", &[("PropertyTag", &format!("0x{number:04X}")), ("PropertyType", kind)]);
-            }
-            Self::Tag => xml.empty(
-                "t:ExtendedFieldURI",
-                &[
-                    ("DistinguishedPropertySetId", "PublicStrings"),
-                    ("PropertyName", TAG_NAME),
-                    ("PropertyType", "String"),
-                ],
-            ),
-        }
-    }
-
-    /// Writes it with a value, as items carry it.
-    pub(super) fn write_value(self, xml: &mut Xml, value: &str) {
-        xml.element("t:ExtendedProperty", |xml| {
-            self.write(xml);
-            xml.leaf("t:Value", value);
-        });
-    }
-
-    /// The property that a server of that version has for it.
-    pub(super) fn for_version(self, version: Version) -> Self {
-        match self {
-            Self::Field("item:Flag") if !version.has_flag() => FLAG_STATUS,
-            other => other,
-        }
-    }
-
-    /// Its value in an answer. Property numbers are compared as numbers: servers write them in several ways.
-    fn of(self, item: &Element) -> Option<&str> {
-        let own = |property: &&Element| {
-            &*property.name == "ExtendedProperty"
-                && property.child("ExtendedFieldURI").is_some_and(|uri| match self {
-                    Self::Mapi(number, _) => uri.attribute("PropertyTag").and_then(parse_number) == Some(number),
-                    Self::Tag => uri.attribute("PropertyName") == Some(TAG_NAME),
-                    Self::Field(_) => false,
-                })
-        };
-        item.children.iter().find(own)?.value("Value")
-    }
-}
-
-fn parse_number(text: &str) -> Option<u16> {
-    match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        Some(hex) => u16::from_str_radix(hex, 16).ok(),
-        None => text.parse().ok(),
-    }
-}
-
 /// Booleans of XML Schema; missing is false.
-fn is_true(value: Option<&str>) -> bool {
+pub(super) fn is_true(value: Option<&str>) -> bool {
     matches!(value, Some("true" | "1" | "True"))
 }
 
@@ -174,7 +104,7 @@ pub(super) fn message(item: &Element) -> Option<ServerMessage> {
 }
 
 /// The class of an item that does not tell it.
-fn class_of_element(name: &str) -> &'static str {
+pub(super) fn class_of_element(name: &str) -> &'static str {
     match name {
         "CalendarItem" => "IPM.Appointment",
         "Contact" => "IPM.Contact",
@@ -221,7 +151,7 @@ pub(super) fn icon_of(verb: LastVerb) -> &'static str {
     }
 }
 
-fn categories(item: &Element) -> Categories {
+pub(super) fn categories(item: &Element) -> Categories {
     let names = item.children_of("Categories").map(|name| name.text.trim());
     names.filter(|name| !name.is_empty()).map(|name| Category(name.to_owned())).collect()
 }
@@ -313,14 +243,5 @@ mod tests {
             assert_eq!(parse_time(none), None, "{none}");
         }
         assert_eq!(write_time(UnixTime(1_793_707_200)), "2026-11-03T12:00:00Z");
-    }
-
-    #[test]
-    fn property_numbers_are_compared_as_numbers() {
-        for text in ["0x1081", "0X1081", "0x001081", "4225"] {
-            assert_eq!(parse_number(text), Some(0x1081), "{text}");
-        }
-        assert_eq!(parse_number("0xe07"), Some(0x0E07));
-        assert_eq!(parse_number("x"), None);
     }
 }

@@ -12,6 +12,8 @@ macro_rules! contract {
     };
 }
 
+mod entries;
+mod events;
 mod lists;
 mod reading;
 mod writing;

@@ -57,12 +57,15 @@ impl EwsClient {
     }
 
     /// Whether the server itself refuses stale versions; not before it has said what it is.
-    pub(super) fn checks_change_keys(&self) -> bool {
+    pub(in super::super) fn checks_change_keys(&self) -> bool {
         self.transport.build().is_some_and(|build| build.checks_change_keys())
     }
 
     /// These items, if each still has the version that it must have. A small race remains: the server offers nothing better.
-    pub(super) async fn compare(&self, items: &[Versioned]) -> Result<Vec<PerItem<ServerMessage>>, RemoteError> {
+    pub(in super::super) async fn compare(
+        &self,
+        items: &[Versioned],
+    ) -> Result<Vec<PerItem<ServerMessage>>, RemoteError> {
         let ids: Vec<ItemId> = items.iter().map(|item| item.id.clone()).collect();
         let now = self.messages_with(&ids, &shape::WHEREABOUTS).await?;
         let compare = |(item, now): (&Versioned, PerItem<ServerMessage>)| match now {
@@ -84,7 +87,7 @@ fn unchanged(update: &MarkUpdate) -> bool {
     ServerMarks { draft: update.to.draft, ..update.from.clone() } == update.to
 }
 
-pub(super) fn conflict() -> ItemError {
+pub(in super::super) fn conflict() -> ItemError {
     own_error(ItemErrorClass::Conflict, "ErrorIrresolvableConflict", "it was changed on the server meanwhile")
 }
 
@@ -93,7 +96,7 @@ fn unknown_place() -> ItemError {
 }
 
 /// The version of the item in a response; the id must be the one that was asked for.
-pub(super) fn new_key(operation: &str, id: &ItemId, response: &Response) -> PerItem<ChangeKey> {
+pub(in super::super) fn new_key(operation: &str, id: &ItemId, response: &Response) -> PerItem<ChangeKey> {
     let found = response.first().and_then(shape::item_id).filter(|(answered, _)| answered == id);
     found.map(|(_, key)| key).ok_or_else(|| mixed_up(operation))
 }

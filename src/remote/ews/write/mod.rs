@@ -1,13 +1,16 @@
 //! What changes the mailbox.
 
 mod folders;
-mod messages;
-mod uploads;
+pub(super) mod messages;
+pub(super) mod uploads;
 
 use super::EwsClient;
 use crate::pim::{ChangeKey, FolderId, FolderKind};
 use crate::plan::proof::{FolderRemoval, MessageRemoval};
-use crate::remote::{BodySource, Disposal, MarkUpdate, PerItem, Placed, RemoteError, RemoteWrite, Upload, Versioned};
+use crate::remote::{
+    BodySource, Disposal, EntryUpdate, EntryUpload, MarkUpdate, PerItem, Placed, RemoteError, RemoteWrite, Upload,
+    Versioned,
+};
 
 impl RemoteWrite for EwsClient {
     async fn create_folder(
@@ -42,6 +45,18 @@ impl RemoteWrite for EwsClient {
         uploads: &[Upload<'_>],
     ) -> Result<Vec<PerItem<Placed>>, RemoteError> {
         self.upload(folder, uploads).await
+    }
+
+    async fn create_entries(
+        &self,
+        folder: &FolderId,
+        uploads: &[EntryUpload<'_>],
+    ) -> Result<Vec<PerItem<Placed>>, RemoteError> {
+        self.upload_entries(folder, uploads).await
+    }
+
+    async fn update_entries(&self, updates: &[EntryUpdate<'_>]) -> Result<Vec<PerItem<ChangeKey>>, RemoteError> {
+        self.change_entries(updates).await
     }
 
     async fn update_marks(&self, updates: &[MarkUpdate]) -> Result<Vec<PerItem<ChangeKey>>, RemoteError> {

@@ -60,11 +60,27 @@ impl EwsClient {
     }
 }
 
+impl EwsClient {
+    /// What in the folder carries these tags, in their order.
+    pub(in super::super) async fn placed_with(
+        &self,
+        folder: &FolderId,
+        tags: &[Tag],
+    ) -> Result<Vec<Option<Placed>>, RemoteError> {
+        let found = self.find_tagged(folder, tags).await?;
+        let placed = |tag: &Tag| {
+            let item = found.iter().find(|item| item.tag.as_ref() == Some(tag))?;
+            Some(Placed { id: item.id.clone(), change_key: item.change_key.clone() })
+        };
+        Ok(tags.iter().map(placed).collect())
+    }
+}
+
 fn unreadable(error: &std::io::Error) -> ItemError {
     own_error(ItemErrorClass::Transient, "BodyUnreadable", error.to_string())
 }
 
-fn unnamed() -> ItemError {
+pub(in super::super) fn unnamed() -> ItemError {
     own_error(ItemErrorClass::Unknown, "NewIdUnknown", "it was created, but the server does not tell its id")
 }
 
@@ -83,12 +99,7 @@ impl Creation<'_> {
     async fn find(&self, client: &EwsClient, slots: &[usize]) -> Result<Vec<Option<Placed>>, RemoteError> {
         let tag = |slot: &usize| Tag::new(self.message(*slot).map(|message| message.tag).unwrap_or_default());
         let tags: Vec<Tag> = slots.iter().map(tag).collect();
-        let found = client.find_tagged(self.folder, &tags).await?;
-        let placed = |tag: &Tag| {
-            let message = found.iter().find(|message| message.tag.as_ref() == Some(tag))?;
-            Some(Placed { id: message.id.clone(), change_key: message.change_key.clone() })
-        };
-        Ok(tags.iter().map(placed).collect())
+        client.placed_with(self.folder, &tags).await
     }
 
     /// Looks for what was created without its id being told.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::filter::is_legal;
+use super::tree::Element;
 
 /// Text as it arrives: without what XML 1.0 forbids. A server rejects the whole request for one such character.
 pub(crate) fn sendable(text: &str) -> impl Iterator<Item = char> {
@@ -48,6 +49,20 @@ impl Xml {
         self.open(name, &[]);
         self.escaped(text);
         self.close(name);
+    }
+
+    /// An element of the types with all that is in it.
+    pub(crate) fn tree(&mut self, element: &Element) {
+        let name = format!("t:{}", element.name);
+        let attributes: Vec<(&str, &str)> =
+            element.attributes.iter().map(|(key, value)| (&**key, value.as_str())).collect();
+        if element.children.is_empty() && element.text.is_empty() {
+            return self.empty(&name, &attributes);
+        }
+        self.open(&name, &attributes);
+        element.children.iter().for_each(|child| self.tree(child));
+        self.escaped(&element.text);
+        self.close(&name);
     }
 
     /// What was written since the start or the last call.

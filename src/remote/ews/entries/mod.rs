@@ -1,0 +1,23 @@
+//! Entries: contacts, events, notes and tasks by their properties.
+//!
+//! How a field is spelled is told in one place: a row of the table of its kind.
+
+mod classes;
+mod contact;
+mod day;
+mod event;
+mod note;
+mod occurrences;
+mod photo;
+mod reading;
+mod recurrence;
+mod request;
+mod spelling;
+mod task;
+mod updates;
+mod uploads;
+mod when;
+mod zone;
+
+#[cfg(test)]
+mod tests;

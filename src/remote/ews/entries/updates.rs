@@ -1,0 +1,275 @@
+//! Entries that are there: only what differs is sent, and only to the version that it was compared with.
+
+use super::super::EwsClient;
+use super::super::answer::Response;
+use super::super::ask::own_error;
+use super::super::bodies;
+use super::super::payload::Payload;
+use super::super::property::Content;
+use super::super::request::Version;
+use super::super::settle::{Fate, Writes};
+use super::super::write::messages::{conflict, new_key};
+use super::reading::{EXTRA, only};
+use super::request::{self, BodyType, Edit, ItemRef};
+use super::spelling::{self, Value};
+use super::uploads::{check, weight};
+use super::{contact, event, note, task};
+use crate::pim::{ChangeKey, Entry, EntryKind, ItemId, ServerEntry, Text};
+use crate::remote::{EntryUpdate, ItemError, ItemErrorClass, PerItem, RemoteError, RemoteRead, Versioned};
+
+type Results = Vec<Option<PerItem<ChangeKey>>>;
+
+impl EwsClient {
+    pub(in super::super) async fn change_entries(
+        &self,
+        updates: &[EntryUpdate<'_>],
+    ) -> Result<Vec<PerItem<ChangeKey>>, RemoteError> {
+        let owners = self.owners(updates).await?;
+        let changing = Changing { client: self, updates, owners: &owners };
+        let mut results: Results = updates.iter().map(refused).collect();
+        self.compare_first(&changing, &mut results).await?;
+        // What changes no property is through with this step.
+        for slot in 0..updates.len() {
+            if let (Some(result @ None), Some(update)) = (results.get_mut(slot), updates.get(slot))
+                && changing.values(slot, self.transport.version()).is_empty()
+            {
+                *result = Some(Ok(update.change_key.clone()));
+            }
+        }
+        let settled = self.settle(&changing, results).await?;
+        let mut finished = Vec::new();
+        let mut broken: Option<String> = None;
+        for ((update, owner), result) in updates.iter().zip(&owners).zip(settled) {
+            finished.push(match (result, owner, &broken) {
+                (Ok(_), Owner::Mine, Some(reason)) if has_more(update) => Err(not_completed(reason)),
+                (Ok(key), Owner::Mine, _) => match self.complete_change(update, key).await {
+                    Ok(result) => result,
+                    Err(error) => {
+                        let reason = error.to_string();
+                        let error = not_completed(&reason);
+                        broken = Some(reason);
+                        Err(error)
+                    }
+                },
+                (result, _, _) => result,
+            });
+        }
+        Ok(finished)
+    }
+
+    /// Compares the versions of what the server would change whatever its version.
+    async fn compare_first(&self, changing: &Changing<'_>, results: &mut Results) -> Result<(), RemoteError> {
+        let checks = self.checks_change_keys();
+        let slots: Vec<usize> = (0..changing.count())
+            .filter(|slot| {
+                let is_open = matches!(results.get(*slot), Some(None));
+                is_open && (!checks || changing.values(*slot, self.transport.version()).is_empty())
+            })
+            .collect();
+        let items = slots.iter().filter_map(|slot| changing.updates.get(*slot));
+        let items: Vec<Versioned> =
+            items.map(|update| Versioned { id: update.id.clone(), change_key: update.change_key.clone() }).collect();
+        if items.is_empty() {
+            return Ok(());
+        }
+        for (slot, compared) in slots.into_iter().zip(self.compare(&items).await?) {
+            if let (Some(result), Err(error)) = (results.get_mut(slot), compared) {
+                *result = Some(Err(error));
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes what is no property of the item: its picture, its exceptions.
+    async fn complete_change(
+        &self,
+        update: &EntryUpdate<'_>,
+        key: ChangeKey,
+    ) -> Result<PerItem<ChangeKey>, RemoteError> {
+        match (update.from, update.to) {
+            (Entry::Contact(from), Entry::Contact(to)) if from.photo != to.photo => {
+                // One that is only remembered cannot be sent.
+                match &to.photo {
+                    Some(photo) if photo.data().is_none() => Ok(Ok(key)),
+                    photo => self.set_photo(update.id, photo.as_ref()).await,
+                }
+            }
+            (Entry::Event(from), Entry::Event(to)) if to.recurrence.is_some() => {
+                let has_moved = from.recurrence != to.recurrence || from.details.when != to.details.when;
+                if !has_moved {
+                    return match event::has_same_exceptions(from, to) {
+                        true => Ok(Ok(key)),
+                        false => self.apply_exceptions(update.id, from, to).await,
+                    };
+                }
+                if !event::has_exceptions(from) && !event::has_exceptions(to) {
+                    return Ok(Ok(key));
+                }
+                // A series that moves may lose its exceptions, or not.
+                match only(self.read_entries(EntryKind::Event, std::slice::from_ref(update.id)).await?) {
+                    Ok(ServerEntry { entry: Entry::Event(now), .. }) => {
+                        self.apply_exceptions(update.id, &now, to).await
+                    }
+                    Ok(_) => Ok(Ok(key)),
+                    Err(error) => Ok(Err(error)),
+                }
+            }
+            _ => Ok(Ok(key)),
+        }
+    }
+
+    /// Whose the entries are. Of events without an organiser nobody else is.
+    async fn owners(&self, updates: &[EntryUpdate<'_>]) -> Result<Vec<Owner>, RemoteError> {
+        let is_meeting = |entry: &Entry| matches!(entry, Entry::Event(event) if event.organiser.is_some());
+        let meetings: Vec<ItemRef<'_>> =
+            updates.iter().filter(|update| is_meeting(update.from)).map(|update| ItemRef::Item(update.id)).collect();
+        let mut found = self.get(&meetings, BodyType::Best, &[event::MY_RESPONSE]).await?.into_iter();
+        let owner = |update: &EntryUpdate<'_>| match is_meeting(update.from).then(|| found.next()).flatten() {
+            Some(Ok((_, _, item))) if event::is_of_others(&item) => Owner::Others,
+            // An error will come again with the change.
+            _ => Owner::Mine,
+        };
+        Ok(updates.iter().map(owner).collect())
+    }
+}
+
+/// Whether something changes that is no property of the item.
+fn has_more(update: &EntryUpdate<'_>) -> bool {
+    match (update.from, update.to) {
+        (Entry::Contact(from), Entry::Contact(to)) => from.photo != to.photo,
+        (Entry::Event(from), Entry::Event(to)) => to.recurrence.is_some() && from != to,
+        _ => false,
+    }
+}
+
+fn not_completed(reason: &str) -> ItemError {
+    own_error(
+        ItemErrorClass::Transient,
+        "NotDone",
+        format!("it was changed, but not in all that is to change: {reason}"),
+    )
+}
+
+/// Whose an entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    Mine,
+    /// Somebody else organises it: most of it is theirs to say.
+    Others,
+}
+
+/// What is answered without asking the server.
+fn refused(update: &EntryUpdate<'_>) -> Option<PerItem<ChangeKey>> {
+    if update.from.kind() != update.to.kind() {
+        let message = format!("a {} cannot become a {}", update.from.kind().word(), update.to.kind().word());
+        return Some(Err(own_error(ItemErrorClass::Permanent, "OtherClass", message)));
+    }
+    if update.extra.is_none() && update.from == update.to {
+        return Some(Ok(update.change_key.clone()));
+    }
+    let restores = match (update.from, update.to) {
+        (Entry::Event(from), Entry::Event(to)) => event::check_exceptions(from, to),
+        _ => Ok(()),
+    };
+    check(update.to).and(restores).err().map(Err)
+}
+
+struct Changing<'a> {
+    client: &'a EwsClient,
+    updates: &'a [EntryUpdate<'a>],
+    owners: &'a [Owner],
+}
+
+impl Changing<'_> {
+    fn chosen(&self, slots: &[usize]) -> impl Iterator<Item = &EntryUpdate<'_>> {
+        slots.iter().filter_map(|slot| self.updates.get(*slot))
+    }
+
+    /// The properties that the update of that slot changes.
+    fn values(&self, slot: usize, version: Version) -> Vec<Value> {
+        let context = self.client.context(version);
+        let (Some(update), Some(owner)) = (self.updates.get(slot), self.owners.get(slot)) else { return Vec::new() };
+        let mut values = match (update.from, update.to) {
+            (Entry::Contact(from), Entry::Contact(to)) => spelling::changes(contact::ROWS, &**from, &**to, &context),
+            (Entry::Event(from), Entry::Event(to)) => match owner {
+                Owner::Mine => event::changes(from, to, &context),
+                Owner::Others => event::own_changes(from, to, &context),
+            },
+            (Entry::Note(from), Entry::Note(to)) => spelling::changes(note::ROWS, from, to, &context),
+            (Entry::Task(from), Entry::Task(to)) => spelling::changes(task::ROWS, &**from, &**to, &context),
+            _ => Vec::new(),
+        };
+        values.extend(update.extra.map(|extra| {
+            let content = Some(extra.as_str()).filter(|extra| !extra.is_empty());
+            (EXTRA, content.map(|extra| EXTRA.holding(Content::Text(extra.to_owned()))))
+        }));
+        values
+    }
+}
+
+impl Writes for Changing<'_> {
+    type Done = ChangeKey;
+    const OPERATION: &'static str = "UpdateItem";
+    const REPEATABLE: bool = true;
+
+    fn count(&self) -> usize {
+        self.updates.len()
+    }
+
+    fn cut(&self, slots: Vec<usize>) -> Vec<Vec<usize>> {
+        let size = |slot: &usize| self.updates.get(*slot).map_or(0, |update| weight(update.to, update.extra));
+        bodies::cut(slots.iter().map(|slot| (*slot, size(slot))))
+    }
+
+    fn payload(&self, version: Version, slots: &[usize]) -> Payload<'_> {
+        let edit = |(update, slot): (&'_ EntryUpdate<'_>, &usize)| {
+            let (id, change_key) = (update.id.clone(), update.change_key.clone());
+            (id, change_key, update.to.kind(), self.values(*slot, version))
+        };
+        let edits: Vec<_> = self.chosen(slots).zip(slots).map(edit).collect();
+        let edits: Vec<Edit<'_>> = edits
+            .iter()
+            .map(|(id, change_key, kind, values)| Edit { id, change_key, kind: *kind, values: values.clone() })
+            .collect();
+        Payload::text(request::update(version, &edits))
+    }
+
+    fn read(&self, slot: usize, response: &Response) -> PerItem<ChangeKey> {
+        let update = self.updates.get(slot).ok_or_else(|| super::super::read::mixed_up(Self::OPERATION))?;
+        new_key(Self::OPERATION, update.id, response)
+    }
+
+    /// What says now what it shall say was done.
+    async fn fates(&self, client: &EwsClient, slots: &[usize]) -> Result<Vec<Fate<ChangeKey>>, RemoteError> {
+        let mut fates: Vec<Option<Fate<ChangeKey>>> = slots.iter().map(|_| None).collect();
+        for kind in [EntryKind::Contact, EntryKind::Event, EntryKind::Note, EntryKind::Task] {
+            let updates = self.chosen(slots).enumerate().filter(|(_, update)| update.to.kind() == kind);
+            let updates: Vec<(usize, &EntryUpdate<'_>)> = updates.collect();
+            let ids: Vec<ItemId> = updates.iter().map(|(_, update)| update.id.clone()).collect();
+            for ((at, update), now) in updates.into_iter().zip(client.entries(kind, &ids).await?) {
+                if let Some(place) = fates.get_mut(at) {
+                    *place = Some(fate(update, now));
+                }
+            }
+        }
+        Ok(fates.into_iter().map(|fate| fate.unwrap_or(Fate::NotDone)).collect())
+    }
+}
+
+fn fate(update: &EntryUpdate<'_>, now: PerItem<ServerEntry>) -> Fate<ChangeKey> {
+    match now {
+        Ok(now) if now.change_key == *update.change_key => Fate::NotDone,
+        Ok(now) if says(&now, update) => Fate::Settled(Ok(now.change_key)),
+        Ok(_) => Fate::Settled(Err(conflict())),
+        Err(error) => Fate::Settled(Err(error)),
+    }
+}
+
+/// Whether everything that the update changes is as it shall be.
+fn says(now: &ServerEntry, update: &EntryUpdate<'_>) -> bool {
+    let wanted = update.from.diff(update.to);
+    let missing = now.entry.diff(update.to);
+    let extra = update.extra.map(Text::as_str);
+    wanted.iter().all(|field| !missing.contains(field))
+        && extra.is_none_or(|extra| now.extra.as_ref().map_or("", Text::as_str) == extra)
+}
