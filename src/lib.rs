@@ -1,4 +1,5 @@
-//! pimsync keeps the mail of an Exchange mailbox and a tree of Maildirs in step, both ways.
+//! pimsync keeps an Exchange mailbox and a tree of plain files in step, both ways: messages in Maildirs, contacts, events, notes and tasks in
+//! files of their own.
 //!
 //! # The flow
 //!
@@ -37,7 +38,9 @@
 //! - **Marks**: flags and categories: what can change about a message besides its body and its place.
 //! - **Activity**: a folder's mark that changes with anything in it, so that quiet folders are not listed.
 //! - **Brake**: holds back deletions that are many for one run.
-//! - **Loose file**: a message in a directory that the base does not know.
+//! - **Entry**: a contact, an event, a note or a task; one file. What both sides have fields for is merged field by field; what the file says besides is
+//!   its *extra*.
+//! - **Loose file**: a message or an entry in a directory that the base does not know.
 //! - **Trouble**: an item that could not be read or written; told by `status` and tried again later.
 //!
 //! - **Group**: people and other groups under one name, as a vCard; on this machine only.

@@ -27,8 +27,8 @@ use output::Output;
 
 /// Keep an Exchange mailbox and a directory of plain files in step, both ways
 ///
-/// pimsync mirrors the mail folders of an Exchange account as Maildirs that neomutt, aerc, notmuch or an editor can work on, and brings
-/// what is changed there back to the server. `pimsync setup` sets an account up and synchronizes it for the first time, `pimsync sync`
+/// pimsync mirrors an Exchange account as plain files: mail as Maildirs that neomutt, aerc and notmuch can work on, contacts, events, tasks
+/// and notes as files that khal, khard, todoman or an editor can; and brings what is changed there back to the server. `pimsync setup` sets an account up and synchronizes it for the first time, `pimsync sync`
 /// brings both sides in step, `pimsync status` tells what is pending, held back or in conflict, `pimsync backup`
 /// archives everything, above all what is only on this machine, and `pimsync restore` brings it back. `pimsync group` works on groups of
 /// people, which are on this machine only.

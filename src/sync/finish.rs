@@ -16,16 +16,16 @@ use crate::plan::ending::{Emptied, Ending, end_folders};
 use crate::plan::proof::{FolderRemoval, MessageRemoval};
 use crate::plan::{self, Base, Case, Evidence, FolderSize, HeldReason, Op, Plan, RemoteState, Seen, Side};
 use crate::remote::{Disposal, ItemErrorClass, RemoteWrite};
-use crate::state::{ItemRow, Listing, Standing, Subject, WAITS_FOR_FOLDER};
+use crate::state::{ItemRow, Listing, Reader, Standing, Subject, WAITS_FOR_FOLDER};
 
 type FinalCase = Case<Box<ServerMessage>, LocalFile>;
 pub(super) type FinalOp = Op<Box<ServerMessage>, LocalFile>;
 
-/// Plans and carries out what is left.
+/// Plans and carries out what is left. `places` are the folders of messages that were asked for, `chosen` all folders.
 pub(super) async fn finish<R, L>(
     run: &Run<'_, R, L>,
     tree: &Tree,
-    places: &[Place],
+    (places, chosen): (&[Place], BTreeSet<FolderKey>),
     mut view: LocalView,
     gone_before: &BTreeSet<ItemKey>,
 ) -> Result<Echo, SyncError>
@@ -36,7 +36,7 @@ where
     if view.scanned_late {
         rejoin(run, &mut view).await?;
     }
-    let finisher = Finisher { run, tree, chosen: places.iter().map(Place::key).collect() };
+    let finisher = Finisher { run, tree, chosen };
     let (mut cases, sizes) = finisher.cases(&view)?;
     let waits = finisher.let_wait(&mut cases, &view, gone_before)?;
     let plan = plan::plan(cases, run.engine.settings.policy, run.request.brake, &sizes);
@@ -400,7 +400,8 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
         if !place.on_server && row.is_none_or(|row| row.id != place.row.id) {
             return Ok(None);
         }
-        let items = self.run.state().read(|state| state.count_items(key))?;
+        let count = |state: &Reader<'_>| Ok(state.count_items(key)? + state.count_entries(key)?);
+        let items = self.run.state().read(count)?;
         let mut sure = true;
         let (left_on, in_use) = match (place.on_server, place.directory) {
             (false, Directory::Away | Directory::None) => {

@@ -17,6 +17,7 @@
 //! Intents, then effects, then rows and sync state. Each boundary is a [`Step`] at which tests cut a run off.
 
 mod bodies;
+mod entries;
 pub mod env;
 mod finish;
 mod letters;
@@ -299,6 +300,9 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
             .iter()
             .map(|row| row.key)
             .collect();
+        let (entries, unknown) = entries::sync_entries(self, &tree, &places, &due, &activity).await?;
+        let chosen: BTreeSet<FolderKey> = places.iter().map(Place::key).collect();
+        let places: Vec<Place> = places.into_iter().filter(Place::is_mail).collect();
         let mut view = scan::scan_all(self, &tree.places, &places, &due).await?;
         rejoin::rejoin(self, &mut view).await?;
         let view = Mutex::new(view);
@@ -322,8 +326,11 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
                 self.folder_result(place, result, &view)?;
             }
         }
-        let view = view.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let echo = finish::finish(self, &tree, &places, view, &gone_before).await?;
+        let mut view = view.into_inner().unwrap_or_else(PoisonError::into_inner);
+        view.unknown.extend(&unknown);
+        view.remote_unknown.extend(unknown);
+        let echo = finish::finish(self, &tree, (&places, chosen), view, &gone_before).await?;
+        let echo = if entries == Echo::Expected { entries } else { echo };
         if gone {
             // A folder that was made and deleted since the last listing is in no list of changes: the next round lists them all.
             self.state().write(|state| state.set_hierarchy(self.account, None))?;

@@ -68,7 +68,8 @@ fn hold_still<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
     view: &LocalView,
 ) -> Result<bool, SyncError> {
     let local = run.local();
-    let is_here = |place: &&Place| place.directory == Directory::Here && !view.unknown.contains(&place.key());
+    let is_here =
+        |place: &&Place| place.is_mail() && place.directory == Directory::Here && !view.unknown.contains(&place.key());
     for place in all.iter().filter(is_here) {
         let dir = place.dir()?;
         let scanned = view.scanned.get(&place.key());
@@ -103,7 +104,7 @@ where
     L: LocalWrite + 'static,
 {
     let drafts = run.state().read(|state| state.folders_with_drafts(run.account))?;
-    for place in all.iter().filter(|place| place.is_mirrored() && !looked_at.contains(&place.key())) {
+    for place in all.iter().filter(|place| place.is_mail() && !looked_at.contains(&place.key())) {
         if may_have_changed(run, place, &drafts)? {
             scan_into(run, place, view)?;
         }

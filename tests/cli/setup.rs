@@ -24,7 +24,12 @@ fn the_demo_is_set_up_synchronized_and_still_there_afterwards() {
     assert!(!messages_in(&demo.join("Inbox")).is_empty());
 
     machine.run(&["sync"]).expect_code(0).expect_out("nothing to do");
-    machine.run(&["status"]).expect_code(0).expect_out("Inbox").expect_out("Not synced yet").expect_out("calendar");
+    machine.run(&["status"]).expect_code(0).expect_out("Inbox").expect_out("Not synced yet").expect_out("journal");
+    for (folder, extension) in [("Contacts", "vcf"), ("Notes", "md"), ("Tasks", "ics"), ("Calendar", "ics")] {
+        let files = fs::read_dir(demo.join(folder)).unwrap().map(|file| file.unwrap().path());
+        let entries = files.filter(|path| path.extension().is_some_and(|is| is == extension)).count();
+        assert!(entries > 0, "nothing is in {folder}");
+    }
 
     // What goes up is there when the server is started again.
     let file = demo.join("Inbox/cur/my-own:2,S");

@@ -55,10 +55,32 @@ fn local_changes_are_counted_by_folder() {
 fn folders_of_other_kinds_are_told_of() {
     let machine = Machine::with_messages(1);
     let status = machine.json(&["status"], 0);
-    let calendar = folder(&status, "Calendar");
-    assert_eq!((&calendar["synced"], &calendar["result"]), (&false.into(), &"not-synced".into()));
-    assert_eq!((&calendar["kind"], &calendar["pending"]), (&"calendar".into(), &Value::Null));
-    machine.run(&["status"]).expect_code(0).expect_out("Not synced yet:").expect_out("Calendar (calendar");
+    let contacts = folder(&status, "Contacts");
+    assert_eq!((&contacts["synced"], &contacts["kind"]), (&true.into(), &"contacts".into()));
+    let journal = folder(&status, "Journal");
+    assert_eq!((&journal["synced"], &journal["result"]), (&false.into(), &"not-synced".into()));
+    assert_eq!((&journal["kind"], &journal["pending"]), (&"journal".into(), &Value::Null));
+    machine.run(&["status"]).expect_code(0).expect_out("Not synced yet:").expect_out("Journal (journal");
+}
+
+#[test]
+fn what_waits_in_a_folder_of_contacts_is_counted() {
+    let machine = Machine::with_messages(1);
+    let card = |uid: &str| format!("BEGIN:VCARD\r\nVERSION:4.0\r\nUID:{uid}\r\nFN:{uid}\r\nEND:VCARD\r\n");
+    for uid in ["a", "b"] {
+        fs::write(machine.folder("Contacts").join(format!("{uid}.vcf")), card(uid)).unwrap();
+    }
+    machine.run(&["sync"]).expect_code(0).expect_out("2 uploaded");
+    fs::write(machine.folder("Contacts/a.vcf"), card("a").replace("FN:a", "FN:A")).unwrap();
+    fs::remove_file(machine.folder("Contacts/b.vcf")).unwrap();
+    fs::write(machine.folder("Contacts/c.vcf"), card("c")).unwrap();
+    let status = machine.json(&["status"], 0);
+    let contacts = folder(&status, "Contacts");
+    assert_eq!(contacts["pending"], serde_json::json!({"new": 1, "changed": 1, "gone": 1}));
+    assert_eq!((&contacts["items"], &contacts["server_items"]), (&2.into(), &2.into()));
+    machine.run(&["sync"]).expect_code(0);
+    let status = machine.json(&["status"], 0);
+    assert_eq!(folder(&status, "Contacts")["pending"], serde_json::json!({"new": 0, "changed": 0, "gone": 0}));
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn people_are_told_what_was_done() {
     machine.arrive("Sent Items", "two");
     let ran = machine.run(&["sync"]).expect_code(0);
     assert_eq!(ran.err, "");
-    let expected = "anna@example.org: 2 downloaded (6 folders looked at)\n  Inbox       1 downloaded\n  Sent Items  1 downloaded\n";
+    let expected = "anna@example.org: 2 downloaded (10 folders looked at)\n  Inbox       1 downloaded\n  Sent Items  1 downloaded\n";
     assert_eq!(ran.out, expected);
 }
 

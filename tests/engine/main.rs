@@ -7,6 +7,7 @@ mod canned;
 mod crash;
 mod disk;
 mod dry_run;
+mod entries;
 mod faults;
 mod folders;
 mod hostile;

@@ -21,8 +21,10 @@ VARIES = [
     (rb"\d{4}-\d\d-\d\dT[\d:.]+Z", b""),
     (rb">\d+<", b"><"),
 ]
+# gromox tells some of these items in its own way, and so does the embedded server when it is like it: a zone twice, a date with a time.
+GROMOX, ITS_OWN_WAY = b'MinorBuildNumber="4040"', rb"<t:(?:CalendarItem|Contact|Task)>"
 seen = set()
-count = broken = 0
+count = broken = odd = 0
 for path in sorted(folder.rglob("*.xml")):
     # Exchange wraps this answer in ResponseMessages, which its own schema does not have.
     if path.name.endswith("-GetUserConfiguration-response.xml"):
@@ -31,6 +33,9 @@ for path in sorted(folder.rglob("*.xml")):
     # Where a test has the server misbehave, the answer is an HTML page, cut off, or nothing at all.
     if path.name.endswith("-response.xml") and not re.search(rb"</\w+:Envelope>\s*$", text):
         broken += 1
+        continue
+    if path.name.endswith("-response.xml") and GROMOX in text and re.search(ITS_OWN_WAY, text):
+        odd += 1
         continue
     count += 1
     shape = text
@@ -42,6 +47,6 @@ for path in sorted(folder.rglob("*.xml")):
     if digest not in seen:
         seen.add(digest)
         shutil.copy(path, shapes / f"{len(seen):06}-{path.parent.name}-{path.name}")
-print(f"{count} messages, {len(seen)} shapes; {broken} answers are no SOAP messages, as scripted")
+print(f"{count} messages, {len(seen)} shapes; {broken} answers are no SOAP messages, as scripted; {odd} tell items in gromox's own way")
 PYTHON
 "$validator" "$shapes"

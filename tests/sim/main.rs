@@ -14,6 +14,7 @@
 
 mod eager;
 mod edits;
+mod entries;
 mod finds;
 mod model;
 mod play;

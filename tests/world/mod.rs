@@ -11,6 +11,7 @@
 
 pub mod clock;
 pub mod day;
+pub mod others;
 
 use std::collections::BTreeMap;
 use std::fs;

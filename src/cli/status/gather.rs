@@ -9,7 +9,7 @@ use crate::cli::account::RunNote;
 use crate::cli::context::Context;
 use crate::identity::Account;
 use crate::local::{MailTree, find_conflict_copy};
-use crate::pim::{FolderKey, FolderKind, UnixTime};
+use crate::pim::{EntryKind, FolderKey, FolderKind, UnixTime};
 use crate::state::{AccountKey, FolderRow, Reader, RunRow, State, StateError, Subject, Trouble};
 
 /// How an account stands.
@@ -76,6 +76,11 @@ fn new_folder((path, pending): (String, Option<Pending>)) -> FolderStanding {
     }
 }
 
+/// How many items a folder holds in the base, of whichever sort.
+fn count(state: &Reader<'_>, row: &FolderRow) -> Result<u64, StateError> {
+    Ok(state.count_items(row.key)? + state.count_entries(row.key)?)
+}
+
 /// What `state.db` knows of an account, read as one picture.
 struct Known {
     folders: BTreeMap<FolderKey, FolderRow>,
@@ -89,8 +94,7 @@ struct Known {
 impl Known {
     fn read(state: &Reader<'_>, account: AccountKey) -> Result<Self, StateError> {
         let folders = state.folders(account)?;
-        let items =
-            folders.iter().map(|row| Ok((row.key, state.count_items(row.key)?))).collect::<Result<_, StateError>>()?;
+        let items = folders.iter().map(|row| Ok((row.key, count(state, row)?))).collect::<Result<_, StateError>>()?;
         let last_run = state.last_run(account)?.map(|run| {
             let note = note_of(&run);
             (run, note)
@@ -141,7 +145,7 @@ impl Known {
         Attention { held, skipped, conflicts }: Attention,
     ) -> Result<FolderStanding, StateError> {
         let path = self.path(row);
-        let synced = row.kind == FolderKind::Mail && row.dir.is_some();
+        let synced = row.dir.is_some() && (row.kind == FolderKind::Mail || EntryKind::of_folder(row.kind).is_some());
         let pending = if synced { local.pending(state, row)? } else { None };
         let error = self.last_run.as_ref().and_then(|(_, note)| note.failed.get(&path)).cloned();
         let in_step = held.is_empty() && skipped.is_empty() && conflicts.is_empty();

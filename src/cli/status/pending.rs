@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
 
+use crate::format::entry::extension;
+use crate::local::vdir::digest_of;
 use crate::local::{
-    DirStamp, FolderDir, Keywords, LocalError, LocalFolder, LocalRead, MailTree, MessageName, Problem, ScanEnd,
+    DirStamp, EntryContent, FolderDir, Keywords, LocalError, LocalFolder, LocalRead, MailTree, MessageName, Problem,
+    ScanEnd,
 };
-use crate::pim::{ItemKey, Marks};
-use crate::state::{Brief, FolderRow, ItemRow, State, StateError, name_hash};
+use crate::pim::{EntryKind, ItemKey, Marks};
+use crate::state::{Brief, EntryBrief, FolderRow, ItemRow, State, StateError, name_hash};
 
 /// Changes that the next sync will bring to the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -66,14 +69,18 @@ impl LocalFolders {
     pub(super) fn pending(&mut self, state: &State, row: &FolderRow) -> Result<Option<Pending>, StateError> {
         let Some(tree) = &self.tree else { return Ok(None) };
         let Some(folder) = find(&self.folders, row) else {
-            let gone = state.read(|state| state.count_items(row.key))?;
+            let gone = state.read(|state| Ok(state.count_items(row.key)? + state.count_entries(row.key)?))?;
             return Ok(Some(Pending { gone, ..Pending::default() }));
         };
         let dir = folder.dir.clone();
         self.folders.remove(&dir);
-        match changes(tree, state, row, &dir) {
-            Ok((pending, end)) => {
-                self.problems.extend(end.iter().flat_map(|end| &end.problems).map(words));
+        let changes = match EntryKind::of_folder(row.kind) {
+            Some(kind) => entry_changes(tree, state, row, &dir, kind),
+            None => changes(tree, state, row, &dir).map(|(pending, end)| (pending, end.map(|end| end.problems))),
+        };
+        match changes {
+            Ok((pending, problems)) => {
+                self.problems.extend(problems.iter().flatten().map(words));
                 Ok(Some(pending))
             }
             Err(Obstacle::Local(error)) => {
@@ -162,6 +169,33 @@ fn changes(
         }
     }
     Ok((pending, Some(end)))
+}
+
+/// What changed in a folder of entries. A file counts as changed when its bytes did.
+fn entry_changes(
+    tree: &MailTree,
+    state: &State,
+    row: &FolderRow,
+    dir: &FolderDir,
+    kind: EntryKind,
+) -> Result<(Pending, Option<Vec<Problem>>), Obstacle> {
+    let mut base: HashMap<String, EntryBrief> =
+        state.read(|state| state.entry_briefs(row.key))?.into_iter().map(|brief| (brief.file.clone(), brief)).collect();
+    let listing = tree.list_entries(dir, extension(kind))?;
+    let mut pending = Pending::default();
+    for (name, stat, _) in &listing.files {
+        match base.remove(name) {
+            None => pending.new += 1,
+            Some(brief) if brief.stat == Some(*stat) => {}
+            Some(brief) => match tree.read_entry(dir, name)? {
+                EntryContent::Bytes(content) if digest_of(&content) == brief.digest => {}
+                EntryContent::Bytes(_) | EntryContent::TooLarge(_) => pending.changed += 1,
+                EntryContent::Vanished => pending.gone += 1,
+            },
+        }
+    }
+    pending.gone += base.len() as u64;
+    Ok((pending, Some(listing.problems)))
 }
 
 /// Whether a message has other categories, or, as a draft, other content than both sides agreed on.

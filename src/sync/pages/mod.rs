@@ -21,9 +21,9 @@ use crate::remote::{ChangePage, ItemChange, ItemErrorClass, RemoteError, RemoteW
 use crate::state::{ItemRow, Listing, Standing, Subject, UNRENDERED};
 
 /// Changes asked for in one page: what a server allows at most (MS-OXWSSYNC 3.1.4.2.3.3, `MaxChangesReturned`).
-const PAGE: u16 = 512;
+pub(super) const PAGE: u16 = 512;
 /// A folder that seems to hold too few items is listed from the beginning at most so often, in seconds.
-const MISSED_EVERY: i64 = 86_400;
+pub(super) const MISSED_EVERY: i64 = 86_400;
 /// So many pages in a row that repeat earlier ones, or are empty, and claim that more follows, are a listing that does not end.
 const FRUITLESS_PAGES: usize = 50;
 /// A body was probably changed when the size differs by more than flags and categories explain.
@@ -61,7 +61,7 @@ where
 
 /// Watches that a listing gets on.
 #[derive(Default)]
-struct Advance {
+pub(super) struct Advance {
     met: HashSet<u64>,
     fruitless: usize,
     /// Items that were told of as being there.
@@ -72,7 +72,7 @@ struct Advance {
 
 impl Advance {
     /// Whether a page told of anything that no earlier one did.
-    fn check(&mut self, page: &ChangePage) -> Result<bool, RemoteError> {
+    pub(super) fn check(&mut self, page: &ChangePage) -> Result<bool, RemoteError> {
         let mut hasher = DefaultHasher::new();
         page.changes.iter().for_each(|change| change.id().hash(&mut hasher));
         let is_new = self.met.insert(hasher.finish()) && !page.changes.is_empty();
@@ -92,7 +92,7 @@ impl Advance {
 
     /// Whether a listing from the beginning has told of so many items, and of nothing but items: what says "last" too early are pages of
     /// deletions and of read flags.
-    fn tells_whole(&self, expected: u64) -> bool {
+    pub(super) fn tells_whole(&self, expected: u64) -> bool {
         !self.mixed && self.present >= expected
     }
 }
@@ -568,7 +568,7 @@ fn perhaps_edited(row: &ItemRow, message: &ServerMessage) -> bool {
 }
 
 impl ItemChange {
-    fn id(&self) -> &ItemId {
+    pub(super) fn id(&self) -> &ItemId {
         match self {
             Self::Present(message) => &message.id,
             Self::Read { id, .. } | Self::Gone(id) => id,

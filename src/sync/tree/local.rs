@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::Directory;
 use super::known::Known;
 use crate::local::{DirId, FolderDir, LocalFolder, LocalTree, LocalWrite, MessageName, foldername};
+use crate::pim::EntryKind;
 use crate::remote::RemoteWrite;
 use crate::state::{FolderRow, name_hash};
 use crate::sync::{NoticeKind, Run, SyncError, stops_run};
@@ -21,7 +22,7 @@ pub(super) struct Directories {
 }
 
 impl Directories {
-    /// The folders among the directories: those with mail, those that hold such, and those that the base knows.
+    /// The folders among the directories: those with mail, those that hold such, those in folders of entries, and those that the base knows.
     pub(super) async fn observe<R, L>(run: &Run<'_, R, L>, known: &Known) -> Result<Self, SyncError>
     where
         R: RemoteWrite + 'static,
@@ -38,10 +39,17 @@ impl Directories {
             .filter(|folder| folder.maildir)
             .flat_map(|folder| std::iter::successors(Some(folder.dir.clone()), FolderDir::parent))
             .collect();
+        let entries = known.rows().filter(|row| EntryKind::of_folder(row.kind).is_some());
+        let entries: HashSet<&str> = entries.filter_map(|row| row.dir.as_deref()).collect();
+        let is_among_entries = |folder: &LocalFolder| {
+            std::iter::successors(folder.dir.parent(), FolderDir::parent).any(|dir| entries.contains(dir.as_str()))
+        };
         let in_base: HashSet<&str> = known.rows().filter_map(|row| row.dir.as_deref()).collect();
         let folders = folders
             .into_iter()
-            .filter(|folder| with_mail.contains(&folder.dir) || in_base.contains(folder.dir.as_str()))
+            .filter(|folder| {
+                with_mail.contains(&folder.dir) || in_base.contains(folder.dir.as_str()) || is_among_entries(folder)
+            })
             .map(|folder| (folder.dir.clone(), folder))
             .collect();
         Ok(Self { folders, stable, unreadable, unnamed, blocked })

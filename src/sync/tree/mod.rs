@@ -15,7 +15,7 @@ use std::collections::HashMap;
 
 use super::{Run, SyncError};
 use crate::local::{FolderDir, FolderForm, LocalError, LocalWrite, foldername};
-use crate::pim::{FolderKey, FolderKind, SpecialFolder};
+use crate::pim::{EntryKind, FolderKey, FolderKind, SpecialFolder};
 use crate::plan::folders::FolderOp;
 use crate::remote::RemoteWrite;
 use crate::state::FolderRow;
@@ -60,9 +60,19 @@ impl Place {
         FolderDir::new(self.row.dir.as_deref().unwrap_or_default())
     }
 
-    /// Whether its items are kept in step: a mail folder that has a directory.
+    /// Whether its items are kept in step: it has a directory, and holds what has files.
     pub(super) fn is_mirrored(&self) -> bool {
+        self.is_mail() || self.entry_kind().is_some()
+    }
+
+    /// Whether it is a mail folder that has a directory.
+    pub(super) fn is_mail(&self) -> bool {
         self.row.kind == FolderKind::Mail && self.row.dir.is_some()
+    }
+
+    /// What entries it holds, if it does and has a directory.
+    pub(super) fn entry_kind(&self) -> Option<EntryKind> {
+        EntryKind::of_folder(self.row.kind).filter(|_| self.row.dir.is_some())
     }
 
     pub(super) fn is_named(&self, name: &str) -> bool {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::known::Known;
 use crate::local::LocalWrite;
-use crate::pim::{FolderId, FolderKind, ServerFolder, SpecialFolder, SyncState};
+use crate::pim::{EntryKind, FolderId, FolderKind, ServerFolder, SpecialFolder, SyncState};
 use crate::plan::folders::depths;
 use crate::remote::{RemoteError, RemoteWrite};
 use crate::state::FolderRow;
@@ -30,7 +30,7 @@ impl RemoteTree {
             .any(|folder| self.special.get(&folder.parent) == Some(&SpecialFolder::DeletedItems))
     }
 
-    /// The folders that get a directory: mail folders that people see, and what they lie in. People see what leads up to the root, and what no
+    /// The folders that get a directory: those with messages or entries that people see, and what they lie in. People see what leads up to the root, and what no
     /// internal folder holds.
     pub(super) fn mirrored(&self) -> BTreeSet<FolderId> {
         let above = |id: &&FolderId| {
@@ -39,7 +39,9 @@ impl RemoteTree {
         };
         let visible = depths(self.folders.keys(), above);
         let mut mirrored = BTreeSet::new();
-        for folder in self.folders.values().filter(|folder| folder.kind == FolderKind::Mail) {
+        let has_files =
+            |folder: &&ServerFolder| folder.kind == FolderKind::Mail || EntryKind::of_folder(folder.kind).is_some();
+        for folder in self.folders.values().filter(has_files) {
             let mut at = Some(folder).filter(|folder| visible.contains_key(&folder.id));
             while let Some(folder) = at {
                 if !mirrored.insert(folder.id.clone()) {

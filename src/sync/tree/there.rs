@@ -2,7 +2,7 @@
 
 use super::aligner::Aligner;
 use crate::local::{FolderDir, LocalWrite};
-use crate::pim::{FolderId, FolderKey, FolderKind, ServerFolder};
+use crate::pim::{EntryKind, FolderId, FolderKey, FolderKind, ServerFolder};
 use crate::remote::{ItemError, ItemErrorClass, PerItem, RemoteWrite};
 use crate::state::{FolderRow, Listing};
 use crate::sync::{Action, NoticeKind, Run, Step, SyncError};
@@ -35,11 +35,11 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'_, '_, R, L> {
             return Ok(());
         }
         let Some(parent_id) = self.id_there(parent_row.as_ref()).await? else { return Ok(()) };
-        match create(self.run, &parent_id, &name).await? {
+        let kind = self.kind_of_new(&dir, parent_row.as_ref());
+        match create(self.run, &parent_id, &name, kind).await? {
             Ok(id) => {
                 self.run.step(Step::FolderPlacedRemotely)?;
-                let folder =
-                    ServerFolder { id, change_key: None, parent: parent_id.clone(), name, kind: FolderKind::Mail };
+                let folder = ServerFolder { id, change_key: None, parent: parent_id.clone(), name, kind };
                 let mut row = self.new_row(&folder, parent_row.as_ref());
                 self.remote.folders.insert(folder.id.clone(), folder);
                 row.dir_id = self.create_directory(&dir, &row).await?;
@@ -49,6 +49,13 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'_, '_, R, L> {
             Err(error) => self.folder_refused(&dir, "created", &error),
         }
         Ok(())
+    }
+
+    /// What a new directory is to hold: messages if it is a Maildir, else what the folder holds that it lies in.
+    fn kind_of_new(&self, dir: &FolderDir, parent: Option<&FolderRow>) -> FolderKind {
+        let is_maildir = self.local.folders.get(dir).is_some_and(|folder| folder.maildir);
+        let of_entries = parent.map(|parent| parent.kind).filter(|kind| EntryKind::of_folder(*kind).is_some());
+        of_entries.filter(|_| !is_maildir).unwrap_or(FolderKind::Mail)
     }
 
     /// The id of the folder that something is to be made in. Where it is gone on the server, it is made again first, and what it lies in.
@@ -172,7 +179,7 @@ pub(in crate::sync) async fn remake<R: RemoteWrite + 'static, L: LocalWrite + 's
 ) -> Result<Remade, SyncError> {
     let mut folders = Vec::new();
     for row in missing {
-        match create(run, &above, &row.name).await? {
+        match create(run, &above, &row.name, row.kind).await? {
             Ok(id) => {
                 run.step(Step::FolderPlacedRemotely)?;
                 let row = FolderRow { id: id.clone(), on_server: true, listing: Listing::default(), ..row };
@@ -196,8 +203,9 @@ async fn create<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
     run: &Run<'_, R, L>,
     parent: &FolderId,
     name: &str,
+    kind: FolderKind,
 ) -> Result<PerItem<FolderId>, SyncError> {
-    let created = run.remote().create_folder(parent, name, FolderKind::Mail).await?;
+    let created = run.remote().create_folder(parent, name, kind).await?;
     let Ok(id) = created else { return Ok(created) };
     if !run.state().read(|state| state.knows_folder(run.account, &id))? {
         return Ok(Ok(id));

@@ -1,0 +1,251 @@
+//! The server's side of a folder of entries: listed page by page, and read where it changed.
+
+use std::collections::{BTreeSet, HashSet};
+
+use super::super::pages::{Advance, MISSED_EVERY, PAGE};
+use super::super::tree::Place;
+use super::super::{Activity, Progress, Step, SyncError};
+use super::Entries;
+use super::look::Look;
+use crate::local::LocalWrite;
+use crate::pim::{EntryKey, ItemId, SyncState};
+use crate::remote::{ItemChange, ItemErrorClass, RemoteError, RemoteWrite};
+use crate::state::{EntryBrief, EntryStanding, Listing, Subject};
+
+/// Entries that are read from the server with one request, and whose files are made durable together.
+pub(super) const BATCH: usize = 50;
+
+impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
+    /// Takes in all that changed in a folder on the server; where it need not be `listed`, what is still to be read again.
+    pub(super) async fn pull(&self, place: &Place, activity: Option<Activity>, listed: bool) -> Result<(), SyncError> {
+        self.read_again(place).await?;
+        if !listed {
+            return Ok(());
+        }
+        let total = activity.as_ref().and_then(|activity| activity.total);
+        let have = self.with_look(place.key(), |look| look.rows.len() as u64).unwrap_or(0);
+        let expected = total.unwrap_or(0).saturating_sub(have);
+        self.run.progress(&Progress::FolderBegun { folder: place.path(), expected });
+        let since = place.row.listing.state.clone().filter(|_| !self.run.wants_full(place));
+        let full = since.is_none();
+        let (state, full) = match self.pull_since(place, since, total).await {
+            Err(SyncError::Remote(RemoteError::StateInvalid)) => (self.pull_since(place, None, total).await?, true),
+            other => (other?, full),
+        };
+        let (state, full) = match !full && self.missed_departures(place, total).await? {
+            true => (self.pull_since(place, None, total).await?, true),
+            false => (state, full),
+        };
+        let (key, now) = (place.key(), self.run.now());
+        let listing = Listing {
+            state: Some(state),
+            activity: activity.and_then(|activity| activity.mark),
+            asked_at: Some(now),
+            listed_at: if full { Some(now) } else { place.row.listing.listed_at },
+            compared_at: if self.run.compares_files(place) { Some(now) } else { place.row.listing.compared_at },
+            ..place.row.listing.clone()
+        };
+        if !self.run.is_dry() {
+            self.run.commit(move |tx| tx.set_listing(key, &listing)).await?;
+        }
+        self.run.progress(&Progress::FolderDone { folder: place.path() });
+        Ok(())
+    }
+
+    /// Whether the server holds fewer entries than are known: what was uploaded and deleted there between two listings is in neither.
+    pub(super) async fn missed_departures(&self, place: &Place, total: Option<u64>) -> Result<bool, SyncError> {
+        let is_there = |row: &&EntryBrief| row.standing != EntryStanding::Gone;
+        let have = self.with_look(place.key(), |look| look.rows.values().filter(is_there).count() as u64).unwrap_or(0);
+        let listed = place.row.listing.listed_at;
+        let lately = |at: crate::pim::UnixTime| (0..MISSED_EVERY).contains(&self.run.now().0.saturating_sub(at.0));
+        if total.is_none_or(|total| have <= total) || listed.is_some_and(lately) {
+            return Ok(false);
+        }
+        // New entries may have come since the count was taken.
+        let now = self.run.remote().activity(std::slice::from_ref(&place.row.id)).await?;
+        Ok(matches!(now.first(), Some(Ok(now)) if now.total.is_some_and(|total| have > total)))
+    }
+
+    pub(super) async fn pull_since(
+        &self,
+        place: &Place,
+        since: Option<SyncState>,
+        total: Option<u64>,
+    ) -> Result<SyncState, SyncError> {
+        let folder = &place.row.id;
+        let mut unmet: Option<HashSet<ItemId>> = None;
+        if since.is_none() {
+            let is_there = |row: &&EntryBrief| row.standing != EntryStanding::Gone;
+            unmet = self
+                .with_look(place.key(), |look| look.rows.values().filter(is_there).map(|row| row.id.clone()).collect());
+        }
+        let mut page = self.run.remote().item_changes(folder, since.as_ref(), PAGE).await?;
+        let mut advance = Advance::default();
+        loop {
+            let is_new = advance.check(&page)?;
+            let state = page.state.clone();
+            let is_whole = since.is_none() && total.is_some_and(|total| advance.tells_whole(total));
+            if let Some(unmet) = &mut unmet {
+                page.changes.iter().for_each(|change| {
+                    unmet.remove(change.id());
+                });
+            }
+            let last = page.last && (!is_new || is_whole);
+            self.take_in(place, page.changes, Some(&state)).await?;
+            if last {
+                self.end_sweep(place, unmet).await?;
+                return Ok(state);
+            }
+            page = self.run.remote().item_changes(folder, Some(&state), PAGE).await?;
+            if page.state == state && page.last {
+                self.end_sweep(place, unmet).await?;
+                return Ok(state);
+            }
+        }
+    }
+
+    /// After a complete listing: what was not met is asked for by its id, since a listing that began anew proves nothing by itself.
+    pub(super) async fn end_sweep(&self, place: &Place, unmet: Option<HashSet<ItemId>>) -> Result<(), SyncError> {
+        let mut unmet: Vec<ItemId> = unmet.unwrap_or_default().into_iter().collect();
+        unmet.sort();
+        for ids in unmet.chunks(100) {
+            let answers = self.run.remote().messages(ids).await?;
+            let changes = ids.iter().zip(answers).filter_map(|(id, answer)| match answer {
+                Ok(message) if message.folder.as_ref().is_some_and(|folder| *folder != place.row.id) => None,
+                Ok(message) => Some(ItemChange::Present(Box::new(message))),
+                Err(error) if error.class == ItemErrorClass::Gone => Some(ItemChange::Gone(id.clone())),
+                Err(_) => None,
+            });
+            self.take_in(place, changes.collect(), None).await?;
+        }
+        Ok(())
+    }
+
+    /// What could not be taken in before is read again, changed or not.
+    pub(super) async fn read_again(&self, place: &Place) -> Result<(), SyncError> {
+        let mut ids: BTreeSet<ItemId> = self
+            .with_look(place.key(), |look| {
+                let stale = look.rows.values().filter(|row| row.standing == EntryStanding::Stale);
+                stale.map(|row| row.id.clone()).collect()
+            })
+            .unwrap_or_default();
+        for trouble in self.run.state().read(|state| state.troubles(self.run.account))? {
+            match &trouble.subject {
+                Subject::Message(id) if trouble.folder == place.key() && self.run.is_due(&trouble) => {
+                    ids.insert(id.clone());
+                }
+                Subject::Message(_) | Subject::File(_) => {}
+            }
+        }
+        let ids: Vec<ItemId> = ids.into_iter().collect();
+        for ids in ids.chunks(BATCH) {
+            self.read_and_take(place, ids).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes in a page. Its state is noted after all else.
+    pub(super) async fn take_in(
+        &self,
+        place: &Place,
+        changes: Vec<ItemChange>,
+        state: Option<&SyncState>,
+    ) -> Result<(), SyncError> {
+        let Some(kind) = place.entry_kind() else { return Ok(()) };
+        let (mut wanted, mut gone, mut back) = (Vec::new(), Vec::new(), Vec::new());
+        let mut met = HashSet::new();
+        // The last word on each item counts.
+        for change in changes.into_iter().rev().filter(|change| met.insert(change.id().clone())) {
+            let known = self.run.state().read(|state| state.entry_by_id(self.run.account, change.id()))?;
+            match (change, known) {
+                (ItemChange::Present(message), Some(row))
+                    if row.change_key == message.change_key && row.folder == place.key() =>
+                {
+                    match row.standing {
+                        EntryStanding::Gone => back.push(row.key),
+                        EntryStanding::Stale => wanted.push(message.id),
+                        EntryStanding::Agreed | EntryStanding::Arriving => {}
+                    }
+                }
+                (ItemChange::Present(message), Some(_)) => wanted.push(message.id),
+                (ItemChange::Present(message), None) if message.class.is_of(kind.class()) => wanted.push(message.id),
+                (ItemChange::Gone(id), Some(row)) if row.folder == place.key() => gone.push((row.key, id)),
+                (ItemChange::Present(_) | ItemChange::Gone(_), _) | (ItemChange::Read { .. }, _) => {}
+            }
+        }
+        wanted.reverse();
+        for ids in wanted.chunks(BATCH) {
+            self.read_and_take(place, ids).await?;
+        }
+        self.with_look(place.key(), |look| {
+            // One that was met under another id is not gone.
+            let left = |look: &Look, key: &EntryKey, id: &ItemId| look.rows.get(key).is_some_and(|row| row.id == *id);
+            gone.retain(|(key, id)| left(look, key, id));
+            let gone = gone.iter().map(|(key, _)| (*key, EntryStanding::Gone));
+            for (key, standing) in gone.chain(back.iter().map(|key| (*key, EntryStanding::Agreed))) {
+                look.rows.entry(key).and_modify(|row| row.standing = standing);
+            }
+        });
+        if self.run.is_dry() {
+            return Ok(());
+        }
+        self.run.step(Step::PageDone)?;
+        let (folder, mut listing, state) = (place.key(), place.row.listing.clone(), state.cloned());
+        self.run
+            .commit(move |tx| {
+                for key in back {
+                    tx.set_entry_standing(key, EntryStanding::Agreed)?;
+                }
+                for (key, id) in gone {
+                    tx.set_entry_standing(key, EntryStanding::Gone)?;
+                    tx.end_trouble(folder, &Subject::Message(id))?;
+                }
+                if let Some(state) = state {
+                    // The folder counts as not asked until its listing has come to an end.
+                    (listing.state, listing.activity) = (Some(state), None);
+                    tx.set_listing(folder, &listing)?;
+                }
+                Ok(())
+            })
+            .await?;
+        self.run.step(Step::PageNoted)
+    }
+
+    /// Reads entries from the server and brings what they say into the files.
+    pub(super) async fn read_and_take(&self, place: &Place, ids: &[ItemId]) -> Result<(), SyncError> {
+        let Some(kind) = place.entry_kind() else { return Ok(()) };
+        let answers = self.run.remote().entries(kind, ids).await?;
+        let mut news = Vec::new();
+        for (id, answer) in ids.iter().zip(answers) {
+            let known = self.run.state().read(|state| state.entry_by_id(self.run.account, id))?;
+            match (answer, known) {
+                (Ok(server), Some(row)) => {
+                    self.end_trouble_with(place, id).await?;
+                    self.take_known(place, row.key, server).await?;
+                }
+                (Ok(server), None) => {
+                    self.end_trouble_with(place, id).await?;
+                    news.extend(self.take_unknown(place, server).await?);
+                }
+                // Another listing tells what became of it.
+                (Err(error), _) if error.class == ItemErrorClass::Gone => self.end_trouble_with(place, id).await?,
+                (Err(error), known) => {
+                    if let Some(row) = known {
+                        self.mark_stale(place, row.key).await?;
+                    }
+                    self.trouble_with_item(place, id.clone(), "", &error).await?;
+                }
+            }
+        }
+        self.create(place, kind, news).await
+    }
+
+    pub(super) async fn end_trouble_with(&self, place: &Place, id: &ItemId) -> Result<(), SyncError> {
+        let (folder, subject) = (place.key(), Subject::Message(id.clone()));
+        let troubled = self.run.state().read(|state| state.troubles(self.run.account))?;
+        if self.run.is_dry() || !troubled.iter().any(|trouble| trouble.folder == folder && trouble.subject == subject) {
+            return Ok(());
+        }
+        self.run.commit(move |tx| tx.end_trouble(folder, &subject)).await
+    }
+}
