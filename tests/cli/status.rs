@@ -64,6 +64,20 @@ fn folders_of_other_kinds_are_told_of() {
 }
 
 #[test]
+fn distribution_lists_are_counted_and_left_where_they_are() {
+    let machine = Machine::with_messages(1);
+    machine.mailbox.add_list("Contacts", "Rowers", &[]).unwrap();
+    machine.run(&["sync"]).expect_code(0);
+    machine
+        .run(&["status"])
+        .expect_code(0)
+        .expect_out("On the server only (distribution lists")
+        .expect_out("  Contacts: 1\n");
+    assert_eq!(fs::read_dir(machine.folder("Contacts")).unwrap().count(), 0);
+    machine.run(&["sync", "--full"]).expect_code(0).expect_out("nothing to do");
+}
+
+#[test]
 fn what_waits_in_a_folder_of_contacts_is_counted() {
     let machine = Machine::with_messages(1);
     let card = |uid: &str| format!("BEGIN:VCARD\r\nVERSION:4.0\r\nUID:{uid}\r\nFN:{uid}\r\nEND:VCARD\r\n");

@@ -545,3 +545,29 @@ fn folders_of_entries_are_made_renamed_and_removed_on_both_sides() {
         assert!(world.mailbox.folder("Contacts/Mates").is_err(), "it is in Deleted Items, or nowhere");
     }
 }
+
+#[test]
+fn hostile_files_are_held_and_the_others_go_on() {
+    let world = World::new(Personality::Exchange);
+    world.sync();
+    let dir = world.account_dir().join("Calendar");
+    fs::File::create(dir.join("huge.ics")).unwrap().set_len(65 << 20).unwrap();
+    let deep = format!("{}{}", "BEGIN:X\r\n".repeat(100_000), "END:X\r\n".repeat(100_000));
+    fs::write(dir.join("deep.ics"), deep).unwrap();
+    fs::write(dir.join("line.ics"), format!("BEGIN:VCALENDAR\r\nX:{}\r\n", "x".repeat(20 << 20))).unwrap();
+    fs::write(dir.join("bytes.ics"), [0xFF, 0xFE, 0, 10]).unwrap();
+    fs::write(dir.join("empty.ics"), "").unwrap();
+    write(
+        &world,
+        "Calendar/endless.ics",
+        &TEA.replace("LOCATION:Garden", "RRULE:FREQ=DAILY;COUNT=4000000000").replace("tea-1", "e"),
+    );
+    write(&world, "Calendar/tea.ics", TEA);
+    let report = world.sync();
+    assert_eq!(report.total().uploaded, 1, "{report:?}");
+    let held: std::collections::BTreeSet<_> = report.notices.iter().filter_map(|notice| notice.item.clone()).collect();
+    let wanted = ["bytes.ics", "deep.ics", "empty.ics", "endless.ics", "huge.ics", "line.ics"];
+    assert_eq!(held, wanted.map(str::to_owned).into(), "{:?}", report.notices);
+    assert_eq!(files(&world, "Calendar").len(), 7);
+    assert_eq!(Others(&world).all(SpecialFolder::Calendar).len(), 1);
+}

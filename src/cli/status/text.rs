@@ -7,6 +7,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table};
 use super::pending::Pending;
 use super::{AccountStanding, FolderResult, FolderStanding, Standing};
 use crate::cli::time::for_people;
+use crate::pim::FolderKind;
 
 pub(super) fn text(standing: &Standing) -> String {
     let mut text = format!("{}\n", standing.database);
@@ -38,6 +39,7 @@ fn account_text(account: &AccountStanding, running: bool) -> String {
     if !synced.is_empty() {
         let _ = write!(text, "\n{}\n", folders_table(&synced));
     }
+    text.push_str(&only_there_text(&synced));
     if !other.is_empty() {
         let _ = write!(text, "\nNot synced yet:\n{}", not_synced_text(&other));
     }
@@ -93,6 +95,26 @@ fn pending_words(pending: &Pending) -> String {
     let words: Vec<String> =
         parts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
     if words.is_empty() { "-".to_owned() } else { words.join(", ") }
+}
+
+/// What folders of contacts and their like hold that has no file: distribution lists above all. Nothing where that is nothing.
+fn only_there_text(folders: &[&FolderStanding]) -> String {
+    let mut text = String::new();
+    for folder in folders.iter().filter(|folder| folder.kind != FolderKind::Mail.as_str() && folder.last_sync.is_some())
+    {
+        let known = folder.items + folder.skipped.len() as u64;
+        let only_there = folder.server_items.unwrap_or_default().saturating_sub(known);
+        if only_there == 0 {
+            continue;
+        }
+        if text.is_empty() {
+            text.push_str(
+                "\nOn the server only (distribution lists, and items of another kind than their folder's):\n",
+            );
+        }
+        let _ = writeln!(text, "  {}: {only_there}", folder.path);
+    }
+    text
 }
 
 fn not_synced_text(folders: &[&FolderStanding]) -> String {
