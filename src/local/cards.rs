@@ -1,25 +1,21 @@
 //! vCards as files: the groups in *On My Computer*, and the contacts of an identity wherever they lie.
 //!
-//! Only groups are written here. A file is replaced as messages are: the new content, durable in a draft beside it, and the old one change places;
-//! then is looked at what was really got, and an edit of another program in that instant goes back. The caller holds the identity's lock, so there is
-//! one draft at a time; what a crash leaves of it is content that was to come or to go, and is cleared by the next one.
+//! Only groups are written here, as entries are ([`vdir`]): an edit of another program in the last instant stays, and what a crash leaves is put right
+//! by the next change. The caller holds the identity's lock.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use super::disk::{as_os, look, sync};
+use super::disk::{as_os, sync};
 use super::on_my_computer::{self, LOCAL};
 use super::platform::{self, Kind};
 use super::scan::{list, open_at};
-use super::{Changed, LocalError, foldername};
+use super::vdir::digest_of;
+use super::{Changed, Leftovers, LocalError, NewEntry, foldername, vdir};
 
 const EXTENSION: &str = ".vcf";
-const DRAFT: &str = ".pimsync-draft";
-/// The name of what nobody can put back.
-const RECOVERED: &str = "Recovered";
 
 /// The files that were found, sorted, and what could not be looked at.
 #[derive(Debug, Default)]
@@ -123,9 +119,9 @@ impl GroupDir {
     /// The system's error, with the path.
     pub fn open(database: &Path) -> Result<Self, LocalError> {
         on_my_computer::complete(database)?;
-        let dir = Self { dir: groups(database) };
-        remove_file(&dir.draft())?;
-        Ok(dir)
+        let dir = groups(database);
+        vdir::clear(&dir, &mut Leftovers::default())?;
+        Ok(Self { dir })
     }
 
     /// Writes a new file for a group of that name, beside those whose names differ in case only; durable. Returns its path.
@@ -133,10 +129,9 @@ impl GroupDir {
     /// # Errors
     /// The system's error, with the path.
     pub fn create(&self, name: &str, content: &[u8]) -> Result<PathBuf, LocalError> {
-        self.write_draft(content)?;
-        let path = self.name_draft(name)?;
-        sync(&self.dir)?;
-        Ok(path)
+        let entry = NewEntry { stem: name.to_owned(), extension: EXTENSION, content: content.to_owned() };
+        let named = vdir::create_in(&self.dir, &[entry])?.into_iter().next();
+        named.map(|(name, _)| self.dir.join(name)).ok_or_else(|| LocalError::FolderGone { path: self.dir.clone() })
     }
 
     /// Replaces the content of a file that still has the old one; durable.
@@ -144,43 +139,7 @@ impl GroupDir {
     /// # Errors
     /// It is no regular file, or the system's error.
     pub fn replace(&self, path: &Path, old: &[u8], new: &[u8]) -> Result<Changed, LocalError> {
-        if let Some(other) = differs(path, old)? {
-            return Ok(other);
-        }
-        self.write_draft(new)?;
-        let draft = self.draft();
-        let changed = match platform::exchange(&draft, path) {
-            Ok(true) if differs(&draft, old)?.is_none() => Changed::Done,
-            Ok(true) => {
-                self.exchange_back(path, new)?;
-                Changed::ChangedMeanwhile
-            }
-            // The look just before is the best there is.
-            Ok(false) => {
-                fs::rename(&draft, path).map_err(|error| LocalError::io("replace", path, error))?;
-                Changed::Done
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Changed::Vanished,
-            Err(error) => return Err(LocalError::io("replace", path, error)),
-        };
-        sync(&self.dir)?;
-        remove_file(&draft)?;
-        Ok(changed)
-    }
-
-    /// Another program wrote the file in the very same instant: it gets its content back.
-    fn exchange_back(&self, path: &Path, new: &[u8]) -> Result<(), LocalError> {
-        let draft = self.draft();
-        let back = match platform::exchange(&draft, path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(LocalError::io("put back", path, error));
-            }
-            back => back.is_ok(),
-        };
-        if !back || differs(&draft, new)?.is_some() {
-            self.name_draft(RECOVERED)?;
-        }
-        Ok(())
+        vdir::replace_in(&self.dir, path.file_name().unwrap_or_default(), digest_of(old), new)
     }
 
     /// Removes a file that still has that content; durable.
@@ -188,23 +147,7 @@ impl GroupDir {
     /// # Errors
     /// It is no regular file, or the system's error.
     pub fn remove(&self, path: &Path, old: &[u8]) -> Result<Changed, LocalError> {
-        if let Some(other) = differs(path, old)? {
-            return Ok(other);
-        }
-        let draft = self.draft();
-        match platform::rename_new(path, &draft) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Changed::Vanished),
-            taken => taken.map_err(|error| LocalError::io("remove", path, error))?,
-        }
-        if differs(&draft, old)?.is_some() {
-            if platform::rename_new(&draft, path).is_err() {
-                self.name_draft(RECOVERED)?;
-            }
-            return Ok(Changed::ChangedMeanwhile);
-        }
-        remove_file(&draft)?;
-        sync(&self.dir)?;
-        Ok(Changed::Done)
+        vdir::remove_from(&self.dir, path.file_name().unwrap_or_default(), digest_of(old))
     }
 
     /// Gives a file the name that a group of `to` gets, where it had the one of a group of `from`; durable. Returns its path.
@@ -226,40 +169,6 @@ impl GroupDir {
         }
         sync(&self.dir)?;
         Ok(new)
-    }
-
-    fn draft(&self) -> PathBuf {
-        self.dir.join(DRAFT)
-    }
-
-    fn write_draft(&self, content: &[u8]) -> Result<(), LocalError> {
-        let draft = self.draft();
-        remove_file(&draft)?;
-        let written = platform::create_new(&draft).and_then(|mut file| {
-            file.write_all(content)?;
-            platform::sync(&file)
-        });
-        written.map_err(|error| {
-            // What cannot be removed here is cleared by the next one.
-            drop(fs::remove_file(&draft));
-            LocalError::io("write", &draft, error)
-        })
-    }
-
-    /// Makes the draft the file of a group.
-    fn name_draft(&self, name: &str) -> Result<PathBuf, LocalError> {
-        let mut taken = self.taken()?;
-        loop {
-            let file = file_name(name, &taken);
-            let path = self.dir.join(&file);
-            match platform::rename_new(&self.draft(), &path) {
-                Ok(()) => return Ok(path),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    taken.insert(foldername::twin_key(file.strip_suffix(EXTENSION).unwrap_or(&file)));
-                }
-                Err(error) => return Err(LocalError::io("create", &path, error)),
-            }
-        }
     }
 
     /// The names that are in use, as those that some file system takes for the same.
@@ -295,24 +204,9 @@ pub fn group_name_of(path: &Path) -> String {
     foldername::decode(name.strip_suffix(EXTENSION).unwrap_or(&name))
 }
 
-/// How the file's content is not that one.
-fn differs(path: &Path, content: &[u8]) -> Result<Option<Changed>, LocalError> {
-    Ok(match read_card(path, content.len() as u64)? {
-        CardContent::Bytes(bytes) if bytes == content => None,
-        CardContent::Bytes(_) | CardContent::TooLarge(_) => Some(Changed::ChangedMeanwhile),
-        CardContent::Vanished => Some(Changed::Vanished),
-    })
-}
-
-fn remove_file(path: &Path) -> Result<(), LocalError> {
-    if look(path)?.is_none() {
-        return Ok(());
-    }
-    fs::remove_file(path).map_err(|error| LocalError::io("remove", path, error))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
@@ -382,36 +276,6 @@ mod tests {
         assert_eq!(place.groups.replace(&path, b"theirs", b"x").unwrap(), Changed::Vanished);
         assert_eq!(place.groups.remove(&path, b"theirs").unwrap(), Changed::Vanished);
         assert_eq!(place.names(), Vec::<String>::new(), "no draft stays");
-    }
-
-    #[test]
-    fn an_edit_in_the_last_instant_goes_back() {
-        let place = Place::new();
-        let path = place.groups.create("Team", b"theirs").unwrap();
-        // As it is after the contents have changed places, and what came out is not what was expected.
-        place.groups.write_draft(b"theirs").unwrap();
-        fs::write(&path, "new").unwrap();
-        place.groups.exchange_back(&path, b"new").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"theirs");
-        // Once more, and meanwhile they wrote again, or removed it.
-        place.groups.write_draft(b"theirs").unwrap();
-        fs::write(&path, "theirs again").unwrap();
-        place.groups.exchange_back(&path, b"new").unwrap();
-        place.groups.write_draft(b"theirs once more").unwrap();
-        fs::remove_file(&path).unwrap();
-        place.groups.exchange_back(&path, b"new").unwrap();
-        let kept: Vec<_> =
-            place.names().iter().map(|name| fs::read_to_string(place.groups.dir.join(name)).unwrap()).collect();
-        assert_eq!(kept, ["theirs once more", "theirs again"], "{:?}", place.names());
-    }
-
-    #[test]
-    fn what_a_crash_left_goes_with_the_next_change() {
-        let place = Place::new();
-        fs::write(place.groups.draft(), "half").unwrap();
-        assert_eq!(group_files(place.root.path()).files, Vec::<PathBuf>::new());
-        GroupDir::open(place.root.path()).unwrap();
-        assert_eq!(place.names(), Vec::<String>::new());
     }
 
     #[test]

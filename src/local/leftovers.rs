@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use super::disk::{as_os, look, sync};
 use super::platform::{self, Kind};
 use super::scan::{digest_at, list};
-use super::{FolderDir, Leftovers, LocalError, LocalRead, MailTree, MessageName, Problem, ProblemKind, Subdir};
+use super::{FolderDir, Leftovers, LocalError, LocalRead, MailTree, MessageName, Problem, ProblemKind, Subdir, vdir};
 use crate::pim::{Digest, FileKey};
 
 /// How names of ours in `tmp` begin.
@@ -46,7 +46,7 @@ impl MailTree {
         }
         for folder in folders.iter().filter(|folder| !folder.maildir) {
             let path = self.folder_path(&folder.dir);
-            if Self::clear_vdir(&path, &mut done).is_err() {
+            if vdir::clear(&path, &mut done).is_err() {
                 done.problems.push(Problem { dir: folder.dir.clone(), path, kind: ProblemKind::Unreadable });
             }
         }

@@ -216,7 +216,7 @@ impl LocalWrite for MailTree {
     }
 
     fn create_entries(&self, dir: &FolderDir, entries: Vec<NewEntry>) -> Result<Vec<(String, FileStat)>, LocalError> {
-        self.create_in_vdir(dir, entries)
+        self.create_in_vdir(dir, &entries)
     }
 
     fn replace_entry(

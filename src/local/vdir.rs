@@ -11,6 +11,7 @@
 //! | `.pimsync.swap.OLD.NEW/NAME` | one of the two contents of an entry that was being replaced | removed when its digest is OLD or NEW; anything else was somebody's edit, and becomes an entry |
 
 use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -168,40 +169,12 @@ impl MailTree {
         Ok(if read > MAX_ENTRY { EntryContent::TooLarge(read) } else { EntryContent::Bytes(bytes.into()) })
     }
 
-    /// Writes new files, beside those that are there; durable. Returns their names and stats.
     pub(super) fn create_in_vdir(
         &self,
         dir: &FolderDir,
-        entries: Vec<NewEntry>,
+        entries: &[NewEntry],
     ) -> Result<Vec<(String, FileStat)>, LocalError> {
-        let path = self.folder_path(dir);
-        let staging = path.join(NEW);
-        make_dir(&staging)?;
-        let mut staged = Vec::new();
-        for (number, entry) in entries.iter().enumerate() {
-            staged.push(stage(&staging, number, &entry.content)?);
-        }
-        let paths: Vec<&Path> = staged.iter().map(PathBuf::as_path).collect();
-        platform::sync_all(&paths, &path).map_err(|error| LocalError::io("write", &path, error))?;
-        let mut taken = self.taken_in(&path)?;
-        let mut names = Vec::new();
-        for (staged, entry) in staged.iter().zip(&entries) {
-            let stat = look(staged)?.ok_or_else(|| LocalError::FolderGone { path: path.clone() })?.stat;
-            names.push((give_name(&path, staged, entry, &mut taken)?, stat));
-        }
-        sync(&path)?;
-        drop(fs::remove_dir(&staging));
-        Ok(names)
-    }
-
-    /// The names that are in use, as those that some file system takes for the same.
-    fn taken_in(&self, path: &Path) -> Result<BTreeSet<String>, LocalError> {
-        let mut taken = BTreeSet::new();
-        list(path, true, &mut |entry| {
-            taken.insert(foldername::twin_key(&String::from_utf8_lossy(entry.name)));
-        })
-        .map_err(|error| LocalError::io("list", path, error))?;
-        Ok(taken)
+        create_in(&self.folder_path(dir), entries)
     }
 
     pub(super) fn replace_in_vdir(
@@ -211,84 +184,11 @@ impl MailTree {
         expect: Digest,
         content: &[u8],
     ) -> Result<Changed, LocalError> {
-        let (folder, path) = (self.folder_path(dir), self.entry_path(dir, name));
-        match digest_at(&path)? {
-            Some((found, _)) if found == expect => {}
-            Some(_) => return Ok(Changed::ChangedMeanwhile),
-            None => return Ok(Changed::Vanished),
-        }
-        let new = digest_of(content);
-        let swap_dir = folder.join(format!("{SWAP}{}.{}", hex(expect), hex(new)));
-        let swap = swap_dir.join(name);
-        make_dir(&swap_dir)?;
-        // An earlier try may have been interrupted.
-        clear_swap(&folder, &swap_dir, &mut Leftovers::default())?;
-        make_dir(&swap_dir)?;
-        write_durably(&swap, content)?;
-        sync(&swap_dir)?;
-        sync(&folder)?;
-        let done = match platform::exchange(&swap, &path) {
-            Ok(true) => verify_swap(&folder, &path, &swap, (expect, new))?,
-            Ok(false) => self.replace_slowly_in_vdir(&folder, name, &swap, expect)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Changed::Vanished,
-            Err(error) => return Err(LocalError::io("replace", &path, error)),
-        };
-        sync(&folder)?;
-        // Whatever lies there now is one of the two contents that are safe elsewhere.
-        remove_file(&swap)?;
-        drop(fs::remove_dir(&swap_dir));
-        Ok(done)
-    }
-
-    /// For file systems on which files cannot change places: for an instant there is no file of that name.
-    fn replace_slowly_in_vdir(
-        &self,
-        folder: &Path,
-        name: &str,
-        swap: &Path,
-        expect: Digest,
-    ) -> Result<Changed, LocalError> {
-        let path = folder.join(name);
-        let Some(aside) = take_aside(folder, name)? else { return Ok(Changed::Vanished) };
-        if digest_at(&aside)?.is_some_and(|(got, _)| got != expect) {
-            put_back(folder, &aside, name)?;
-            return Ok(Changed::ChangedMeanwhile);
-        }
-        match platform::rename_new(swap, &path) {
-            Ok(()) => {}
-            // Somebody wrote a new file of that name: theirs stays.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                remove_file(&aside)?;
-                return Ok(Changed::ChangedMeanwhile);
-            }
-            Err(error) => {
-                put_back(folder, &aside, name)?;
-                return Err(LocalError::io("replace", &path, error));
-            }
-        }
-        sync(folder)?;
-        remove_file(&aside)?;
-        Ok(Changed::Done)
+        replace_in(&self.folder_path(dir), OsStr::new(name), expect, content)
     }
 
     pub(super) fn remove_from_vdir(&self, dir: &FolderDir, name: &str, expect: Digest) -> Result<Changed, LocalError> {
-        let (folder, path) = (self.folder_path(dir), self.entry_path(dir, name));
-        match digest_at(&path)? {
-            Some((found, _)) if found == expect => {}
-            Some(_) => return Ok(Changed::ChangedMeanwhile),
-            None => return Ok(Changed::Vanished),
-        }
-        let Some(aside) = take_aside(&folder, name)? else { return Ok(Changed::Vanished) };
-        if digest_at(&aside)?.is_some_and(|(got, _)| got != expect) {
-            put_back(&folder, &aside, name)?;
-            return Ok(Changed::ChangedMeanwhile);
-        }
-        remove_file(&aside)?;
-        // It must not come back from there.
-        sync(&folder.join(ASIDE))?;
-        sync(&folder)?;
-        drop(fs::remove_dir(folder.join(ASIDE)));
-        Ok(Changed::Done)
+        remove_from(&self.folder_path(dir), OsStr::new(name), expect)
     }
 
     pub(super) fn move_between_vdirs(
@@ -298,7 +198,7 @@ impl MailTree {
         to_dir: &FolderDir,
     ) -> Result<(Moved, String), LocalError> {
         let (from, folder) = (self.entry_path(from_dir, name), self.folder_path(to_dir));
-        let mut taken = self.taken_in(&folder)?;
+        let mut taken = taken_in(&folder)?;
         let (stem, extension) =
             name.rsplit_once('.').map_or((name, ""), |(stem, _)| (stem, name.get(stem.len()..).unwrap_or_default()));
         loop {
@@ -344,39 +244,146 @@ impl MailTree {
         }
         Ok(Some(copy.strip_prefix(&self.database).map(Path::to_owned).unwrap_or(copy)))
     }
+}
 
-    /// Puts right what an interrupted run left in a plain directory.
-    pub(super) fn clear_vdir(folder: &Path, done: &mut Leftovers) -> Result<(), LocalError> {
-        let mut ours = Vec::new();
-        list(folder, true, &mut |entry| {
-            if entry.kind == Kind::Dir && entry.name.starts_with(b".pimsync.") {
-                ours.extend(String::from_utf8(entry.name.to_vec()));
-            }
-        })
-        .map_err(|error| LocalError::io("list", folder, error))?;
-        for name in &ours {
-            let path = folder.join(name);
-            match name.as_str() {
-                NEW => {
-                    for (file, _) in files_in(&path)? {
-                        remove_file(&file)?;
-                        done.removed += 1;
-                    }
-                    drop(fs::remove_dir(&path));
-                }
-                ASIDE => {
-                    for (file, name) in files_in(&path)? {
-                        put_back(folder, &file, &name)?;
-                        done.restored += 1;
-                    }
-                    drop(fs::remove_dir(&path));
-                }
-                name if name.starts_with(SWAP) => clear_swap(folder, &path, done)?,
-                _ => {}
-            }
-        }
-        if ours.is_empty() { Ok(()) } else { sync(folder) }
+/// Writes new files, beside those that are there; durable. Returns their names and stats.
+pub(super) fn create_in(path: &Path, entries: &[NewEntry]) -> Result<Vec<(String, FileStat)>, LocalError> {
+    let staging = path.join(NEW);
+    make_dir(&staging)?;
+    let mut staged = Vec::new();
+    for (number, entry) in entries.iter().enumerate() {
+        staged.push(stage(&staging, number, &entry.content)?);
     }
+    let paths: Vec<&Path> = staged.iter().map(PathBuf::as_path).collect();
+    platform::sync_all(&paths, path).map_err(|error| LocalError::io("write", path, error))?;
+    let mut taken = taken_in(path)?;
+    let mut names = Vec::new();
+    for (staged, entry) in staged.iter().zip(entries) {
+        let stat = look(staged)?.ok_or_else(|| LocalError::FolderGone { path: path.to_owned() })?.stat;
+        names.push((give_name(path, staged, entry, &mut taken)?, stat));
+    }
+    sync(path)?;
+    drop(fs::remove_dir(&staging));
+    Ok(names)
+}
+
+/// The names that are in use, as those that some file system takes for the same.
+pub(super) fn taken_in(path: &Path) -> Result<BTreeSet<String>, LocalError> {
+    let mut taken = BTreeSet::new();
+    list(path, true, &mut |entry| {
+        taken.insert(foldername::twin_key(&String::from_utf8_lossy(entry.name)));
+    })
+    .map_err(|error| LocalError::io("list", path, error))?;
+    Ok(taken)
+}
+
+/// Replaces the content of a file that still has the expected one; durable.
+pub(super) fn replace_in(folder: &Path, name: &OsStr, expect: Digest, content: &[u8]) -> Result<Changed, LocalError> {
+    let path = folder.join(name);
+    match digest_at(&path)? {
+        Some((found, _)) if found == expect => {}
+        Some(_) => return Ok(Changed::ChangedMeanwhile),
+        None => return Ok(Changed::Vanished),
+    }
+    let new = digest_of(content);
+    let swap_dir = folder.join(format!("{SWAP}{}.{}", hex(expect), hex(new)));
+    let swap = swap_dir.join(name);
+    make_dir(&swap_dir)?;
+    // An earlier try may have been interrupted.
+    clear_swap(folder, &swap_dir, &mut Leftovers::default())?;
+    make_dir(&swap_dir)?;
+    write_durably(&swap, content)?;
+    sync(&swap_dir)?;
+    sync(folder)?;
+    let done = match platform::exchange(&swap, &path) {
+        Ok(true) => verify_swap(folder, &path, &swap, (expect, new))?,
+        Ok(false) => replace_slowly(folder, name, &swap, expect)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Changed::Vanished,
+        Err(error) => return Err(LocalError::io("replace", &path, error)),
+    };
+    sync(folder)?;
+    // Whatever lies there now is one of the two contents that are safe elsewhere.
+    remove_file(&swap)?;
+    drop(fs::remove_dir(&swap_dir));
+    Ok(done)
+}
+
+/// For file systems on which files cannot change places: for an instant there is no file of that name.
+fn replace_slowly(folder: &Path, name: &OsStr, swap: &Path, expect: Digest) -> Result<Changed, LocalError> {
+    let path = folder.join(name);
+    let Some(aside) = take_aside(folder, name)? else { return Ok(Changed::Vanished) };
+    if digest_at(&aside)?.is_some_and(|(got, _)| got != expect) {
+        put_back(folder, &aside, name)?;
+        return Ok(Changed::ChangedMeanwhile);
+    }
+    match platform::rename_new(swap, &path) {
+        Ok(()) => {}
+        // Somebody wrote a new file of that name: theirs stays.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            remove_file(&aside)?;
+            return Ok(Changed::ChangedMeanwhile);
+        }
+        Err(error) => {
+            put_back(folder, &aside, name)?;
+            return Err(LocalError::io("replace", &path, error));
+        }
+    }
+    sync(folder)?;
+    remove_file(&aside)?;
+    Ok(Changed::Done)
+}
+
+/// Removes a file that still has the expected content; durable.
+pub(super) fn remove_from(folder: &Path, name: &OsStr, expect: Digest) -> Result<Changed, LocalError> {
+    match digest_at(&folder.join(name))? {
+        Some((found, _)) if found == expect => {}
+        Some(_) => return Ok(Changed::ChangedMeanwhile),
+        None => return Ok(Changed::Vanished),
+    }
+    let Some(aside) = take_aside(folder, name)? else { return Ok(Changed::Vanished) };
+    if digest_at(&aside)?.is_some_and(|(got, _)| got != expect) {
+        put_back(folder, &aside, name)?;
+        return Ok(Changed::ChangedMeanwhile);
+    }
+    remove_file(&aside)?;
+    // It must not come back from there.
+    sync(&folder.join(ASIDE))?;
+    sync(folder)?;
+    drop(fs::remove_dir(folder.join(ASIDE)));
+    Ok(Changed::Done)
+}
+
+/// Puts right what an interrupted run left in a plain directory.
+pub(super) fn clear(folder: &Path, done: &mut Leftovers) -> Result<(), LocalError> {
+    let mut ours = Vec::new();
+    list(folder, true, &mut |entry| {
+        if entry.kind == Kind::Dir && entry.name.starts_with(b".pimsync.") {
+            ours.extend(String::from_utf8(entry.name.to_vec()));
+        }
+    })
+    .map_err(|error| LocalError::io("list", folder, error))?;
+    for name in &ours {
+        let path = folder.join(name);
+        match name.as_str() {
+            NEW => {
+                for (file, _) in files_in(&path)? {
+                    remove_file(&file)?;
+                    done.removed += 1;
+                }
+                drop(fs::remove_dir(&path));
+            }
+            ASIDE => {
+                for (file, name) in files_in(&path)? {
+                    put_back(folder, &file, &name)?;
+                    done.restored += 1;
+                }
+                drop(fs::remove_dir(&path));
+            }
+            name if name.starts_with(SWAP) => clear_swap(folder, &path, done)?,
+            _ => {}
+        }
+    }
+    if ours.is_empty() { Ok(()) } else { sync(folder) }
 }
 
 fn stage(staging: &Path, number: usize, content: &[u8]) -> Result<PathBuf, LocalError> {
@@ -434,19 +441,19 @@ fn verify_swap(folder: &Path, path: &Path, swap: &Path, (old, new): (Digest, Dig
     if digest_at(swap)?.is_some_and(|(got, _)| got == old) {
         return Ok(Changed::Done);
     }
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = path.file_name().unwrap_or_default();
     match platform::exchange(swap, path) {
         Ok(_) if digest_at(swap)?.is_none_or(|(got, _)| got == new) => {}
         // Changed once more, or renamed: what is in our hands becomes an entry of its own.
-        Ok(_) => put_back(folder, swap, &name)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => put_back(folder, swap, &name)?,
+        Ok(_) => put_back(folder, swap, name)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => put_back(folder, swap, name)?,
         Err(error) => return Err(LocalError::io("put back", path, error)),
     }
     Ok(Changed::ChangedMeanwhile)
 }
 
 /// Takes an entry out of its folder's listing; `None` when it vanished.
-fn take_aside(folder: &Path, name: &str) -> Result<Option<PathBuf>, LocalError> {
+fn take_aside(folder: &Path, name: &OsStr) -> Result<Option<PathBuf>, LocalError> {
     let (path, aside_dir) = (folder.join(name), folder.join(ASIDE));
     make_dir(&aside_dir)?;
     let aside = aside_dir.join(name);
@@ -466,7 +473,7 @@ fn take_aside(folder: &Path, name: &str) -> Result<Option<PathBuf>, LocalError> 
 }
 
 /// Gives an entry that was put aside its name again; another one where its own is taken by now. Never loses it: on an error it stays aside.
-fn put_back(folder: &Path, file: &Path, name: &str) -> Result<(), LocalError> {
+fn put_back(folder: &Path, file: &Path, name: &OsStr) -> Result<(), LocalError> {
     let own = folder.join(name);
     match platform::rename_new(file, &own) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -476,7 +483,8 @@ fn put_back(folder: &Path, file: &Path, name: &str) -> Result<(), LocalError> {
     if matches!(digest_at(&own), Ok(Some((other, _))) if other == digest) {
         return remove_file(file);
     }
-    let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
+    let name = name.to_string_lossy();
+    let (stem, extension) = name.rsplit_once('.').unwrap_or((&name, ""));
     let other = folder.join(format!("{stem} (saved {}).{extension}", hex(digest).get(..8).unwrap_or_default()));
     match platform::rename_new(file, &other) {
         // The same content under the same name: it was saved before.
@@ -505,10 +513,11 @@ fn clear_swap(folder: &Path, swap_dir: &Path, done: &mut Leftovers) -> Result<()
     Ok(())
 }
 
-fn files_in(dir: &Path) -> Result<Vec<(PathBuf, String)>, LocalError> {
+fn files_in(dir: &Path) -> Result<Vec<(PathBuf, OsString)>, LocalError> {
     let mut files = Vec::new();
     let listed = list(dir, true, &mut |entry| {
-        if let (Kind::File, Ok(name)) = (entry.kind, std::str::from_utf8(entry.name)) {
+        if entry.kind == Kind::File {
+            let name = super::disk::as_os(entry.name);
             files.push((dir.join(name), name.to_owned()));
         }
     });

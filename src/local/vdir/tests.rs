@@ -26,7 +26,7 @@ impl Place {
 
     fn create(&self, stem: &str, content: &str) -> String {
         let entry = NewEntry { stem: stem.to_owned(), extension: ".vcf", content: content.into() };
-        self.tree.create_in_vdir(&self.dir, vec![entry]).unwrap().remove(0).0
+        self.tree.create_in_vdir(&self.dir, &[entry]).unwrap().remove(0).0
     }
 
     fn replace(&self, name: &str, old: &str, new: &str) -> Changed {
@@ -54,7 +54,7 @@ impl Place {
 
     fn clear(&self) -> Leftovers {
         let mut done = Leftovers::default();
-        MailTree::clear_vdir(&self.tree.folder_path(&self.dir), &mut done).unwrap();
+        clear(&self.tree.folder_path(&self.dir), &mut done).unwrap();
         done
     }
 }
