@@ -159,7 +159,8 @@ impl Play {
 
     fn token(&mut self, name: &str) -> String {
         self.next += 1;
-        format!("{name}t{}", self.next)
+        // Never the beginning of another one.
+        format!("{name}t{}x", self.next)
     }
 
     fn there(&self) -> Picture {
@@ -476,6 +477,10 @@ impl History {
         copies: &str,
         state_lost: bool,
     ) -> Result<(), Failure> {
+        if state_lost && self.moved {
+            // There may have been two of it, of which one was deleted.
+            return Ok(());
+        }
         let in_copy = |token: &String| copies.split(|letter: char| !letter.is_alphanumeric()).any(|word| word == token);
         let Some(now) = now else {
             if self.deleted.is_empty() {

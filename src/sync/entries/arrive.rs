@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::super::tree::Place;
-use super::super::{Action, Progress, Step, SyncError};
+use super::super::{Action, Progress, Step, SyncError, lock};
 use super::look::Found;
 use super::take::{Change, brief_of, said_of, said_with_uid};
 use super::{Entries, Read, patched, says};
 use crate::format::entry::{extension, stem};
 use crate::local::vdir::digest_of;
-use crate::local::{LocalWrite, Moved, NewEntry};
-use crate::pim::{Digest, EntryKey, EntryKind, ItemId, Said, ServerEntry, ServerMessage, Tag, Text};
+use crate::local::{LocalWrite, Moved, NewEntry, foldername};
+use crate::pim::{Digest, EntryKey, EntryKind, FolderKey, ItemId, Said, ServerEntry, ServerMessage, Tag, Text};
 use crate::plan::entry::{self, Pull};
 use crate::remote::{ItemErrorClass, RemoteError, RemoteWrite};
 use crate::state::{EntryBrief, EntryRow, EntryStanding, EntryUploadRow, search_hash};
@@ -19,26 +19,42 @@ use crate::state::{EntryBrief, EntryRow, EntryStanding, EntryUploadRow, search_h
 const TAGS: usize = 25;
 
 impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
-    /// What a run that was cut off left unknown: uploads whose answers were lost are looked for by their tags.
+    /// What a run that was cut off left unknown: uploads whose answers were lost are looked for by their tags. Those that are not found where they
+    /// were sent to may have been moved since: the listings tell.
     pub(super) async fn settle_begun(&self, places: &[&Place]) -> Result<(), SyncError> {
         for place in places.iter().filter(|place| place.on_server) {
             let begun = self.run.state().read(|state| state.entry_uploads(place.key()))?;
             if begun.is_empty() || self.run.is_dry() {
                 continue;
             }
-            let begun: BTreeMap<Tag, EntryUploadRow> =
+            let mut begun: BTreeMap<Tag, EntryUploadRow> =
                 begun.into_iter().map(|upload| (upload.tag.clone(), upload)).collect();
             for tags in begun.keys().cloned().collect::<Vec<_>>().chunks(TAGS) {
                 match self.run.remote().find_tagged(&place.row.id, tags).await {
-                    Ok(found) => self.take_over_uploads(place, found, &begun).await?,
+                    Ok(found) => {
+                        let tags: Vec<Tag> = found.iter().filter_map(|message| message.tag.clone()).collect();
+                        self.take_over_uploads(place, found, &begun).await?;
+                        begun.retain(|tag, _| !tags.contains(tag));
+                    }
                     Err(RemoteError::FolderGone) => {}
                     Err(error) => return Err(error.into()),
                 }
             }
-            let tags: Vec<Tag> = begun.into_keys().collect();
-            self.run.commit(move |tx| tags.iter().try_for_each(|tag| tx.end_entry_upload(tag))).await?;
+            lock(&self.begun).extend(begun.into_iter().map(|(tag, upload)| (tag, (place.key(), upload))));
         }
         Ok(())
+    }
+
+    /// After all listings: an upload that none of them told of never came.
+    pub(super) async fn end_begun(&self) -> Result<(), SyncError> {
+        if lock(&self.looks).values().any(|look| !look.listed_there) {
+            return Ok(());
+        }
+        let tags: Vec<Tag> = std::mem::take(&mut *lock(&self.begun)).into_keys().collect();
+        if tags.is_empty() {
+            return Ok(());
+        }
+        self.run.commit(move |tx| tags.iter().try_for_each(|tag| tx.end_entry_upload(tag))).await
     }
 
     /// What is found is what was uploaded. Both sides said what was sent; what either says otherwise by now was changed since.
@@ -61,19 +77,27 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         for (message, answer) in news.iter().zip(answers) {
             let upload = message.tag.as_ref().and_then(|tag| begun.get(tag));
             let (Ok(server), Some(upload)) = (answer, upload) else { continue };
-            // It may have been renamed since.
-            let said = &upload.said;
-            let file = self.with_look(place.key(), |look| {
-                let found = look.loose.get(&upload.file).or_else(|| look.loose_with_uid(said.entry.uid()));
-                found.or_else(|| look.loose_that_says(says(said))).map(|found| found.name.clone())
-            });
-            let file = file.flatten().unwrap_or_else(|| upload.file.clone());
+            let file = self.file_of(place.key(), upload);
             let brief = brief_of(place.key(), &server, &file, Digest([0; 16]));
             let row = EntryRow { brief, server: upload.said.clone(), here: None, sent: None };
             let key = self.note_new(place, row).await?;
+            let tag = upload.tag.clone();
+            self.run.commit(move |tx| tx.end_entry_upload(&tag)).await?;
             self.take_known(place, key, server).await?;
         }
         Ok(())
+    }
+
+    /// The file of an upload, which may have been renamed since.
+    fn file_of(&self, folder: FolderKey, upload: &EntryUploadRow) -> String {
+        let said = &upload.said;
+        let found = self.with_look(folder, |look| {
+            let by_title = || look.loose_with_title(said.entry.label()).filter(|_| look.kind == EntryKind::Note);
+            let found = look.loose.get(&upload.file).or_else(|| look.loose_with_uid(said.entry.uid()));
+            let found = found.or_else(|| look.loose_that_says(says(said))).or_else(by_title);
+            found.map(|found| found.name.clone())
+        });
+        found.flatten().unwrap_or_else(|| upload.file.clone())
     }
 
     /// Notes a new row; its file, if there is one, counts as changed.
@@ -101,6 +125,16 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         server: ServerEntry,
     ) -> Result<Option<ServerEntry>, SyncError> {
         if let Some(row) = self.moved_from(&server).await? {
+            return self.follow_move(place, row, server).await.map(|()| None);
+        }
+        let begun = server.tag.as_ref().and_then(|tag| lock(&self.begun).remove(tag));
+        if let Some((folder, upload)) = begun
+            && let Some(from) = self.tree.place(folder)
+        {
+            let brief = brief_of(folder, &server, &self.file_of(folder, &upload), Digest([0; 16]));
+            let mut row = EntryRow { brief, server: upload.said, here: None, sent: None };
+            row.brief.key = self.note_new(from, row.clone()).await?;
+            self.run.commit(move |tx| tx.end_entry_upload(&upload.tag)).await?;
             return self.follow_move(place, row, server).await.map(|()| None);
         }
         let Some(name) = self.twin(place, &server) else { return Ok(Some(server)) };
@@ -137,16 +171,11 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         let said = says(&Said { entry: server.entry.clone(), extra: Text::default() });
         self.with_look(place.key(), |look| {
             let by_uid = || uids.iter().find_map(|uid| look.loose_with_uid(uid));
-            // Notes have no UID. Where nothing was agreed yet, one title is one note.
-            let by_title = || {
-                let is_titled =
-                    |found: &&Found| found.clues.as_ref().is_ok_and(|clues| clues.label == server.entry.label());
-                let mut alike = look.loose.values().filter(is_titled);
-                alike.next().filter(|_| alike.next().is_none())
-            };
             let found = by_uid().or_else(|| look.loose_that_says(said));
-            let found = if is_first && look.kind == EntryKind::Note { found.or_else(by_title) } else { found };
-            found.map(|found| found.name.clone())
+            // Notes have no UID. Where nothing was agreed yet, one title is one note.
+            let by_title =
+                || look.loose_with_title(server.entry.label()).filter(|_| is_first && look.kind == EntryKind::Note);
+            found.or_else(by_title).map(|found| found.name.clone())
         })
         .flatten()
     }
@@ -240,7 +269,8 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
             match patched(None, &said, self.run.now()) {
                 Ok(content) => {
                     let digest = digest_of(&content);
-                    let brief = brief_of(place.key(), &server, "", digest);
+                    let name = foldername::encode(&stem(&said.entry), &|_| false).name + extension(kind);
+                    let brief = brief_of(place.key(), &server, &name, digest);
                     let brief = EntryBrief { standing: EntryStanding::Arriving, ..brief };
                     // What a file says is not always what it was made of: a field that a format cannot hold in full.
                     let here = Read::of(kind, crate::local::EntryContent::Bytes(content.clone().into()))

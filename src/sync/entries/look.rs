@@ -101,6 +101,13 @@ impl Look {
         self.by_says.get(&says)?.iter().find_map(|name| self.loose.get(name))
     }
 
+    /// The only file with that title that no entry is known for.
+    pub(super) fn loose_with_title(&self, title: &str) -> Option<&Found> {
+        let is_titled = |found: &&Found| found.clues.as_ref().is_ok_and(|clues| clues.label == title);
+        let mut alike = self.loose.values().filter(is_titled);
+        alike.next().filter(|_| alike.next().is_none())
+    }
+
     /// Takes note of an entry, whose file is as agreed.
     pub(super) fn agree(&mut self, brief: EntryBrief) {
         self.loose.remove(&brief.file);
@@ -137,8 +144,16 @@ where
             }
         }
         let renamed = find_moves(run, &mut looks)?;
-        if !run.is_dry() && !renamed.is_empty() {
-            run.state().write(|tx| renamed.iter().try_for_each(|(key, file)| tx.set_entry_file(*key, file)))?;
+        let arrivals = settle_arrivals(&mut looks);
+        let any = !renamed.is_empty() || !arrivals.is_empty();
+        if any && !run.is_dry() {
+            run.state().write(|tx| {
+                renamed.iter().try_for_each(|(key, file)| tx.set_entry_file(*key, file))?;
+                arrivals.iter().try_for_each(|(key, arrived)| match arrived {
+                    true => tx.set_entry_standing(*key, EntryStanding::Agreed),
+                    false => tx.forget_entry(*key),
+                })
+            })?;
         }
         Ok(looks)
     })
@@ -205,14 +220,12 @@ fn compare<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
     look: &mut Look,
     listing: &EntryListing,
 ) -> Result<(), SyncError> {
-    let by_name: HashMap<String, EntryKey> = look
-        .rows
-        .values()
-        .filter(|row| row.standing != EntryStanding::Arriving)
-        .map(|row| (row.file.clone(), row.key))
-        .collect();
-    let arriving: Vec<EntryBrief> =
-        look.rows.values().filter(|row| row.standing == EntryStanding::Arriving).cloned().collect();
+    // The name that an arriving file got is not known yet.
+    let has_name = |row: &&EntryBrief| row.standing != EntryStanding::Arriving;
+    let by_name: HashMap<String, EntryKey> =
+        look.rows.values().filter(has_name).map(|row| (row.file.clone(), row.key)).collect();
+    let arriving = look.rows.values().filter(|row| !has_name(row)).map(|row| row.key);
+    look.away.extend(arriving);
     let mut met: BTreeSet<EntryKey> = BTreeSet::new();
     let full = run.compares_files(place);
     let mut settled = Vec::new();
@@ -244,35 +257,27 @@ fn compare<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
             look.away.insert(key);
         }
     }
-    let forgotten = settle_arrivals(look, arriving);
-    if run.is_dry() || (settled.is_empty() && forgotten.is_empty()) {
-        return Ok(());
+    if !run.is_dry() && !settled.is_empty() {
+        run.state().jot(|tx| settled.iter().try_for_each(|(key, stat, ino)| tx.set_entry_stat(*key, *stat, *ino)))?;
     }
-    run.state().jot(|tx| {
-        for (key, row) in &forgotten {
-            match row {
-                Some(file) => {
-                    tx.set_entry_file(*key, file)?;
-                    tx.set_entry_standing(*key, EntryStanding::Agreed)?;
-                }
-                None => tx.forget_entry(*key)?,
-            }
-        }
-        settled.iter().try_for_each(|(key, stat, ino)| tx.set_entry_stat(*key, *stat, *ino))
-    })?;
     Ok(())
 }
 
-/// An entry whose file was about to be written when a run was cut off: with its file it counts as agreed, without it is forgotten, and its page
-/// is listed again.
-fn settle_arrivals(look: &mut Look, arriving: Vec<EntryBrief>) -> Vec<(EntryKey, Option<String>)> {
+/// Entries whose files were about to be written when a run was cut off. One whose file was found, wherever it lies now and whatever it says, did
+/// arrive; another one is forgotten, and its page is listed again.
+fn settle_arrivals(looks: &mut Looks) -> Vec<(EntryKey, bool)> {
     let mut settled = Vec::new();
-    for row in arriving {
-        let file = look.loose.values().find(|found| found.digest == row.digest).map(|found| found.name.clone());
-        settled.push((row.key, file.clone()));
-        match file {
-            Some(file) => look.agree(EntryBrief { file, standing: EntryStanding::Agreed, stat: None, ..row }),
-            None => drop(look.rows.remove(&row.key)),
+    for look in looks.values_mut().filter(|look| look.complete) {
+        let arriving: Vec<EntryKey> =
+            look.rows.values().filter(|row| row.standing == EntryStanding::Arriving).map(|row| row.key).collect();
+        for key in arriving {
+            let arrived = !look.away.remove(&key);
+            if arrived {
+                look.rows.entry(key).and_modify(|row| row.standing = EntryStanding::Agreed);
+            } else {
+                look.rows.remove(&key);
+            }
+            settled.push((key, arrived));
         }
     }
     settled
@@ -372,10 +377,13 @@ fn destination(looks: &Looks, kind: EntryKind, row: &EntryBrief, uid: Option<&st
         alike.flat_map(|(to, look)| look.loose.values().map(|found| (*to, found)))
     };
     let ino = row.ino;
+    // Under the name that it was to get: a note, which has no UID, and was edited since.
+    let is_arriving = row.standing == EntryStanding::Arriving && kind == EntryKind::Note;
     let has_uid = |found: &Found| uid.is_some() && found.clues.as_ref().ok().map(|clues| clues.uid.as_str()) == uid;
     loose()
         .find(|(_, found)| found.digest == row.digest)
         .or_else(|| loose().find(|(_, found)| ino == Some(found.ino) && found.clues.is_ok()))
         .or_else(|| loose().find(|(_, found)| has_uid(found)))
+        .or_else(|| loose().find(|(to, found)| *to == row.folder && is_arriving && found.name == row.file))
         .map(|(to, found)| (to, found.clone()))
 }

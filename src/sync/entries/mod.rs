@@ -24,9 +24,9 @@ use super::{Activity, Echo, NoticeKind, Run, SyncError, lock, stops_run};
 use crate::format::entry::EntryFile;
 use crate::local::vdir::digest_of;
 use crate::local::{Changed, EntryContent, FolderDir, LocalWrite};
-use crate::pim::{Digest, EntryKind, FileKey, FolderKey, Said, Text};
+use crate::pim::{Digest, EntryKind, FileKey, FolderKey, Said, Tag, Text};
 use crate::remote::{ItemError, RemoteError, RemoteWrite};
-use crate::state::{CHANGED, Subject};
+use crate::state::{CHANGED, EntryUploadRow, Subject};
 use look::Look;
 
 /// What was seen in each folder.
@@ -37,6 +37,8 @@ struct Entries<'r, 'e, R, L> {
     run: &'r Run<'e, R, L>,
     tree: &'r Tree,
     looks: Mutex<Looks>,
+    /// Uploads of a run that was cut off, and the folders that they were sent to.
+    begun: Mutex<HashMap<Tag, (FolderKey, EntryUploadRow)>>,
     /// Whether the server was changed, or something was changed in the very instant.
     echo: AtomicBool,
 }
@@ -59,7 +61,8 @@ where
     }
     let all: Vec<&Place> = tree.places.iter().filter(|place| place.entry_kind().is_some()).collect();
     let looks = look::look_at_all(run, &all).await?;
-    let entries = Entries { run, tree, looks: Mutex::new(looks), echo: AtomicBool::new(false) };
+    let entries =
+        Entries { run, tree, looks: Mutex::new(looks), begun: Mutex::default(), echo: AtomicBool::new(false) };
     entries.settle_begun(&places).await?;
     let pulls = places.iter().filter(|place| place.on_server);
     let results: Vec<_> = stream::iter(pulls.map(|place| {
@@ -75,6 +78,7 @@ where
             entries.folder_failed(place, error)?;
         }
     }
+    entries.end_begun().await?;
     entries.push(&places).await?;
     entries.end(&places).await?;
     let unknown = lock(&entries.looks).iter().filter(|(_, look)| !look.is_sure()).map(|(folder, _)| *folder).collect();

@@ -163,8 +163,8 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
                 {
                     match row.standing {
                         EntryStanding::Gone => back.push(row.key),
-                        EntryStanding::Stale => wanted.push(message.id),
-                        EntryStanding::Agreed | EntryStanding::Arriving => {}
+                        EntryStanding::Stale | EntryStanding::Arriving => wanted.push(message.id),
+                        EntryStanding::Agreed => {}
                     }
                 }
                 (ItemChange::Present(message), Some(_)) => wanted.push(message.id),

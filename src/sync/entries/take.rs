@@ -9,13 +9,22 @@ use crate::local::vdir::digest_of;
 use crate::local::{LocalWrite, NewEntry};
 use crate::pim::{Digest, EntryKey, EntryKind, FolderKey, Said, ServerEntry};
 use crate::plan::entry::{self, Agreed, Here, Pull};
-use crate::remote::{ItemErrorClass, RemoteWrite};
-use crate::state::{EntryBrief, EntryRow, EntryStanding, search_hash};
+use crate::remote::{ItemError, ItemErrorClass, RemoteWrite};
+use crate::state::{CHANGED, EntryBrief, EntryRow, EntryStanding, search_hash};
 
 impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
     /// Takes in what the server says of a known entry now.
     pub(super) async fn take_known(&self, place: &Place, key: EntryKey, server: ServerEntry) -> Result<(), SyncError> {
         let Some(row) = self.run.state().read(|state| state.entry(key))? else { return Ok(()) };
+        if row.brief.standing == EntryStanding::Arriving {
+            // Whether its file is here is not known before its directory holds still.
+            let error = ItemError {
+                class: ItemErrorClass::Transient,
+                code: CHANGED.to_owned(),
+                message: "the directory changed while it was listed; it is looked at again".to_owned(),
+            };
+            return self.trouble_with_item(place, server.id.clone(), server.entry.label(), &error).await;
+        }
         let folder = row.brief.folder;
         let sure = self.with_look(folder, |look| look.complete) == Some(true);
         let Some((lies_in, name)) = self.whereabouts(folder, key) else { return Ok(()) };
@@ -150,7 +159,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
     }
 
     pub(super) async fn cannot_hold(&self, place: &Place, server: &ServerEntry, reason: &str) -> Result<(), SyncError> {
-        let error = crate::remote::ItemError {
+        let error = ItemError {
             class: ItemErrorClass::Permanent,
             code: "Inexpressible".to_owned(),
             message: format!("no file can hold it: {reason}"),
