@@ -173,22 +173,21 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
                 changed.map(|(key, found)| (*key, found.clone())).collect()
             })
             .unwrap_or_default();
-        let mut updates = Vec::new();
-        for (key, found) in changed {
-            if let Err(reason) = &found.clues {
-                self.trouble_with_file(place, &found.name, "Inexpressible", reason).await?;
-                continue;
+        for changed in changed.chunks(BATCH) {
+            let mut updates = Vec::new();
+            for (key, found) in changed {
+                if let Err(reason) = &found.clues {
+                    self.trouble_with_file(place, &found.name, "Inexpressible", reason).await?;
+                    continue;
+                }
+                let Some((lies_in, file)) = self.whereabouts(place.key(), *key) else { continue };
+                if !waiting.contains(&(place.key(), file.clone())) {
+                    updates.extend(self.update_of(place, *key, lies_in, file, found).await?);
+                }
             }
-            let Some((lies_in, file)) = self.whereabouts(place.key(), key) else { continue };
-            if waiting.contains(&(place.key(), file.clone())) {
-                continue;
+            if !updates.is_empty() {
+                self.send_updates(place, updates).await?;
             }
-            updates.extend(self.update_of(place, key, lies_in, file, &found).await?);
-        }
-        let mut updates = updates.into_iter().peekable();
-        while updates.peek().is_some() {
-            let batch: Vec<Update> = updates.by_ref().take(BATCH).collect();
-            self.send_updates(place, batch).await?;
         }
         Ok(())
     }
@@ -341,7 +340,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         let loose: Vec<Found> =
             self.with_look(place.key(), |look| look.loose.values().cloned().collect()).unwrap_or_default();
         let uids = self.uids(place)?;
-        let mut uploads = Vec::new();
+        let mut files = Vec::new();
         for found in loose.into_iter().filter(|found| !waiting.contains(&(place.key(), found.name.clone()))) {
             let clues = match &found.clues {
                 Ok(clues) => clues,
@@ -362,17 +361,19 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
                 self.run.planned(place.path(), Action::Upload, found.name, clues.label.clone());
                 continue;
             }
-            let Some(Read { digest, said: Ok(said), .. }) = self.read(&place.dir()?, kind, &found.name).await? else {
-                self.expect_echo();
-                continue;
-            };
-            let tag = self.run.tag(place, &FileKey::new(found.name.as_bytes()));
-            uploads.push(Upload { file: found.name, tag, said, digest });
+            files.push(found.name);
         }
-        self.run.progress(&Progress::UploadsAhead(uploads.len() as u64));
-        let mut uploads = uploads.into_iter().peekable();
-        while uploads.peek().is_some() {
-            let batch: Vec<Upload> = uploads.by_ref().take(BATCH).collect();
+        self.run.progress(&Progress::UploadsAhead(files.len() as u64));
+        for files in files.chunks(BATCH) {
+            let mut batch = Vec::new();
+            for file in files {
+                let Some(Read { digest, said: Ok(said), .. }) = self.read(&place.dir()?, kind, file).await? else {
+                    self.expect_echo();
+                    continue;
+                };
+                let tag = self.run.tag(place, &FileKey::new(file.as_bytes()));
+                batch.push(Upload { file: file.clone(), tag, said, digest });
+            }
             self.upload(place, kind, batch).await?;
         }
         Ok(())
@@ -394,6 +395,9 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
     }
 
     async fn upload(&self, place: &Place, kind: EntryKind, batch: Vec<Upload>) -> Result<(), SyncError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
         let folder = place.key();
         let noted = |upload: &Upload| EntryUploadRow {
             tag: upload.tag.clone(),
