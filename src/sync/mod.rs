@@ -350,7 +350,15 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
             Ok(()) => return Ok(()),
             Err(error) => error,
         };
-        let text = match &error {
+        let text = self.folder_failure(error)?;
+        lock(view).remote_unknown.insert(place.key());
+        self.notice(place.path(), NoticeKind::FolderFailed, None, text);
+        Ok(())
+    }
+
+    /// What people are told of a folder that failed; an error where the account or the disk has.
+    fn folder_failure(&self, error: SyncError) -> Result<String, SyncError> {
+        Ok(match &error {
             SyncError::Remote(RemoteError::FolderGone) => {
                 // That the listing of folders does not tell so can mean that it began anew without a word; then it never will.
                 self.state().write(|state| state.set_hierarchy(self.account, None))?;
@@ -364,10 +372,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
             }
             SyncError::Local(error) if !stops_run(error) => error.to_string(),
             _ => return Err(error),
-        };
-        lock(view).remote_unknown.insert(place.key());
-        self.notice(place.path(), NoticeKind::FolderFailed, None, text);
-        Ok(())
+        })
     }
 
     /// The folders that the request names, or all.

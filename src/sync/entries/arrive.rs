@@ -65,12 +65,15 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         begun: &BTreeMap<Tag, EntryUploadRow>,
     ) -> Result<(), SyncError> {
         let Some(kind) = place.entry_kind() else { return Ok(()) };
-        let mut news = Vec::new();
+        let (mut news, mut settled) = (Vec::new(), Vec::new());
         for message in found {
-            let known = self.run.state().read(|state| state.entry_by_id(self.run.account, &message.id))?;
-            if known.is_none() {
-                news.push(message);
+            match self.run.state().read(|state| state.entry_by_id(self.run.account, &message.id))? {
+                None => news.push(message),
+                Some(_) => settled.extend(message.tag),
             }
+        }
+        if !settled.is_empty() {
+            self.run.commit(move |tx| settled.iter().try_for_each(|tag| tx.end_entry_upload(tag))).await?;
         }
         let ids: Vec<ItemId> = news.iter().map(|message| message.id.clone()).collect();
         let answers = self.run.remote().entries(kind, &ids).await?;

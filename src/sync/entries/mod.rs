@@ -20,12 +20,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::stream::{self, StreamExt};
 
 use super::tree::{Directory, Place, Tree};
-use super::{Activity, Echo, NoticeKind, Run, SyncError, lock, stops_run};
+use super::{Activity, Echo, NoticeKind, Run, SyncError, lock};
 use crate::format::entry::EntryFile;
 use crate::local::vdir::digest_of;
 use crate::local::{Changed, EntryContent, FolderDir, LocalWrite};
 use crate::pim::{Digest, EntryKind, FileKey, FolderKey, Said, Tag, Text};
-use crate::remote::{ItemError, RemoteError, RemoteWrite};
+use crate::remote::{ItemError, RemoteWrite};
 use crate::state::{CHANGED, EntryUploadRow, Subject};
 use look::Look;
 
@@ -89,20 +89,7 @@ where
 impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
     /// A folder that failed does not stop the others, unless the account or the disk has failed.
     fn folder_failed(&self, place: &Place, error: SyncError) -> Result<(), SyncError> {
-        let text = match &error {
-            SyncError::Remote(RemoteError::FolderGone) => {
-                self.run.state().write(|state| state.set_hierarchy(self.run.account, None))?;
-                "the folder went away on the server during the sync; the next sync takes that in".to_owned()
-            }
-            SyncError::Remote(RemoteError::AccessDenied) => {
-                "the server denies access to this folder; ask its owner for the right to read it".to_owned()
-            }
-            SyncError::Remote(error @ (RemoteError::Protocol { .. } | RemoteError::Rejected { .. })) => {
-                error.to_string()
-            }
-            SyncError::Local(error) if !stops_run(error) => error.to_string(),
-            _ => return Err(error),
-        };
+        let text = self.run.folder_failure(error)?;
         self.with_look(place.key(), |look| look.listed_there = false);
         self.run.notice(place.path(), NoticeKind::FolderFailed, None, text);
         Ok(())

@@ -337,6 +337,11 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
     async fn push_new(&self, place: &Place, waiting: &BTreeSet<(FolderKey, String)>) -> Result<(), SyncError> {
         let sure = self.with_look(place.key(), |look| look.is_sure()) == Some(true);
         let Some(kind) = place.entry_kind().filter(|_| sure) else { return Ok(()) };
+        // One of the files may be an upload of which it is still not known whether the server has it.
+        if !self.run.state().read(|state| state.entry_uploads(place.key()))?.is_empty() {
+            self.expect_echo();
+            return Ok(());
+        }
         let loose: Vec<Found> =
             self.with_look(place.key(), |look| look.loose.values().cloned().collect()).unwrap_or_default();
         let uids = self.uids(place)?;
