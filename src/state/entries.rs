@@ -52,6 +52,9 @@ pub struct EntryBrief {
     pub stat: Option<FileStat>,
     /// The file's number on the file system, by which it is known under another name.
     pub ino: Option<u64>,
+    /// Hash of what the file is about to say, where nothing but that would tell whose it is: a note has no UID, and a file that is replaced has
+    /// another number.
+    pub coming: Option<Digest>,
     /// How it stands.
     pub standing: EntryStanding,
 }
@@ -87,7 +90,7 @@ impl EntryRow {
     }
 }
 
-const BRIEF: &str = "entry.key, entry.folder, entry.remote_id, entry.change_key, search_hash, file, digest, len, mtime_ns, entry.ino, standing";
+const BRIEF: &str = "entry.key, entry.folder, entry.remote_id, entry.change_key, search_hash, file, digest, len, mtime_ns, entry.ino, coming, standing";
 
 fn brief(row: &Row<'_>) -> rusqlite::Result<EntryBrief> {
     let ino = row.get::<_, Option<i64>>("ino")?.map(i64::cast_unsigned);
@@ -105,6 +108,7 @@ fn brief(row: &Row<'_>) -> rusqlite::Result<EntryBrief> {
         digest: Digest(row.get("digest")?),
         stat,
         ino,
+        coming: row.get::<_, Option<_>>("coming")?.map(Digest),
         standing: EntryStanding::of(row.get("standing")?),
     })
 }
@@ -187,8 +191,8 @@ impl Writer<'_> {
     /// Adds an entry; its `key` is not looked at.
     pub fn add_entry(&self, entry: &EntryRow) -> Result<EntryKey, StateError> {
         let sql = "INSERT INTO entry (key, folder, remote_id, remote_hash, change_key, search_hash, server, here, sent, file, digest, len, mtime_ns,
-                   ino, standing)
-                   VALUES (:key, :folder, :id, :id_hash, :change_key, :search, :server, :here, :sent, :file, :digest, :len, :mtime, :ino, :standing)";
+                   ino, coming, standing)
+                   VALUES (:key, :folder, :id, :id_hash, :change_key, :search, :server, :here, :sent, :file, :digest, :len, :mtime, :ino, :coming, :standing)";
         self.store_entry(sql, entry, None)?;
         Ok(EntryKey(self.last_insert_rowid()))
     }
@@ -197,7 +201,7 @@ impl Writer<'_> {
     pub fn set_entry(&self, entry: &EntryRow) -> Result<(), StateError> {
         let sql = "UPDATE entry SET folder = :folder, remote_id = :id, remote_hash = :id_hash, change_key = :change_key,
                    search_hash = :search, server = :server, here = :here, sent = :sent, file = :file, digest = :digest, len = :len, mtime_ns = :mtime,
-                   ino = :ino, standing = :standing WHERE key = :key";
+                   ino = :ino, coming = :coming, standing = :standing WHERE key = :key";
         self.store_entry(sql, entry, Some(entry.brief.key))
     }
 
@@ -218,6 +222,7 @@ impl Writer<'_> {
             ":len": brief.stat.map(|stat| stat.len.cast_signed()),
             ":mtime": brief.stat.map(|stat| stat.mtime_ns),
             ":ino": brief.ino.map(u64::cast_signed),
+            ":coming": brief.coming.map(|digest| digest.0),
             ":standing": brief.standing as i64,
         })?;
         Ok(())
@@ -238,6 +243,12 @@ impl Writer<'_> {
             stat.map(|stat| stat.mtime_ns),
             ino.cast_signed(),
         ])?;
+        Ok(())
+    }
+
+    /// Notes the hash of what an entry's file is about to say.
+    pub fn note_coming(&self, key: EntryKey, coming: Digest) -> Result<(), StateError> {
+        self.prepare_cached("UPDATE entry SET coming = ?2 WHERE key = ?1")?.execute(params![key.0, coming.0])?;
         Ok(())
     }
 
@@ -294,6 +305,7 @@ mod tests {
                 digest: Digest([7; 16]),
                 stat: Some(FileStat { len: 5, mtime_ns: -3, ino: u64::MAX }),
                 ino: Some(u64::MAX),
+                coming: None,
                 standing: EntryStanding::Agreed,
             },
             server,
@@ -327,6 +339,7 @@ mod tests {
         assert_eq!(state.read(|tx| tx.entry(noted.brief.key)).unwrap().as_ref(), Some(&noted));
         noted.here = Some(Said { extra: "X-A:1".into(), ..noted.server.clone() });
         noted.brief.stat = None;
+        noted.brief.coming = Some(Digest([9; 16]));
         noted.brief.standing = EntryStanding::Stale;
         state.write(|tx| tx.set_entry(&noted)).unwrap();
         assert_eq!(state.read(|tx| tx.entry(noted.brief.key)).unwrap().as_ref(), Some(&noted));

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::{StateError, damaged};
 
 /// The format of the tables below.
-const FORMAT: i64 = 4;
+const FORMAT: i64 = 5;
 /// Tells our databases from others' (`file` shows it).
 const APPLICATION_ID: i64 = 0x7069_6d73;
 
@@ -167,6 +167,7 @@ CREATE TABLE entry (
     file TEXT NOT NULL,       -- its name
     digest BLOB NOT NULL,     -- of the file
     len INTEGER, mtime_ns INTEGER, ino INTEGER, -- the file's, where they tell that it did not change
+    coming BLOB,              -- hash of what a file without a UID is about to say
     standing INTEGER NOT NULL -- 0 agreed, 1 arriving, 2 gone on the server, 3 to be read again there
 ) STRICT;
 CREATE INDEX entry_remote ON entry(remote_hash);
@@ -180,6 +181,9 @@ CREATE TABLE entry_upload (
     said TEXT NOT NULL        -- what was sent, as JSON
 ) STRICT;
 ";
+
+/// What the fifth format added to the fourth.
+const FIFTH: &str = "ALTER TABLE entry ADD COLUMN coming BLOB;";
 
 /// What the third format added to the second.
 const THIRD: &str = "
@@ -199,6 +203,7 @@ pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), StateE
         1 => &format!("ALTER TABLE upload ADD COLUMN rendering BLOB;\n{PULLING}{THIRD}{REPLACING}{ENTRIES}"),
         2 => &format!("{THIRD}{REPLACING}{ENTRIES}"),
         3 => ENTRIES,
+        4 => FIFTH,
         _ => return Ok(()),
     };
     connection.execute_batch("BEGIN IMMEDIATE")?;

@@ -20,11 +20,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::stream::{self, StreamExt};
 
 use super::tree::{Directory, Place, Tree};
-use super::{Activity, Echo, NoticeKind, Run, SyncError, lock};
+use super::{Activity, Echo, NoticeKind, Run, Step, SyncError, lock};
 use crate::format::entry::EntryFile;
 use crate::local::vdir::digest_of;
 use crate::local::{Changed, EntryContent, FolderDir, LocalWrite};
-use crate::pim::{Digest, EntryKind, FileKey, FolderKey, Said, Tag, Text};
+use crate::pim::{Digest, EntryKey, EntryKind, FileKey, FolderKey, Said, Tag, Text};
 use crate::remote::{ItemError, RemoteWrite};
 use crate::state::{CHANGED, EntryUploadRow, Subject};
 use look::Look;
@@ -111,7 +111,13 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
     }
 
     /// Writes what a file is to say into it, unless it is no longer as it was read. Returns the hash of what it says now.
-    async fn write(&self, place: &Place, name: &str, mut read: Read, said: &Said) -> Result<Option<Digest>, SyncError> {
+    async fn write(
+        &self,
+        place: &Place,
+        (key, name): (EntryKey, &str),
+        mut read: Read,
+        said: &Said,
+    ) -> Result<Option<Digest>, SyncError> {
         let file = read.file.take();
         let content = match patched(file, said, self.run.now()) {
             Ok(content) => content,
@@ -124,6 +130,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         if digest == read.digest {
             return Ok(Some(digest));
         }
+        self.note_coming(key, said, digest).await?;
         let (dir, at, expect) = (place.dir()?, name.to_owned(), read.digest);
         match self.run.blocking(move |local| local.replace_entry(&dir, &at, expect, &content)).await? {
             Changed::Done => Ok(Some(digest)),
@@ -132,6 +139,15 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
                 Ok(None)
             }
         }
+    }
+
+    /// Notes what a file is about to say, where its name may be all that tells whose it is: the name may be another one after a crash.
+    async fn note_coming(&self, key: EntryKey, said: &Said, coming: Digest) -> Result<(), SyncError> {
+        if !said.entry.uid().is_empty() {
+            return Ok(());
+        }
+        self.run.commit(move |tx| tx.note_coming(key, coming)).await?;
+        self.run.step(Step::ChangesNoted)
     }
 
     /// The number of a file, by which it is known under another name.

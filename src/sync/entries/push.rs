@@ -314,7 +314,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
             let read = self.read(&file_place.dir()?, says.entry.kind(), file).await?;
             let sent = row.brief.digest;
             match read.filter(|read| read.digest == sent) {
-                Some(read) => match self.write(file_place, file, read, &says).await? {
+                Some(read) => match self.write(file_place, (key, file), read, &says).await? {
                     Some(written) => row.brief.digest = written,
                     None => self.expect_echo(),
                 },

@@ -96,7 +96,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         let (mut digest, said) = (read.digest, read.said.clone());
         let says = file.clone().or(said.ok());
         if let Some(file) = &file {
-            match self.write(file_place, &file_name, read, file).await? {
+            match self.write(file_place, (key, &file_name), read, file).await? {
                 Some(written) => digest = written,
                 // Somebody was faster: it is compared anew.
                 None => return self.mark_stale(place, key).await,
@@ -110,7 +110,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         row.brief.change_key = server.change_key.clone();
         row.brief.search = server.search_key.as_ref().map(search_hash);
         row.brief.standing = EntryStanding::Agreed;
-        row.brief.stat = None;
+        (row.brief.stat, row.brief.coming) = (None, None);
         if !pending {
             row.brief.digest = digest;
         }
@@ -148,6 +148,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         let digest = digest_of(&content);
         let new = NewEntry { stem: stem(&said.entry), extension: extension(said.entry.kind()), content };
         let dir = self.directory(place).await?;
+        self.note_coming(row.brief.key, &said, digest).await?;
         let names = self.run.blocking(move |local| local.create_entries(&dir, vec![new])).await?;
         let Some((file, stat)) = names.into_iter().next() else { return Ok(()) };
         let ino = Some(stat.ino);
@@ -255,6 +256,7 @@ pub(super) fn brief_of(folder: FolderKey, server: &ServerEntry, file: &str, dige
         digest,
         stat: None,
         ino: None,
+        coming: None,
         standing: EntryStanding::Agreed,
     }
 }

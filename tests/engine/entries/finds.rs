@@ -1,0 +1,149 @@
+//! What the simulation and readers of the code found, each as short as it can be.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::Arc;
+
+use super::{BOB, BOTH, ada, as_contact, copies, edit, files, note, only_file, settled, write};
+use crate::world::World;
+use crate::world::others::Others;
+use pimsync::exchange::{Action, Rule};
+use pimsync::pim::SpecialFolder;
+use pimsync::sync::{Step, SyncError};
+
+/// Runs until that step is come to for the first time.
+fn cut_off_at(world: &World, step: Step) {
+    struct At(Step);
+    impl pimsync::sync::Fault for At {
+        fn at(&self, step: Step) -> Result<(), pimsync::sync::CutOff> {
+            if step == self.0 { Err(pimsync::sync::CutOff(step)) } else { Ok(()) }
+        }
+    }
+    match world.try_sync(&Default::default(), Arc::new(At(step))) {
+        Err(SyncError::CutOff(_)) => {}
+        other => panic!("{step:?} was not come to: {other:?}"),
+    }
+}
+
+fn friends(world: &World) -> usize {
+    let others = Others(world);
+    others.all_in(&others.at("Contacts/Friends"), pimsync::pim::EntryKind::Contact).len()
+}
+
+#[test]
+fn a_file_that_arrived_right_before_a_crash_may_be_moved_and_edited() {
+    for like in BOTH {
+        let world = World::new(like);
+        let others = Others(&world);
+        world.mailbox.create_folder("Contacts", "Friends", "IPF.Contact").unwrap();
+        world.sync();
+        others.create(SpecialFolder::Contacts, &ada());
+        others.create(SpecialFolder::Notes, &note("Milk\nfresh"));
+        cut_off_at(&world, Step::Delivered);
+        world.sync_with(&pimsync::sync::Request { folders: vec!["Inbox".to_owned()], ..Default::default() });
+        for (folder, from, to) in [("Contacts", "Engines", "Mine"), ("Notes", "fresh", "cold")] {
+            if !files(&world, folder).is_empty() {
+                edit(&world, folder, from, to);
+            }
+        }
+        if let Some(name) = files(&world, "Contacts").keys().next() {
+            let dir = world.account_dir().join("Contacts");
+            fs::rename(dir.join(name), dir.join("Friends").join(name)).unwrap();
+        }
+        settled(&world);
+        assert_eq!(others.all(SpecialFolder::Contacts).len() + friends(&world), 1);
+        assert_eq!(others.all(SpecialFolder::Notes).len(), 1);
+    }
+}
+
+#[test]
+fn an_upload_without_an_answer_may_be_moved_edited_and_renamed_before_it_is_known() {
+    for like in BOTH {
+        let world = World::new(like);
+        let others = Others(&world);
+        world.mailbox.create_folder("Contacts", "Friends", "IPF.Contact").unwrap();
+        world.sync();
+        write(&world, "Contacts/bob.vcf", BOB);
+        cut_off_at(&world, Step::UploadsSent);
+        others.update(SpecialFolder::Contacts, |entry| as_contact(entry).company = "Theirs".into());
+        let id = others.all(SpecialFolder::Contacts)[0].id.clone();
+        world.mailbox.move_item(id.as_str(), "Contacts/Friends").unwrap();
+        let dir = world.account_dir().join("Contacts");
+        fs::rename(dir.join("bob.vcf"), dir.join("robert.vcf")).unwrap();
+        settled(&world);
+        assert_eq!((others.all(SpecialFolder::Contacts).len(), friends(&world)), (0, 1));
+        let text = only_file(&world, "Contacts/Friends").1;
+        assert!(text.contains("Theirs") && text.contains("X-SKYPE:bob"), "{text}");
+    }
+}
+
+#[test]
+fn an_entry_that_is_uploaded_and_deleted_there_between_two_listings_goes_here() {
+    for like in BOTH {
+        let world = World::new(like);
+        let others = Others(&world);
+        world.sync();
+        write(&world, "Contacts/bob.vcf", BOB);
+        cut_off_at(&world, Step::PushNoted);
+        others.delete(SpecialFolder::Contacts);
+        world.advance(2 * 86_400);
+        world.sync();
+        settled(&world);
+        assert_eq!(files(&world, "Contacts"), BTreeMap::new());
+    }
+}
+
+#[test]
+fn a_note_that_was_being_written_when_a_run_was_cut_off_may_be_renamed() {
+    for like in BOTH {
+        let world = World::new(like);
+        let others = Others(&world);
+        others.create(SpecialFolder::Notes, &note("Milk\nfresh"));
+        settled(&world);
+        others.update(SpecialFolder::Notes, |entry| *entry = note("Milk\ncold"));
+        cut_off_at(&world, Step::FileChanged);
+        let (path, text) = only_file(&world, "Notes");
+        assert_eq!(text, "Milk\ncold");
+        fs::rename(&path, path.with_file_name("renamed.md")).unwrap();
+        settled(&world);
+        assert_eq!(files(&world, "Notes"), [("renamed.md".to_owned(), text)].into());
+        assert_eq!(others.all(SpecialFolder::Notes).len(), 1);
+        assert_eq!(copies(&world), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_note_that_was_coming_back_when_a_run_was_cut_off_is_there_once() {
+    for like in BOTH {
+        let world = World::new(like);
+        let others = Others(&world);
+        others.create(SpecialFolder::Notes, &note("Milk\nfresh"));
+        settled(&world);
+        others.update(SpecialFolder::Notes, |entry| *entry = note("Bread\nfresh"));
+        fs::remove_file(only_file(&world, "Notes").0).unwrap();
+        cut_off_at(&world, Step::Delivered);
+        settled(&world);
+        assert_eq!(files(&world, "Notes"), [("Bread.md".to_owned(), "Bread\nfresh".to_owned())].into());
+        assert_eq!(others.all(SpecialFolder::Notes).len(), 1);
+    }
+}
+
+#[test]
+fn an_upload_without_an_answer_that_cannot_be_read_now_is_not_sent_again() {
+    for like in BOTH {
+        let world = World::new(like);
+        let others = Others(&world);
+        world.sync();
+        write(&world, "Contacts/bob.vcf", BOB);
+        cut_off_at(&world, Step::UploadsSent);
+        let busy = Action::ItemError { code: "ErrorMailboxStoreUnavailable".to_owned() };
+        world.server.faults().add(Rule::on("GetItem", busy));
+        world.sync();
+        world.server.faults().clear();
+        assert_eq!(others.all(SpecialFolder::Contacts).len(), 1);
+        world.advance(2 * 86_400);
+        settled(&world);
+        assert_eq!(others.all(SpecialFolder::Contacts).len(), 1);
+        assert_eq!(only_file(&world, "Contacts").1, BOB.replace('\n', "\r\n"));
+    }
+}
