@@ -38,6 +38,8 @@ pub fn run(work: &str, url: &str, dir: &Path) -> Result<(), Failure> {
             "download" => bare.download(dir).await,
             "upload" => bare.upload(dir).await,
             "walk" => walk(dir),
+            "stat" => stat_files(dir),
+            "again" => bare.again(dir).await,
             _ => Err(format!("the bare client cannot {work}").into()),
         }
     })
@@ -57,6 +59,17 @@ fn walk(dir: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What a look at folders of entries costs at least: each listed, each file looked at.
+fn stat_files(dir: &Path) -> Result<(), Failure> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.metadata()?.is_dir() {
+            stat_files(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 impl Bare {
     async fn post(&self, request: &str) -> Result<String, Failure> {
         let envelope = format!(
@@ -65,9 +78,39 @@ impl Bare {
              xmlns:t=\"http://schemas.microsoft.com/exchange/services/2006/types\"><s:Header>\
              <t:RequestServerVersion Version=\"Exchange2013_SP1\"/></s:Header><s:Body>{request}</s:Body></s:Envelope>"
         );
+        self.post_envelope(envelope).await
+    }
+
+    async fn post_envelope(&self, envelope: String) -> Result<String, Failure> {
         let post = self.http.post(&self.url).basic_auth(USER, Some(PASSWORD));
         let answer = post.header("content-type", "text/xml; charset=utf-8").body(envelope).send().await?;
         Ok(answer.error_for_status()?.text().await?)
+    }
+
+    /// Makes the requests of another run again, which lie in a directory as the server recorded them, and writes each item of the answers into a
+    /// file, and each attachment. Nothing is made of them.
+    async fn again(&self, dir: &Path) -> Result<(), Failure> {
+        let mut requests: Vec<PathBuf> = fs::read_dir(dir.join("requests"))?
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<Result<_, _>>()?;
+        requests.sort();
+        let out = &dir.join("items");
+        fs::create_dir(out)?;
+        let results: Vec<Result<(), Failure>> = stream::iter(requests.iter().map(|request| async move {
+            let answer = self.post_envelope(fs::read_to_string(request)?).await?;
+            let contents = pieces(&answer, "<t:Content>", "</t:Content>").map(|content| STANDARD.decode(content));
+            let contents: Vec<Vec<u8>> = contents.collect::<Result<_, _>>()?;
+            let items = pieces(&answer, "<m:GetItemResponseMessage", "</m:GetItemResponseMessage>");
+            for item in items.map(|item| item.as_bytes().to_vec()).chain(contents) {
+                let number = self.files.fetch_add(1, Ordering::Relaxed);
+                fs::File::create(out.join(format!("{number}.xml")))?.write_all(&item)?;
+            }
+            Ok(())
+        }))
+        .buffer_unordered(CONNECTIONS)
+        .collect()
+        .await;
+        results.into_iter().collect()
     }
 
     /// The ids of all mail folders.

@@ -12,6 +12,7 @@
 )]
 
 mod bare;
+mod entries;
 mod home;
 mod mailbox;
 mod measure;
@@ -33,6 +34,9 @@ const WORKS: &[(&str, fn())] = &[
     ("many-folders", works::many_folders),
     ("growth", works::growth),
     ("one-of-many", works::one_of_many),
+    ("entries-first-sync", entries::first_sync),
+    ("entries-nothing", entries::nothing),
+    ("one-of-many-events", entries::one_of_many),
 ];
 
 fn main() {

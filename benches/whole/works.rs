@@ -227,7 +227,7 @@ pub fn one_of_many() {
 }
 
 /// The requests that the server got, by operation.
-fn told(server: &Server) -> String {
+pub fn told(server: &Server) -> String {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for request in server.requests() {
         *counts.entry(request.operation).or_default() += 1;
