@@ -83,6 +83,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         let mut advance = Advance::default();
         loop {
             let is_new = advance.check(&page)?;
+            let is_short = page.changes.len() < usize::from(PAGE / 2);
             let state = page.state.clone();
             let is_whole = since.is_none() && total.is_some_and(|total| advance.tells_whole(total));
             if let Some(unmet) = &mut unmet {
@@ -90,7 +91,8 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
                     unmet.remove(change.id());
                 });
             }
-            let last = page.last && (!is_new || is_whole);
+            // What says "last" too early are pages that are full, of deletions or of read flags.
+            let last = page.last && (!is_new || is_whole || is_short);
             self.take_in(place, page.changes, Some(&state)).await?;
             if last {
                 self.end_sweep(place, unmet).await?;

@@ -267,19 +267,19 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         }
     }
 
-    /// Reads what the server says after a push, and notes that.
+    /// Reads what the server says after a push, and notes that. Then the echo of the push tells nothing new, and can wait for the next listing.
     async fn read_back(&self, place: &Place, done: Vec<Update>) -> Result<(), SyncError> {
         let Some(kind) = place.entry_kind() else { return Ok(()) };
         if done.is_empty() {
             return Ok(());
         }
-        self.expect_echo();
         let ids: Vec<ItemId> = done.iter().map(|update| update.row.brief.id.clone()).collect();
         let answers = self.run.remote().entries(kind, &ids).await?;
         for (update, answer) in done.into_iter().zip(answers) {
             self.run.tally(place, |tally| tally.changed_there += 1);
             let Update { mut row, file_folder, file, digest, here, shall, sent } = update;
             let Ok(server) = answer else {
+                self.expect_echo();
                 self.mark_stale(place, row.brief.key).await?;
                 continue;
             };
@@ -319,7 +319,10 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
                     None => self.expect_echo(),
                 },
                 // Changed meanwhile: what the server changed along is brought in together with that.
-                None => row.brief.standing = EntryStanding::Stale,
+                None => {
+                    row.brief.standing = EntryStanding::Stale;
+                    self.expect_echo();
+                }
             }
         }
         if let Some(file_place) = self.tree.place(file_folder) {
@@ -454,12 +457,14 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         if done.is_empty() {
             return Ok(());
         }
-        self.expect_echo();
         let ids: Vec<ItemId> = done.iter().map(|(_, placed)| placed.id.clone()).collect();
         let answers = self.run.remote().entries(kind, &ids).await?;
         for ((upload, placed), answer) in done.into_iter().zip(answers) {
-            // What cannot be read back is found by its tag in the next round.
-            let Ok(server) = answer else { continue };
+            let Ok(server) = answer else {
+                // It is found by its tag in the next round.
+                self.expect_echo();
+                continue;
+            };
             let Upload { file, tag, said, digest } = upload;
             let back = said_with_uid(&server, &said);
             let sent = said.diff(&Said::nothing(kind));
