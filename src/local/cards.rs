@@ -12,6 +12,7 @@ use super::disk::{as_os, sync};
 use super::on_my_computer::{self, LOCAL};
 use super::platform::{self, Kind};
 use super::scan::{list, open_at};
+use super::taken::taken_in;
 use super::vdir::digest_of;
 use super::{Changed, Leftovers, LocalError, NewEntry, foldername, vdir};
 
@@ -130,7 +131,7 @@ impl GroupDir {
     /// The system's error, with the path.
     pub fn create(&self, name: &str, content: &[u8]) -> Result<PathBuf, LocalError> {
         let entry = NewEntry { stem: name.to_owned(), extension: EXTENSION, content: content.to_owned() };
-        let named = vdir::create_in(&self.dir, &[entry])?.into_iter().next();
+        let named = vdir::create_in(&self.dir, &[entry], &mut taken_in(&self.dir)?)?.into_iter().next();
         named.map(|(name, _)| self.dir.join(name)).ok_or_else(|| LocalError::FolderGone { path: self.dir.clone() })
     }
 

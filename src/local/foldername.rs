@@ -60,6 +60,9 @@ pub fn decode(dir_name: &str) -> String {
 
 /// Equal for directory names that some file system takes for the same: names that differ in case or in Unicode form only.
 pub fn twin_key(dir_name: &str) -> String {
+    if dir_name.is_ascii() {
+        return dir_name.to_ascii_lowercase();
+    }
     // Upper case first: it joins what only lower case tells apart (ß and ss, σ and ς).
     dir_name.nfc().collect::<String>().to_uppercase().to_lowercase().nfc().collect()
 }

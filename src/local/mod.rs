@@ -32,6 +32,7 @@ mod remove_folder;
 mod scan;
 mod staged;
 mod stamp;
+mod taken;
 #[cfg(test)]
 mod tests;
 mod tree;

@@ -124,13 +124,7 @@ impl MailTree {
     pub(super) fn stamp_folder(&self, dir: &FolderDir) -> Result<DirStamp, LocalError> {
         let path = self.folder_path(dir);
         let at = |name: &str| look(&path.join(name));
-        let stamp = |found: Option<platform::Looked>| {
-            found.map_or_else(PathStamp::default, |found| PathStamp {
-                ino: found.id.ino,
-                mtime_ns: found.stat.mtime_ns,
-                ctime_ns: found.ctime_ns,
-            })
-        };
+        let stamp = |found: Option<platform::Looked>| found.as_ref().map_or_else(PathStamp::default, PathStamp::of);
         let subdir = |name: &str| Ok(at(name)?.filter(|found| found.kind == Kind::Dir));
         let (cur, new) = (subdir("cur")?, subdir("new")?);
         if cur.is_none() && new.is_none() {

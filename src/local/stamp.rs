@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::platform::Looked;
+
 /// The times of the directories and files that change when a message comes, goes or is renamed.
 ///
 /// Only good for a comparison with an earlier one of the same folder.
@@ -15,7 +17,7 @@ pub struct DirStamp {
 }
 
 /// The times of one directory or file; all zero where there is none.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct PathStamp {
     pub(super) ino: u64,
     pub(super) mtime_ns: i64,
@@ -25,6 +27,12 @@ pub(super) struct PathStamp {
 
 /// Within this time of a change another one may leave the same time behind: clocks of file systems tick coarsely (FAT: 2 s).
 const TICK: Duration = Duration::from_secs(2);
+
+impl PathStamp {
+    pub(super) fn of(found: &Looked) -> Self {
+        Self { ino: found.id.ino, mtime_ns: found.stat.mtime_ns, ctime_ns: found.ctime_ns }
+    }
+}
 
 impl DirStamp {
     /// Whether any change after `now` is sure to show: no time in it is younger than two seconds, or in the future.

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::disk::{look, sync};
 use super::on_my_computer::LOCAL;
 use super::platform::{self, Kind};
+use super::taken::TakenNames;
 use super::{
     Changed, Delivery, DirId, DirStamp, EntryContent, EntryListing, Expect, FileStat, Fingerprint, FolderDir,
     FolderForm, FolderRemoved, Keywords, Leftovers, LocalError, LocalRead, LocalTree, LocalWrite, MessageName, Moved,
@@ -29,6 +30,7 @@ pub struct MailTree {
     pub(super) database: PathBuf,
     pub(super) clock: Arc<dyn Clock>,
     staged: AtomicU64,
+    pub(super) taken: TakenNames,
 }
 
 impl fmt::Debug for MailTree {
@@ -56,9 +58,13 @@ impl MailTree {
 
     fn at(account: PathBuf, database: &Path, clock: Arc<dyn Clock>) -> Result<Self, LocalError> {
         match look(&account)? {
-            Some(found) if found.kind == Kind::Dir => {
-                Ok(Self { account, database: database.to_owned(), clock, staged: AtomicU64::new(0) })
-            }
+            Some(found) if found.kind == Kind::Dir => Ok(Self {
+                account,
+                database: database.to_owned(),
+                clock,
+                staged: AtomicU64::new(0),
+                taken: TakenNames::default(),
+            }),
             Some(_) => Err(LocalError::Taken { path: account }),
             None => Err(LocalError::FolderGone { path: account }),
         }

@@ -174,7 +174,11 @@ impl MailTree {
         dir: &FolderDir,
         entries: &[NewEntry],
     ) -> Result<Vec<(String, FileStat)>, LocalError> {
-        create_in(&self.folder_path(dir), entries)
+        let path = self.folder_path(dir);
+        let mut taken = self.taken.of(&path)?;
+        let created = create_in(&path, entries, &mut taken)?;
+        self.taken.keep(&path, taken)?;
+        Ok(created)
     }
 
     pub(super) fn replace_in_vdir(
@@ -198,13 +202,15 @@ impl MailTree {
         to_dir: &FolderDir,
     ) -> Result<(Moved, String), LocalError> {
         let (from, folder) = (self.entry_path(from_dir, name), self.folder_path(to_dir));
-        let mut taken = taken_in(&folder)?;
+        let mut taken = self.taken.of(&folder)?;
         let (stem, extension) =
             name.rsplit_once('.').map_or((name, ""), |(stem, _)| (stem, name.get(stem.len()..).unwrap_or_default()));
         loop {
             let new = free_name(stem, extension, &taken);
             match platform::rename_new(&from, &folder.join(&new)) {
                 Ok(()) => {
+                    taken.insert(foldername::twin_key(&new));
+                    self.taken.keep(&folder, taken)?;
                     sync(&folder)?;
                     sync(&self.folder_path(from_dir))?;
                     return Ok((Moved::Done, new));
@@ -247,7 +253,11 @@ impl MailTree {
 }
 
 /// Writes new files, beside those that are there; durable. Returns their names and stats.
-pub(super) fn create_in(path: &Path, entries: &[NewEntry]) -> Result<Vec<(String, FileStat)>, LocalError> {
+pub(super) fn create_in(
+    path: &Path,
+    entries: &[NewEntry],
+    taken: &mut BTreeSet<String>,
+) -> Result<Vec<(String, FileStat)>, LocalError> {
     let staging = path.join(NEW);
     make_dir(&staging)?;
     let mut staged = Vec::new();
@@ -256,25 +266,14 @@ pub(super) fn create_in(path: &Path, entries: &[NewEntry]) -> Result<Vec<(String
     }
     let paths: Vec<&Path> = staged.iter().map(PathBuf::as_path).collect();
     platform::sync_all(&paths, path).map_err(|error| LocalError::io("write", path, error))?;
-    let mut taken = taken_in(path)?;
     let mut names = Vec::new();
     for (staged, entry) in staged.iter().zip(entries) {
         let stat = look(staged)?.ok_or_else(|| LocalError::FolderGone { path: path.to_owned() })?.stat;
-        names.push((give_name(path, staged, entry, &mut taken)?, stat));
+        names.push((give_name(path, staged, entry, taken)?, stat));
     }
     sync(path)?;
     drop(fs::remove_dir(&staging));
     Ok(names)
-}
-
-/// The names that are in use, as those that some file system takes for the same.
-pub(super) fn taken_in(path: &Path) -> Result<BTreeSet<String>, LocalError> {
-    let mut taken = BTreeSet::new();
-    list(path, true, &mut |entry| {
-        taken.insert(foldername::twin_key(&String::from_utf8_lossy(entry.name)));
-    })
-    .map_err(|error| LocalError::io("list", path, error))?;
-    Ok(taken)
 }
 
 /// Replaces the content of a file that still has the expected one; durable.
