@@ -80,10 +80,10 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         for (message, answer) in news.iter().zip(answers) {
             let upload = message.tag.as_ref().and_then(|tag| begun.get(tag));
             let (Ok(server), Some(upload)) = (answer, upload) else { continue };
-            let file = self.file_of(place.key(), upload);
+            let (lies_in, file) = self.file_of(place.key(), upload);
             let brief = brief_of(place.key(), &server, &file, Digest([0; 16]));
             let row = EntryRow { brief, server: upload.said.clone(), here: None, sent: None };
-            let key = self.note_new(place, row).await?;
+            let key = self.note_new(place, lies_in, row).await?;
             let tag = upload.tag.clone();
             self.run.commit(move |tx| tx.end_entry_upload(&tag)).await?;
             self.take_known(place, key, server).await?;
@@ -91,8 +91,8 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         Ok(())
     }
 
-    /// The file of an upload, which may have been renamed since.
-    fn file_of(&self, folder: FolderKey, upload: &EntryUploadRow) -> String {
+    /// The file of an upload, which may have been renamed since, or moved into another folder.
+    fn file_of(&self, folder: FolderKey, upload: &EntryUploadRow) -> (FolderKey, String) {
         let said = &upload.said;
         let found = self.with_look(folder, |look| {
             let by_title = || look.loose_with_title(said.entry.label()).filter(|_| look.kind == EntryKind::Note);
@@ -100,23 +100,40 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
             let found = found.or_else(|| look.loose_that_says(says(said))).or_else(by_title);
             found.map(|found| found.name.clone())
         });
-        found.flatten().unwrap_or_else(|| upload.file.clone())
+        if let Some(name) = found.flatten() {
+            return (folder, name);
+        }
+        let elsewhere =
+            lock(&self.looks).iter().filter(|(_, look)| look.kind == said.entry.kind()).find_map(|(at, look)| {
+                let found = look.loose_with_uid(said.entry.uid()).or_else(|| look.loose_that_says(says(said)))?;
+                Some((*at, found.name.clone()))
+            });
+        elsewhere.unwrap_or_else(|| (folder, upload.file.clone()))
     }
 
-    /// Notes a new row; its file, if there is one, counts as changed.
-    pub(super) async fn note_new(&self, place: &Place, mut row: EntryRow) -> Result<EntryKey, SyncError> {
+    /// Notes a new row; its file, if there is one, counts as changed, and as moved where it lies in another folder.
+    pub(super) async fn note_new(
+        &self,
+        place: &Place,
+        lies_in: FolderKey,
+        mut row: EntryRow,
+    ) -> Result<EntryKey, SyncError> {
+        let found = self.with_look(lies_in, |look| look.loose.remove(&row.brief.file)).flatten();
+        row.brief.coming = found.as_ref().filter(|_| lies_in != place.key()).map(|found| found.digest);
         let added = row.clone();
         let key = self.run.commit(move |tx| tx.add_entry(&added)).await?;
         row.brief.key = key;
-        self.with_look(place.key(), |look| match look.loose.remove(&row.brief.file) {
-            Some(found) => {
-                look.changed.insert(key, found);
-                look.rows.insert(key, row.brief);
+        self.with_look(place.key(), |look| {
+            match found {
+                Some(found) => {
+                    if lies_in != place.key() {
+                        look.moved.insert(key, (lies_in, found.name.clone()));
+                    }
+                    look.changed.insert(key, found);
+                }
+                None => drop(look.away.insert(key)),
             }
-            None => {
-                look.away.insert(key);
-                look.rows.insert(key, row.brief);
-            }
+            look.rows.insert(key, row.brief);
         });
         Ok(key)
     }
@@ -134,9 +151,10 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         if let Some((folder, upload)) = begun
             && let Some(from) = self.tree.place(folder)
         {
-            let brief = brief_of(folder, &server, &self.file_of(folder, &upload), Digest([0; 16]));
+            let (lies_in, file) = self.file_of(folder, &upload);
+            let brief = brief_of(folder, &server, &file, Digest([0; 16]));
             let mut row = EntryRow { brief, server: upload.said, here: None, sent: None };
-            row.brief.key = self.note_new(from, row.clone()).await?;
+            row.brief.key = self.note_new(from, lies_in, row.clone()).await?;
             self.run.commit(move |tx| tx.end_entry_upload(&upload.tag)).await?;
             return self.follow_move(place, row, server).await.map(|()| None);
         }
@@ -159,7 +177,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
             here: None,
             sent: None,
         };
-        let key = self.note_new(place, row.clone()).await?;
+        let key = self.note_new(place, place.key(), row.clone()).await?;
         let row = EntryRow { brief: EntryBrief { key, ..row.brief }, ..row };
         self.run.tally(place, |tally| tally.adopted += 1);
         let change = Change { place, name, read: Some(read), agreed, file, kept: !clash.is_empty() };

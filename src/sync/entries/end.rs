@@ -20,7 +20,8 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         let mut missing = Vec::new();
         let mut rows: BTreeMap<EntryKey, EntryBrief> = BTreeMap::new();
         let mut sizes = Vec::new();
-        for place in places {
+        let unread = self.unread_kinds()?;
+        for place in places.iter().filter(|place| place.entry_kind().is_none_or(|kind| !unread.contains(&kind))) {
             let folder = place.key();
             let found = self.with_look(folder, |look| {
                 let items = look.rows.len() as u64;

@@ -29,6 +29,11 @@ use crate::remote::{ItemError, RemoteWrite};
 use crate::state::{CHANGED, EntryUploadRow, Subject};
 use look::Look;
 
+/// So often an entry is tried to be read while others wait for what it turns out to be: for half an hour.
+const HOPE: u32 = 5;
+/// The code of trouble with what the other side has no words for.
+const INEXPRESSIBLE: &str = "Inexpressible";
+
 /// What was seen in each folder.
 type Looks = BTreeMap<FolderKey, Look>;
 
@@ -95,6 +100,32 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         Ok(())
     }
 
+    /// Folders in which the server has an entry that is new and could not be read. What stays unreadable does not count for ever.
+    fn unread(&self) -> Result<BTreeSet<FolderKey>, SyncError> {
+        let mut folders = BTreeSet::new();
+        for trouble in self.run.state().read(|state| state.troubles(self.run.account))? {
+            let Subject::Message(id) = &trouble.subject else { continue };
+            if trouble.tries < HOPE
+                && trouble.code != INEXPRESSIBLE
+                && self.run.state().read(|state| state.entry_by_id(self.run.account, id))?.is_none()
+            {
+                folders.insert(trouble.folder);
+            }
+        }
+        Ok(folders)
+    }
+
+    fn has_unread(&self, place: &Place) -> Result<bool, SyncError> {
+        Ok(self.unread()?.contains(&place.key()))
+    }
+
+    /// Kinds of which the server has such an entry somewhere: it may be one that vanished elsewhere there, or one of the files here, so nothing
+    /// follows from these yet.
+    fn unread_kinds(&self) -> Result<BTreeSet<EntryKind>, SyncError> {
+        let kind = |folder| self.tree.place(folder).and_then(Place::entry_kind);
+        Ok(self.unread()?.into_iter().filter_map(kind).collect())
+    }
+
     fn with_look<T>(&self, folder: FolderKey, change: impl FnOnce(&mut Look) -> T) -> Option<T> {
         lock(&self.looks).get_mut(&folder).map(change)
     }
@@ -122,7 +153,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         let content = match patched(file, said, self.run.now()) {
             Ok(content) => content,
             Err(reason) => {
-                self.trouble_with_file(place, name, "Inexpressible", &reason).await?;
+                self.trouble_with_file(place, name, INEXPRESSIBLE, &reason).await?;
                 return Ok(None);
             }
         };

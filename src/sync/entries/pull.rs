@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use futures_util::future;
+
 use super::super::pages::{Advance, MISSED_EVERY, PAGE};
 use super::super::tree::Place;
 use super::super::{Activity, Progress, Step, SyncError};
 use super::Entries;
 use super::look::Look;
 use crate::local::LocalWrite;
-use crate::pim::{EntryKey, ItemId, SyncState};
-use crate::remote::{ItemChange, ItemErrorClass, RemoteError, RemoteWrite};
+use crate::pim::{EntryKey, EntryKind, ItemId, ServerEntry, SyncState};
+use crate::remote::{ItemChange, ItemError, ItemErrorClass, PerItem, RemoteError, RemoteWrite};
 use crate::state::{EntryBrief, EntryStanding, Listing, Subject};
 
 /// Entries that are read from the server with one request, and whose files are made durable together.
@@ -36,12 +38,15 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
             true => (self.pull_since(place, None, total).await?, true),
             false => (state, full),
         };
+        // A first listing is not over while anything of it could not be read: what lies here may be that.
+        let was_first = place.row.listing.listed_at.is_none();
+        let is_over = (full || was_first) && !(was_first && self.has_unread(place)?);
         let (key, now) = (place.key(), self.run.now());
         let listing = Listing {
             state: Some(state),
             activity: activity.and_then(|activity| activity.mark),
             asked_at: Some(now),
-            listed_at: if full { Some(now) } else { place.row.listing.listed_at },
+            listed_at: if is_over { Some(now) } else { place.row.listing.listed_at },
             compared_at: if self.run.compares_files(place) { Some(now) } else { place.row.listing.compared_at },
             ..place.row.listing.clone()
         };
@@ -140,10 +145,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
             }
         }
         let ids: Vec<ItemId> = ids.into_iter().collect();
-        for ids in ids.chunks(BATCH) {
-            self.read_and_take(place, ids).await?;
-        }
-        Ok(())
+        self.read_and_take(place, &ids).await
     }
 
     /// Takes in a page. Its state is noted after all else.
@@ -176,9 +178,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
             }
         }
         wanted.reverse();
-        for ids in wanted.chunks(BATCH) {
-            self.read_and_take(place, ids).await?;
-        }
+        self.read_and_take(place, &wanted).await?;
         self.with_look(place.key(), |look| {
             // One that was met under another id is not gone.
             let left = |look: &Look, key: &EntryKey, id: &ItemId| look.rows.get(key).is_some_and(|row| row.id == *id);
@@ -213,24 +213,50 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         self.run.step(Step::PageNoted)
     }
 
-    /// Reads entries from the server and brings what they say into the files.
-    pub(super) async fn read_and_take(&self, place: &Place, ids: &[ItemId]) -> Result<(), SyncError> {
+    /// Reads entries from the server and brings what they say into the files; the next ones are on their way meanwhile.
+    async fn read_and_take(&self, place: &Place, ids: &[ItemId]) -> Result<(), SyncError> {
         let Some(kind) = place.entry_kind() else { return Ok(()) };
-        let answers = self.run.remote().entries(kind, ids).await?;
+        let mut have = None;
+        for next in ids.chunks(BATCH).map(Some).chain([None]) {
+            let read = async {
+                match next {
+                    Some(ids) => self.run.remote().entries(kind, ids).await.map(|answers| Some((ids, answers))),
+                    None => Ok(None),
+                }
+            };
+            let take = async {
+                match have.take() {
+                    Some((ids, answers)) => self.take(place, kind, ids, answers).await,
+                    None => Ok(()),
+                }
+            };
+            // Not the one without the other: what is under way in the files is not dropped because of a lost connection.
+            let (read, taken) = future::join(read, take).await;
+            taken?;
+            have = read?;
+        }
+        Ok(())
+    }
+
+    /// Brings what entries say on the server into the files.
+    async fn take(
+        &self,
+        place: &Place,
+        kind: EntryKind,
+        ids: &[ItemId],
+        answers: Vec<PerItem<ServerEntry>>,
+    ) -> Result<(), SyncError> {
+        let is_gone = |error: &ItemError| error.class == ItemErrorClass::Gone;
+        let told = ids.iter().zip(&answers).filter(|(_, answer)| answer.as_ref().err().is_none_or(is_gone));
+        self.end_item_troubles(place, told.map(|(id, _)| id)).await?;
         let mut news = Vec::new();
         for (id, answer) in ids.iter().zip(answers) {
             let known = self.run.state().read(|state| state.entry_by_id(self.run.account, id))?;
             match (answer, known) {
-                (Ok(server), Some(row)) => {
-                    self.end_trouble_with(place, id).await?;
-                    self.take_known(place, row.key, server).await?;
-                }
-                (Ok(server), None) => {
-                    self.end_trouble_with(place, id).await?;
-                    news.extend(self.take_unknown(place, server).await?);
-                }
+                (Ok(server), Some(row)) => self.take_known(place, row.key, server).await?,
+                (Ok(server), None) => news.extend(self.take_unknown(place, server).await?),
                 // Another listing tells what became of it.
-                (Err(error), _) if error.class == ItemErrorClass::Gone => self.end_trouble_with(place, id).await?,
+                (Err(error), _) if is_gone(&error) => {}
                 (Err(error), known) => {
                     if let Some(row) = known {
                         self.mark_stale(place, row.key).await?;
@@ -242,12 +268,19 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         self.create(place, kind, news).await
     }
 
-    pub(super) async fn end_trouble_with(&self, place: &Place, id: &ItemId) -> Result<(), SyncError> {
-        let (folder, subject) = (place.key(), Subject::Message(id.clone()));
-        let troubled = self.run.state().read(|state| state.troubles(self.run.account))?;
-        if self.run.is_dry() || !troubled.iter().any(|trouble| trouble.folder == folder && trouble.subject == subject) {
+    async fn end_item_troubles(&self, place: &Place, ids: impl Iterator<Item = &ItemId>) -> Result<(), SyncError> {
+        let folder = place.key();
+        let troubles = self.run.state().read(|state| state.troubles(self.run.account))?;
+        let troubled: HashSet<Subject> =
+            troubles.into_iter().filter(|trouble| trouble.folder == folder).map(|trouble| trouble.subject).collect();
+        if troubled.is_empty() || self.run.is_dry() {
             return Ok(());
         }
-        self.run.commit(move |tx| tx.end_trouble(folder, &subject)).await
+        let over: Vec<Subject> =
+            ids.map(|id| Subject::Message(id.clone())).filter(|subject| troubled.contains(subject)).collect();
+        if over.is_empty() {
+            return Ok(());
+        }
+        self.run.commit(move |tx| over.iter().try_for_each(|subject| tx.end_trouble(folder, subject))).await
     }
 }

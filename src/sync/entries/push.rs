@@ -7,7 +7,7 @@ use super::super::{Action, NoticeKind, Progress, Step, SyncError};
 use super::look::Found;
 use super::pull::BATCH;
 use super::take::{brief_of, said_with_uid};
-use super::{Entries, Read};
+use super::{Entries, INEXPRESSIBLE, Read};
 use crate::local::LocalWrite;
 use crate::pim::{Digest, EntryField, EntryKey, EntryKind, FileKey, FolderKey, ItemId, Said, Tag};
 use crate::plan::entry::{self, Agreed, Pushed};
@@ -177,7 +177,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
             let mut updates = Vec::new();
             for (key, found) in changed {
                 if let Err(reason) = &found.clues {
-                    self.trouble_with_file(place, &found.name, "Inexpressible", reason).await?;
+                    self.trouble_with_file(place, &found.name, INEXPRESSIBLE, reason).await?;
                     continue;
                 }
                 let Some((lies_in, file)) = self.whereabouts(place.key(), *key) else { continue };
@@ -340,7 +340,11 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
     async fn push_new(&self, place: &Place, waiting: &BTreeSet<(FolderKey, String)>) -> Result<(), SyncError> {
         let sure = self.with_look(place.key(), |look| look.is_sure()) == Some(true);
         let Some(kind) = place.entry_kind().filter(|_| sure) else { return Ok(()) };
-        // One of the files may be an upload of which it is still not known whether the server has it.
+        // One of the files may be what could not be read there.
+        if self.unread_kinds()?.contains(&kind) {
+            return Ok(());
+        }
+        // Or an upload of which it is still not known whether the server has it.
         if !self.run.state().read(|state| state.entry_uploads(place.key()))?.is_empty() {
             self.expect_echo();
             return Ok(());
@@ -353,7 +357,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
             let clues = match &found.clues {
                 Ok(clues) => clues,
                 Err(reason) => {
-                    self.trouble_with_file(place, &found.name, "Inexpressible", reason).await?;
+                    self.trouble_with_file(place, &found.name, INEXPRESSIBLE, reason).await?;
                     continue;
                 }
             };

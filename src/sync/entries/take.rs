@@ -3,7 +3,7 @@
 use super::super::tree::Place;
 use super::super::{Action, NoticeKind, Step, SyncError};
 use super::look::Found;
-use super::{Entries, Read, patched};
+use super::{Entries, INEXPRESSIBLE, Read, patched};
 use crate::format::entry::{extension, stem};
 use crate::local::vdir::digest_of;
 use crate::local::{LocalWrite, NewEntry};
@@ -162,7 +162,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
     pub(super) async fn cannot_hold(&self, place: &Place, server: &ServerEntry, reason: &str) -> Result<(), SyncError> {
         let error = ItemError {
             class: ItemErrorClass::Permanent,
-            code: "Inexpressible".to_owned(),
+            code: INEXPRESSIBLE.to_owned(),
             message: format!("no file can hold it: {reason}"),
         };
         self.trouble_with_item(place, server.id.clone(), server.entry.label(), &error).await

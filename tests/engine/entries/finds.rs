@@ -147,3 +147,70 @@ fn an_upload_without_an_answer_that_cannot_be_read_now_is_not_sent_again() {
         assert_eq!(only_file(&world, "Contacts").1, BOB.replace('\n', "\r\n"));
     }
 }
+
+/// Nothing of an item can be read for now.
+fn unreadable(world: &World) {
+    let failed = Action::ItemError { code: "ErrorInternalServerError".to_owned() };
+    world.server.faults().add(Rule::on("GetItem", failed));
+}
+
+#[test]
+fn a_file_that_was_uploaded_without_an_answer_may_be_moved_and_its_entry_changed() {
+    for like in BOTH {
+        let world = World::new(like);
+        let others = Others(&world);
+        world.mailbox.create_folder("Contacts", "Friends", "IPF.Contact").unwrap();
+        world.sync();
+        write(&world, "Contacts/bob.vcf", BOB);
+        cut_off_at(&world, Step::UploadsSent);
+        others.update(SpecialFolder::Contacts, |entry| as_contact(entry).company = "Theirs".into());
+        let dir = world.account_dir().join("Contacts");
+        fs::rename(dir.join("bob.vcf"), dir.join("Friends/bob.vcf")).unwrap();
+        settled(&world);
+        assert_eq!((others.all(SpecialFolder::Contacts).len(), friends(&world)), (0, 1));
+        assert_eq!(files(&world, "Contacts"), BTreeMap::new());
+        assert!(only_file(&world, "Contacts/Friends").1.contains("Theirs"));
+    }
+}
+
+#[test]
+fn what_was_moved_there_and_cannot_be_read_is_not_uploaded_again() {
+    for like in BOTH {
+        let world = World::new(like);
+        let others = Others(&world);
+        world.mailbox.create_folder("Contacts", "Friends", "IPF.Contact").unwrap();
+        others.create(SpecialFolder::Contacts, &ada());
+        settled(&world);
+        let id = others.all(SpecialFolder::Contacts)[0].id.clone();
+        world.mailbox.move_item(id.as_str(), "Contacts/Friends").unwrap();
+        edit(&world, "Contacts", "Engines", "Mine");
+        unreadable(&world);
+        world.sync();
+        world.server.faults().clear();
+        world.advance(86_400);
+        settled(&world);
+        assert_eq!((others.all(SpecialFolder::Contacts).len(), friends(&world)), (0, 1));
+        assert!(only_file(&world, "Contacts/Friends").1.contains("Mine"));
+    }
+}
+
+#[test]
+fn what_cannot_be_read_when_the_state_was_lost_is_not_uploaded_again() {
+    for like in BOTH {
+        let world = World::new(like);
+        let others = Others(&world);
+        others.create(SpecialFolder::Notes, &note("Milk\nfresh"));
+        settled(&world);
+        edit(&world, "Notes", "fresh", "cold");
+        for suffix in ["", "-wal", "-shm"] {
+            drop(fs::remove_file(world.database().join(format!("state.db{suffix}"))));
+        }
+        unreadable(&world);
+        world.sync();
+        world.server.faults().clear();
+        world.advance(86_400);
+        settled(&world);
+        assert_eq!(others.all(SpecialFolder::Notes).len(), 1);
+        assert_eq!(files(&world, "Notes").len(), 1);
+    }
+}
