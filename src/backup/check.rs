@@ -7,23 +7,23 @@ use super::ItemPath;
 use super::manifest::{Entry, Hash, Kind};
 use crate::local::EXCHANGE;
 use crate::pim::Digest;
-use crate::state::{Standing, State, StateError};
+use crate::state::{KnownEntry, Standing, State, StateError};
 
 /// Something that changed otherwise than by a sync.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alarm {
     /// What happened to it.
     pub kind: AlarmKind,
-    /// The message's folder and the part of its file's name before `:`.
+    /// The folder and the file's name; of a message's, the part before `:`.
     pub path: String,
 }
 
-/// What happened to a message since the last sync.
+/// What happened to an item since the last sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AlarmKind {
     /// No file in the whole directory has its content any more.
     Lost,
-    /// Its file has another content. Drafts are left out: they are edited.
+    /// Its file has another content. Only of messages that are no drafts: all else is edited.
     Changed,
 }
 
@@ -76,8 +76,51 @@ pub(super) fn check(
     let there = present(database, missing.iter().map(|(folder, ..)| folder));
     let lost = missing.into_iter().filter(|(folder, key, ..)| !there.contains(&(folder.clone(), key.clone())));
     alarms.extend(lost.map(|(_, _, path, _)| Alarm { kind: AlarmKind::Lost, path }));
+    alarms.extend(check_entries(state, database, entries, contents)?);
     alarms.sort_by(|one, other| (one.kind, &one.path).cmp(&(other.kind, &other.path)));
     Ok(alarms)
+}
+
+/// The same for contacts, events, notes and tasks. One whose file is gone is known elsewhere by its content or its UID.
+fn check_entries(
+    state: &State,
+    database: &Path,
+    entries: &[Entry],
+    contents: &Contents<'_>,
+) -> Result<Vec<Alarm>, StateError> {
+    let is_entry = |entry: &&Entry| matches!(entry.kind, Kind::Contact | Kind::Event | Kind::Note | Kind::Task);
+    let files: HashMap<&[u8], &Entry> =
+        entries.iter().filter(is_entry).map(|entry| (entry.path.as_bytes(), entry)).collect();
+    let mut missing: Vec<(KnownEntry, String)> = Vec::new();
+    let mut met: HashSet<&ItemPath> = HashSet::new();
+    state.read(|state| {
+        state.all_entry_files(|known| {
+            let path = format!("{EXCHANGE}/{}/{}/{}", known.account, known.dir, known.file);
+            match files.get(path.as_bytes()) {
+                Some(found) => drop(met.insert(&found.path)),
+                None => missing.push((known, path)),
+            }
+        })
+    })?;
+    if missing.is_empty() {
+        return Ok(Vec::new());
+    }
+    let others = || entries.iter().filter(is_entry).filter(|entry| !met.contains(&entry.path));
+    let uids: HashSet<&str> = others().filter_map(|entry| entry.id.as_deref()).collect();
+    let digests: HashSet<Digest> = match contents {
+        Contents::Hashed => others().map(|entry| digest(&entry.hash)).collect(),
+        Contents::Unread(read) => others().filter_map(read).collect(),
+    };
+    // Some write `urn:uuid:` before it.
+    let has_uid = |uid: &str| !uid.is_empty() && (uids.contains(uid) || uids.iter().any(|other| other.ends_with(uid)));
+    let is_lost = |(known, path): &(KnownEntry, String)| {
+        !has_uid(&known.uid)
+            && !digests.contains(&known.digest)
+            // It came after the archive was cut.
+            && database.join(path).symlink_metadata().is_err()
+    };
+    let lost = missing.into_iter().filter(is_lost);
+    Ok(lost.map(|(_, path)| Alarm { kind: AlarmKind::Lost, path }).collect())
 }
 
 /// As the engine notes the content of a file.

@@ -72,6 +72,21 @@ pub struct EntryRow {
     pub sent: Option<Said>,
 }
 
+/// An entry's file, as the base knows it.
+#[derive(Clone, Debug)]
+pub struct KnownEntry {
+    /// The account's name.
+    pub account: String,
+    /// The folder's directory below the account's.
+    pub dir: String,
+    /// The file's name.
+    pub file: String,
+    /// The hash of its content when both sides agreed.
+    pub digest: Digest,
+    /// What it says of itself; empty for a note.
+    pub uid: String,
+}
+
 /// An upload that was begun.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryUploadRow {
@@ -167,6 +182,26 @@ impl Reader<'_> {
         let mut statement = self.0.prepare_cached(&sql)?;
         let rows = statement.query_map(params![search, account.0], brief)?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Every entry's file that the base knows and both sides agreed on, in all accounts.
+    pub fn all_entry_files(&self, mut visit: impl FnMut(KnownEntry)) -> Result<(), StateError> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT account.name, dir, file, digest, server FROM entry
+             JOIN folder ON folder.key = entry.folder JOIN account ON account.key = folder.account
+             WHERE dir IS NOT NULL AND standing = 0",
+        )?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            visit(KnownEntry {
+                account: row.get(0)?,
+                dir: row.get(1)?,
+                file: row.get(2)?,
+                digest: Digest(row.get(3)?),
+                uid: said(&row.get::<_, String>(4)?)?.entry.uid().to_owned(),
+            });
+        }
+        Ok(())
     }
 
     /// How many entries a folder holds.

@@ -19,7 +19,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
-pub use entries::{EntryBrief, EntryRow, EntryStanding, EntryUploadRow};
+pub use entries::{EntryBrief, EntryRow, EntryStanding, EntryUploadRow, KnownEntry};
 pub use folders::{Account, AccountKey, FolderRow, Listing};
 pub use items::{Brief, ItemRow, KnownFile, Standing, name_hash, search_hash};
 pub use journal::{Replacing, RunResult, RunRow, UploadIntent};

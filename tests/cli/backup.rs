@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::support::{Machine, PASSWORD, mime, tree};
+use crate::support::{ANNA, Machine, PASSWORD, mime, tree};
 use pimsync::backup::{Archive, ArchiveName, Checked};
 use serde_json::Value;
 
@@ -105,6 +105,34 @@ fn several_targets_are_served_and_one_that_is_not_mounted_stops_none() {
     ran.expect_err("not-mounted").expect_err("mounted?");
     assert!(!Path::new(&missing).exists());
     machine.run(&["backup", "verify", "--read-data", "--from", &good]).expect_code(0);
+}
+
+#[test]
+fn a_contact_or_a_note_that_was_lost_without_a_sync_is_told() {
+    let machine = machine();
+    for name in ["Ada", "Bob", "Carl", "Dora"] {
+        let card = format!("BEGIN:VCARD\r\nVERSION:4.0\r\nUID:{name}\r\nFN:{name}\r\nEND:VCARD\r\n");
+        fs::write(machine.folder("Contacts").join(format!("{name}.vcf")), card).unwrap();
+        fs::write(machine.folder("Notes").join(format!("{name}.md")), name).unwrap();
+    }
+    machine.run(&["sync"]).expect_code(0);
+    machine.run(&["backup"]).expect_code(0);
+    for (folder, extension) in [("Contacts", "vcf"), ("Notes", "md")] {
+        let file = |name: &str| machine.folder(folder).join(format!("{name}.{extension}"));
+        fs::remove_file(file("Ada")).unwrap();
+        // Edited, renamed or moved is not lost.
+        fs::write(file("Bob"), fs::read_to_string(file("Bob")).unwrap().replace("FN:", "FN:Dear ")).unwrap();
+        fs::rename(file("Carl"), file("Karl")).unwrap();
+        fs::rename(file("Dora"), machine.database().join("On My Computer").join(folder).join(format!("d.{extension}")))
+            .unwrap();
+    }
+    let json = machine.json(&["backup"], 3);
+    let lost: Vec<&str> =
+        json["targets"][0]["lost"].as_array().unwrap().iter().map(|path| path.as_str().unwrap()).collect();
+    let at = |path: &str| format!("Exchange/{ANNA}/{path}");
+    assert_eq!(lost, [at("Contacts/Ada.vcf"), at("Notes/Ada.md")]);
+    machine.run(&["sync"]).expect_code(0);
+    machine.run(&["backup"]).expect_code(0);
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub(super) fn attention(run: &TargetRun) -> Vec<String> {
     let mut lines = Vec::new();
     let earlier = "earlier archives may hold them";
     if !run.lost.is_empty() {
-        let what = count(run.lost.len() as u64, "message");
+        let what = count(run.lost.len() as u64, "item");
         lines.push(format!(
             "{what} that the last sync left here, and that no sync has removed, not archived; {earlier}: {}",
             named(&run.lost)

@@ -92,6 +92,19 @@ fn without_end(line: &[u8]) -> &[u8] {
 pub(super) fn fold(line: &str, ending: Ending) -> Bytes {
     const WIDTH: usize = 75;
     let mut folded = Vec::with_capacity(line.len() + line.len() / 24 + 2);
+    if line.is_ascii() {
+        let (first, mut rest) = line.as_bytes().split_at(line.len().min(WIDTH));
+        folded.extend_from_slice(first);
+        while !rest.is_empty() {
+            let (piece, after) = rest.split_at(rest.len().min(WIDTH - 1));
+            folded.extend_from_slice(ending.as_bytes());
+            folded.push(b' ');
+            folded.extend_from_slice(piece);
+            rest = after;
+        }
+        folded.extend_from_slice(ending.as_bytes());
+        return Bytes::from(folded);
+    }
     let mut width = 0;
     for character in line.chars() {
         if width + character.len_utf8() > WIDTH {
