@@ -10,13 +10,12 @@ import collections
 import pathlib
 import random
 import re
-import signal
-import subprocess
 import sys
 import tempfile
 import time
 
 from embedded import ACCOUNT, Server
+from kills import come_to_rest, kill_often, set_up
 
 EACH_WAY = 2500
 FOLDERS = ["Inbox", "Archive", "Archive/Letters"]
@@ -106,38 +105,16 @@ def play(program, server, home, dice, kills):
         new = [next(numbers) for _ in range(at, EACH_WAY, len(FOLDERS))]
         server.add(server.folders()[folder], [mime(number, dice.randrange(200)) for number in new])
         expected.update(new)
-    (home / "password").write_text("demo")
-    environment = {"PIMSYNC_ROOT": str(home / "root"), "PATH": "/usr/bin:/bin"}
-    setup = [program, "setup", ACCOUNT, "--server", server.url, "--password-file", str(home / "password")]
-    subprocess.run([*setup, "--non-interactive", "--no-sync"], env=environment, check=True, stdout=subprocess.DEVNULL)
-    database = next((home / "root").glob("Identities/*/Database"))
+    environment, database = set_up(program, server, home)
     tree = Tree(database / "Exchange" / ACCOUNT)
     new = [next(numbers) for _ in range(EACH_WAY)]
     tree.add(new, dice)
     expected.update(new)
 
-    killed, ended, began = 0, 0, time.monotonic()
-    # Runs get longer until some come to their end: so they are killed everywhere, on slow machines, too.
-    longest = 0.5
-    while killed < kills:
-        run = subprocess.Popen([program, "sync"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        try:
-            _, told = run.communicate(timeout=dice.uniform(0.01, longest))
-            assert run.returncode == 0, f"a run that was not killed failed with {run.returncode}: {told}"
-            ended += 1
-            longest /= 1.5
-            change(dice, server, tree, expected, numbers)
-        except subprocess.TimeoutExpired:
-            run.send_signal(signal.SIGKILL)
-            run.communicate()
-            killed += 1
-            longest *= 1.07
-    assert ended, "no run came to its end, so most of the work was never killed; try more kills"
-    print(f"{killed} kills, {ended} runs to the end; {len(tree.files())} messages here, {len(server.messages()[0])} there, of {len(expected)}")
-    last = subprocess.run([program, "sync", "--full"], env=environment, capture_output=True, text=True)
-    assert last.returncode == 0, f"the last run failed with {last.returncode}: {last.stderr}"
-    again = subprocess.run([program, "sync"], env=environment, capture_output=True, text=True)
-    assert "nothing to do" in again.stdout, f"something was left to do: {again.stdout}{again.stderr}"
+    began = time.monotonic()
+    ended = kill_often([program, "sync"], environment, kills, dice, lambda: change(dice, server, tree, expected, numbers))
+    print(f"{kills} kills, {ended} runs to the end; {len(tree.files())} messages here, {len(server.messages()[0])} there, of {len(expected)}")
+    come_to_rest(program, environment)
 
     here, there = tree.messages(), server.messages()[0]
     for where, messages in (("here", here), ("there", there)):
