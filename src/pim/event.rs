@@ -267,6 +267,40 @@ impl Event {
         }
     }
 
+    /// An occurrence that was deleted or different, and is to be as ever in `to`, or there again; the first one.
+    pub fn restored_in(&self, to: &Self) -> Option<Date> {
+        let is_back = |day: &Date| {
+            let (before, after) = (self.occurrence(*day), to.occurrence(*day));
+            after == Occurrence::AsEver || (before == Occurrence::Deleted && after != before)
+        };
+        self.exceptional_days().filter(is_back).min()
+    }
+
+    /// Whether a server that makes it `to` may drop all exceptions on the way, and put back those that `to` has: where the days or the times
+    /// become others, and where an occurrence is to be as ever again.
+    pub fn is_rewritten_as(&self, to: &Self) -> bool {
+        let is_series = self.recurrence.is_some() && to.recurrence.is_some();
+        let has_moved = self.recurrence != to.recurrence || self.details.when != to.details.when;
+        is_series && (has_moved || self.restored_in(to).is_some())
+    }
+
+    /// What is missing from a series that was on its way to `to` when its rewriting was cut off, and says `now`: nobody took that away.
+    pub fn missing_on_the_way(&self, to: &Self, now: &Self) -> Vec<EventField> {
+        if !self.is_rewritten_as(to) {
+            return Vec::new();
+        }
+        let recurrence = Some(EventField::Recurrence).filter(|_| now.recurrence.is_none());
+        let days: BTreeSet<Date> = self.exceptional_days().chain(to.exceptional_days()).collect();
+        let missing = days.into_iter().filter(|day| now.occurrence(*day) == Occurrence::AsEver);
+        recurrence.into_iter().chain(missing.map(EventField::Occurrence)).collect()
+    }
+
+    /// What is missing from a series that was just created and says `now`: exceptions follow one by one.
+    pub fn missing_after_creation(&self, now: &Self) -> Vec<EventField> {
+        let missing = self.exceptional_days().filter(|day| now.occurrence(*day) == Occurrence::AsEver);
+        missing.map(EventField::Occurrence).collect()
+    }
+
     /// Makes one event of what both sides changed since `base`: field by field, and occurrence by occurrence.
     ///
     /// A deleted occurrence that the other side edited stays, as edited: an edit wins over a deletion.
@@ -353,6 +387,35 @@ mod tests {
         assert_eq!(merged.conflicts, []);
         assert_eq!((&merged.item.deleted, &merged.item.overrides), (&remote.deleted, &local.overrides));
         assert_eq!(base.diff(&merged.item), [first, second, third].map(EventField::Occurrence));
+    }
+
+    fn daily(event: &Event) -> Event {
+        use crate::pim::recurrence::{End, Interval, Pattern, Recurrence};
+        let pattern = Pattern::Daily { interval: Interval::new(1).unwrap() };
+        let recurrence = Some(Recurrence { pattern, start: date(2026, 3, 1), end: End::Never });
+        Event { recurrence, ..event.clone() }
+    }
+
+    #[test]
+    fn what_a_rewriting_drops_for_a_while_is_known() {
+        let [first, second, third] = [1, 2, 3].map(|day| date(2026, 3, day));
+        let overrides = BTreeMap::from([(second, called("b"))]);
+        let from = daily(&Event { deleted: [first, third].into(), overrides, ..Event::default() });
+        let fewer = Event { deleted: [third].into(), ..from.clone() };
+        let more = Event { overrides: [(second, called("c"))].into(), ..from.clone() };
+        assert_eq!((from.restored_in(&fewer), from.restored_in(&more)), (Some(first), None));
+        let undeleted = Event { overrides: [(first, called("a")), (second, called("b"))].into(), ..fewer.clone() };
+        assert_eq!(from.restored_in(&undeleted), Some(first), "different is not deleted any more");
+        assert_eq!(more.restored_in(&Event { overrides: BTreeMap::new(), ..more.clone() }), Some(second));
+        let single = Event { recurrence: None, deleted: BTreeSet::new(), overrides: BTreeMap::new(), ..from.clone() };
+        let bare = daily(&single);
+        let all = [first, second, third].map(EventField::Occurrence);
+        assert_eq!(from.missing_on_the_way(&fewer, &bare), all);
+        assert_eq!(from.missing_on_the_way(&fewer, &single)[1..], all);
+        assert_eq!(from.missing_on_the_way(&fewer, &single)[0], EventField::Recurrence);
+        assert_eq!(from.missing_on_the_way(&fewer, &fewer), all[..1]);
+        assert_eq!(from.missing_on_the_way(&more, &bare), [], "nothing is dropped for that: somebody did it");
+        assert_eq!(from.missing_on_the_way(&single, &single), [], "no series is what it is to be");
     }
 
     #[test]

@@ -8,7 +8,7 @@
 use super::guard::{Brake, FolderSize, Guard};
 use super::item::{ConflictPolicy, Held, Side};
 use super::proof::MessageRemoval;
-use crate::pim::{Contact, Entry, EntryField, EntryKind, Event, FolderKey, Note, Said, Task};
+use crate::pim::{Contact, Entry, EntryField, EntryKind, Event, EventField, FolderKey, Note, Said, Task};
 
 /// What was agreed about an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,14 +79,49 @@ pub fn pull(agreed: &Agreed, there: Said, here: Here, policy: ConflictPolicy) ->
     Pull::Agree { agreed: Agreed { server: there, here: followed }, file, clash }
 }
 
-/// What was agreed, where the server was told something and did not answer: the fields in which it says what it was told were agreed then.
+/// What was agreed, where the server was told something and did not answer: the fields in which it says what it was told were agreed then. What
+/// it dropped on the way, and was to be given back, is missing by nobody's wish: it is agreed to be missing, so that the file's word stands against it.
 pub fn answered(mut agreed: Agreed, sent: &Said, there: &Said) -> Agreed {
     let still_open = sent.diff(there);
+    let missing = missing_on_the_way(&agreed.server, sent, there);
     for field in agreed.server.diff(sent).into_iter().filter(|field| !still_open.contains(field)) {
         agreed.server.take(sent, field);
         agreed.here.take(sent, field);
     }
+    for field in missing {
+        agreed.server.take(there, field);
+        agreed.here.take(there, field);
+    }
     agreed
+}
+
+fn missing_on_the_way(from: &Said, to: &Said, now: &Said) -> Vec<EntryField> {
+    match (&from.entry, &to.entry, &now.entry) {
+        (Entry::Event(from), Entry::Event(to), Entry::Event(now)) => {
+            from.missing_on_the_way(to, now).into_iter().map(EntryField::Event).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// What was agreed by an upload whose answer was lost: what was sent. The exceptions of a series are sent one by one after it; one that the server
+/// does not have was never there.
+pub fn uploaded(sent: &Said, there: &Said) -> Said {
+    let mut agreed = sent.clone();
+    if let (Entry::Event(event), Entry::Event(now)) = (&sent.entry, &there.entry) {
+        let missing = event.missing_after_creation(now);
+        missing.into_iter().for_each(|field| agreed.take(there, EntryField::Event(field)));
+    }
+    agreed
+}
+
+/// What a file is to say that is gone, and that comes back since the server's entry was edited, though what the server was told last did not
+/// all come there: that, with what was edited.
+pub fn written_again(agreed: &Agreed, sent: &Said, there: Said) -> Said {
+    match pull(agreed, there, Here::Now(sent.clone()), ConflictPolicy::Server) {
+        Pull::Agree { file: Some(file), .. } => file,
+        Pull::Agree { .. } | Pull::Write(_) | Pull::Leave | Pull::Wait => sent.clone(),
+    }
 }
 
 /// Two sides that nothing was agreed about, though they are one entry: the base was lost, or a download was cut off.
@@ -134,14 +169,15 @@ pub struct Pushed {
 
 /// Compares what the server was to say with what it says after a push, read back. `here` is what the file says.
 pub fn pushed(shall: &Said, sent: &[EntryField], back: Said, here: &Said) -> Pushed {
-    let nothing = Said::nothing(shall.entry.kind());
-    let silent: Vec<EntryField> =
-        shall.diff(&back).into_iter().filter(|field| !shall.diff(&nothing).contains(field)).collect();
+    let said = shall.diff(&Said::nothing(shall.entry.kind()));
+    // That an occurrence is as ever says something, too.
+    let is_said =
+        |field: &EntryField| matches!(field, EntryField::Event(EventField::Occurrence(_))) || said.contains(field);
     let mut file = here.clone();
     let mut refused = Vec::new();
     for field in shall.diff(&back) {
         // What nothing was said of is the server's to say, such as the UID of an event that had none.
-        if sent.contains(&field) && !silent.contains(&field) {
+        if sent.contains(&field) && is_said(&field) {
             refused.push(field);
         } else {
             file.take(&back, field);

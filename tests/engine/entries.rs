@@ -14,7 +14,7 @@ use pimsync::pim::{Contact, Entry, Note, PhoneKey, SpecialFolder, Task, Text};
 use pimsync::plan::ConflictPolicy;
 use pimsync::sync::{NoticeKind, Report, Step, SyncError};
 
-const BOTH: [Personality; 2] = [Personality::Exchange, Personality::Gromox];
+pub(super) const BOTH: [Personality; 2] = [Personality::Exchange, Personality::Gromox];
 
 fn ada() -> Entry {
     contact(|contact| {
@@ -62,24 +62,24 @@ fn files(world: &World, folder: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-fn only_file(world: &World, folder: &str) -> (PathBuf, String) {
+pub(super) fn only_file(world: &World, folder: &str) -> (PathBuf, String) {
     let files = files(world, folder);
     assert_eq!(files.len(), 1, "{files:?}");
     let (name, text) = files.into_iter().next().unwrap();
     (world.account_dir().join(folder).join(name), text)
 }
 
-fn edit(world: &World, folder: &str, from: &str, to: &str) {
+pub(super) fn edit(world: &World, folder: &str, from: &str, to: &str) {
     let (path, text) = only_file(world, folder);
     assert!(text.contains(from), "{from:?} is not in {text}");
     fs::write(path, text.replace(from, to)).unwrap();
 }
 
-fn write(world: &World, path: &str, text: &str) {
+pub(super) fn write(world: &World, path: &str, text: &str) {
     fs::write(world.account_dir().join(path), text.replace('\n', "\r\n")).unwrap();
 }
 
-fn copies(world: &World) -> Vec<String> {
+pub(super) fn copies(world: &World) -> Vec<String> {
     let dir = world.database().join("On My Computer/Conflicts");
     let Ok(listed) = fs::read_dir(dir) else { return Vec::new() };
     let mut copies: Vec<String> = listed
@@ -91,7 +91,7 @@ fn copies(world: &World) -> Vec<String> {
     copies
 }
 
-fn settled(world: &World) -> Report {
+pub(super) fn settled(world: &World) -> Report {
     let report = world.sync();
     let dry = world.dry_run();
     assert_eq!(dry.planned, [], "a dry run after a sync plans something; the sync: {report:#?}");
@@ -414,14 +414,14 @@ fn a_run_that_is_cut_off_anywhere_ends_as_one_that_was_not() {
     }
 }
 
-const TEA: &str = "BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:-//somebody//EN\nBEGIN:VTIMEZONE\nTZID:Europe/Berlin\nBEGIN:STANDARD\n\
+pub(super) const TEA: &str = "BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:-//somebody//EN\nBEGIN:VTIMEZONE\nTZID:Europe/Berlin\nBEGIN:STANDARD\n\
                    DTSTART:19701025T030000\nTZOFFSETFROM:+0200\nTZOFFSETTO:+0100\nRRULE:FREQ=YEARLY;BYMONTH=10;BYDAY=-1SU\nEND:STANDARD\n\
                    BEGIN:DAYLIGHT\nDTSTART:19700329T020000\nTZOFFSETFROM:+0100\nTZOFFSETTO:+0200\nRRULE:FREQ=YEARLY;BYMONTH=3;BYDAY=-1SU\n\
                    END:DAYLIGHT\nEND:VTIMEZONE\nBEGIN:VEVENT\nUID:tea-1\nDTSTAMP:20260101T000000Z\nSUMMARY:Tea\n\
                    DTSTART;TZID=Europe/Berlin:20260302T160000\nDTEND;TZID=Europe/Berlin:20260302T170000\nLOCATION:Garden\nX-TEAPOT:blue\n\
                    END:VEVENT\nEND:VCALENDAR\n";
 
-fn as_event(entry: &Entry) -> &pimsync::pim::Event {
+pub(super) fn as_event(entry: &Entry) -> &pimsync::pim::Event {
     match entry {
         Entry::Event(event) => event,
         other => panic!("{other:?} is no event"),

@@ -4,6 +4,8 @@
 
 #[path = "../remote/canned.rs"]
 mod canned;
+#[path = "../exchange/client.rs"]
+mod client;
 mod crash;
 mod disk;
 mod dry_run;
@@ -17,6 +19,7 @@ mod meddling;
 #[path = "../mortal/mod.rs"]
 mod mortal;
 mod odd_files;
+mod series;
 mod state_lost;
 #[path = "../world/mod.rs"]
 mod world;

@@ -524,21 +524,6 @@ async fn an_occurrence_that_is_not_where_it_should_be_is_left_alone() {
     talk.gives(&update(&talk, &event(series()), &event(deleted)).await, &want);
 }
 
-#[tokio::test]
-async fn what_became_of_an_occurrence_cannot_be_taken_back() {
-    let message = |day| {
-        format!("Exchange cannot take back what became of the occurrence of {day}: delete the series and make it anew")
-    };
-    let refused = |day| vec![Err(own_error(ItemErrorClass::Permanent, "CannotRestoreOccurrence", &message(day)))];
-    let talk = Talk::new(&[]);
-    let undeleted = Event { deleted: Default::default(), ..with_exceptions() };
-    let updated = update(&talk, &event(with_exceptions()), &event(undeleted)).await;
-    talk.gives(&updated, &refused(date(2026, 3, 30)));
-    let as_ever = Event { overrides: Default::default(), ..with_exceptions() };
-    let updated = update(&talk, &event(with_exceptions()), &event(as_ever)).await;
-    talk.gives(&updated, &refused(date(2026, 4, 6)));
-}
-
 /// A new time for all: the server may have forgotten the exceptions, so they are read again, and made again.
 #[tokio::test]
 async fn a_series_that_moves_keeps_its_exceptions() {

@@ -91,7 +91,11 @@ impl World {
     }
 
     fn with(like: Personality, home: tempfile::TempDir, record: Option<PathBuf>) -> Self {
-        let server = Server::start(Options { like, record, ..Options::default() }).unwrap();
+        Self::over(Server::start(Options { like, record, ..Options::default() }).unwrap(), home)
+    }
+
+    /// A world around a server on which something happened already.
+    pub fn over(server: Server, home: tempfile::TempDir) -> Self {
         let mailbox = server.mailbox(USER).unwrap();
         let world = Self {
             home,

@@ -82,7 +82,8 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
             let (Ok(server), Some(upload)) = (answer, upload) else { continue };
             let (lies_in, file) = self.file_of(place.key(), upload);
             let brief = brief_of(place.key(), &server, &file, Digest([0; 16]));
-            let row = EntryRow { brief, server: upload.said.clone(), here: None, sent: None };
+            let agreed = entry::uploaded(&upload.said, &said_with_uid(&server, &upload.said));
+            let row = EntryRow { brief, server: agreed, here: None, sent: None };
             let key = self.note_new(place, lies_in, row).await?;
             let tag = upload.tag.clone();
             self.run.commit(move |tx| tx.end_entry_upload(&tag)).await?;
@@ -153,7 +154,8 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         {
             let (lies_in, file) = self.file_of(folder, &upload);
             let brief = brief_of(folder, &server, &file, Digest([0; 16]));
-            let mut row = EntryRow { brief, server: upload.said, here: None, sent: None };
+            let agreed = entry::uploaded(&upload.said, &said_with_uid(&server, &upload.said));
+            let mut row = EntryRow { brief, server: agreed, here: None, sent: None };
             row.brief.key = self.note_new(from, lies_in, row.clone()).await?;
             self.run.commit(move |tx| tx.end_entry_upload(&upload.tag)).await?;
             return self.follow_move(place, row, server).await.map(|()| None);

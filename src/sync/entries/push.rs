@@ -308,7 +308,8 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
                 "the server keeps its own value of {}; the file says what you wrote, and is not sent again until you change it",
                 fields.join(", ")
             );
-            self.run.notice(place.path(), NoticeKind::Held, Some(file.to_owned()), text);
+            // It is told now or never: the next round has nothing to send.
+            self.run.notice(place.path(), NoticeKind::Skipped, Some(file.to_owned()), text);
         }
         if let (Some(says), Some(file_place)) = (says, self.tree.place(file_folder)) {
             let read = self.read(&file_place.dir()?, says.entry.kind(), file).await?;

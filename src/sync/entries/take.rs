@@ -45,7 +45,10 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
                 return self.mark_stale(place, key).await;
             }
             Some(Read { said: Err(_), .. }) => Here::Unreadable,
-            Some(Read { said: Ok(said), digest, .. }) if changed || *digest != row.brief.digest => {
+            // What the server was told may be what the file said for a while only.
+            Some(Read { said: Ok(said), digest, .. })
+                if changed || row.sent.is_some() || *digest != row.brief.digest =>
+            {
                 Here::Now(said.clone())
             }
             Some(_) => Here::Same,
@@ -57,10 +60,14 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
             None => agreed,
         };
         let policy = self.run.engine.settings.policy;
-        match entry::pull(&agreed, there, here, policy) {
+        match entry::pull(&agreed, there.clone(), here, policy) {
             Pull::Agree { agreed, file, clash } => {
                 let change = Change { place: &file_place, name, read, agreed, file, kept: !clash.is_empty() };
                 self.agree(place, row, &server, change).await
+            }
+            Pull::Write(_) if let Some(sent) = &row.sent => {
+                let said = entry::written_again(&agreed, sent, there);
+                self.write_unsent(place, row, &server, said).await
             }
             Pull::Write(said) => self.write_anew(place, row, &server, said).await,
             Pull::Leave => {
@@ -111,9 +118,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         row.brief.search = server.search_key.as_ref().map(search_hash);
         row.brief.standing = EntryStanding::Agreed;
         (row.brief.stat, row.brief.coming) = (None, None);
-        if !pending {
-            row.brief.digest = digest;
-        }
+        row.brief.digest = if pending { UNLIKE_ANY } else { digest };
         row.here = Some(agreed.here).filter(|here| *here != agreed.server);
         (row.server, row.sent) = (agreed.server, None);
         let (moved, changed) = self
@@ -141,22 +146,52 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
             self.run.planned(place.path(), Action::Download, said.entry.label().to_owned(), String::new());
             return Ok(());
         }
-        let content = match patched(None, &said, self.run.now()) {
+        let Some((file, ino, digest)) = self.write_file(place, (row.brief.key, server), &said).await? else { return Ok(()) };
+        let ino = Some(ino);
+        row.brief = EntryBrief { key: row.brief.key, file, ino, ..brief_of(row.brief.folder, server, "", digest) };
+        (row.server, row.here, row.sent) = (said_with_uid(server, &said), None, None);
+        self.set_row(place, row).await
+    }
+
+    /// The same, where what the server was told last did not all come there: the file says that, too, and the next round sends the rest.
+    async fn write_unsent(
+        &self,
+        place: &Place,
+        mut row: EntryRow,
+        server: &ServerEntry,
+        said: Said,
+    ) -> Result<(), SyncError> {
+        if self.run.is_dry() {
+            self.run.planned(place.path(), Action::Download, said.entry.label().to_owned(), String::new());
+            return Ok(());
+        }
+        let Some((file, ino, _)) = self.write_file(place, (row.brief.key, server), &said).await? else { return Ok(()) };
+        row.brief = EntryBrief { file, ino: Some(ino), digest: UNLIKE_ANY, stat: None, ..row.brief };
+        row.brief.standing = EntryStanding::Stale;
+        self.expect_echo();
+        self.set_row(place, row).await
+    }
+
+    /// Writes a file for an entry that has none. Returns its name, its number and its hash; nothing where no file can hold the entry.
+    async fn write_file(
+        &self,
+        place: &Place,
+        (key, server): (EntryKey, &ServerEntry),
+        said: &Said,
+    ) -> Result<Option<(String, u64, Digest)>, SyncError> {
+        let content = match patched(None, said, self.run.now()) {
             Ok(content) => content,
-            Err(reason) => return self.cannot_hold(place, server, &reason).await,
+            Err(reason) => return self.cannot_hold(place, server, &reason).await.map(|()| None),
         };
         let digest = digest_of(&content);
         let new = NewEntry { stem: stem(&said.entry), extension: extension(said.entry.kind()), content };
         let dir = self.directory(place).await?;
-        self.note_coming(row.brief.key, &said, digest).await?;
+        self.note_coming(key, said, digest).await?;
         let names = self.run.blocking(move |local| local.create_entries(&dir, vec![new])).await?;
-        let Some((file, stat)) = names.into_iter().next() else { return Ok(()) };
-        let ino = Some(stat.ino);
+        let Some((file, stat)) = names.into_iter().next() else { return Ok(None) };
         self.run.step(Step::Delivered)?;
         self.run.tally(place, |tally| tally.downloaded += 1);
-        row.brief = EntryBrief { key: row.brief.key, file, ino, ..brief_of(row.brief.folder, server, "", digest) };
-        (row.server, row.here, row.sent) = (said_with_uid(server, &said), None, None);
-        self.set_row(place, row).await
+        Ok(Some((file, stat.ino, digest)))
     }
 
     pub(super) async fn cannot_hold(&self, place: &Place, server: &ServerEntry, reason: &str) -> Result<(), SyncError> {
@@ -215,6 +250,9 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         self.run.commit(move |tx| tx.set_entry(&row)).await
     }
 }
+
+/// Of a file that does not say what was agreed, whatever it says: it is compared field by field.
+const UNLIKE_ANY: Digest = Digest([0; 16]);
 
 /// What an entry's file is to say, and what is agreed by it.
 pub(super) struct Change<'a> {

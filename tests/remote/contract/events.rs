@@ -20,7 +20,8 @@ contract!(
     series_repeat_as_they_were_said_to,
     exceptions_are_made_and_read,
     a_series_that_moves_takes_its_exceptions_along,
-    what_became_of_an_occurrence_is_not_taken_back,
+    what_became_of_an_occurrence_is_taken_back,
+    exceptions_with_guests_of_their_own_are_not_rewritten,
     a_lost_answer_deletes_no_second_occurrence,
     series_that_changed_meanwhile_are_left_alone,
 );
@@ -322,17 +323,71 @@ async fn a_series_that_moves_takes_its_exceptions_along(house: House) {
     same(&now, &moved);
 }
 
-async fn what_became_of_an_occurrence_is_not_taken_back(house: House) {
+/// There is no operation for it: the series is rewritten, nobody is told, and all else about it stays.
+async fn what_became_of_an_occurrence_is_taken_back(house: House) {
+    house.client.special_folders().await.unwrap();
+    let full = with_exceptions(&weekly());
+    let days: Vec<Date> = full.recurrence.as_ref().unwrap().days().take(7).collect();
+    let guest = Person { name: "Bob".into(), address: "bob@example.org".into() };
+    let full = Event { attendees: vec![Attendee { person: guest, ..Attendee::default() }], ..full };
+    let mut now = created(&house, &entry(&full)).await;
+    let changes: [fn(&mut Event, &[Date]); 5] = [
+        |event, days| assert!(event.deleted.remove(&days[2])),
+        |event, days| drop(event.overrides.remove(&days[4])),
+        |event, days| {
+            event.deleted.remove(&days[5]);
+            event.overrides.insert(days[5], later(event, days[5]));
+            event.details.location = "Room 2".into();
+        },
+        |event, days| {
+            event.overrides.clear();
+            event.deleted = [days[3]].into();
+        },
+        |event, _| event.deleted.clear(),
+    ];
+    let mut wanted = event_of(&now).clone();
+    for fault in [None, Some(Action::ResetBeforeCommit), Some(Action::ResetAfterCommit), Some(Action::Garbage)] {
+        for change in changes {
+            change(&mut wanted, &days);
+            for operation in ["UpdateItem", "DeleteItem"] {
+                house.server.faults().clear();
+                if let Some(fault) = &fault {
+                    house.server.faults().add(Rule::on(operation, fault.clone()).times(1));
+                }
+            }
+            now = changed(&house, &now, &entry(&wanted)).await;
+            same(&now, &wanted);
+        }
+        house.server.faults().clear();
+        let back = Event { deleted: full.deleted.clone(), overrides: full.overrides.clone(), ..wanted.clone() };
+        now = changed(&house, &now, &entry(&back)).await;
+        same(&now, &back);
+        wanted = back;
+    }
+    assert!(house.mailbox.items("Sent Items").unwrap().is_empty());
+    assert!(house.mailbox.items("Outbox").unwrap().is_empty());
+}
+
+/// What cannot be put back would be lost.
+async fn exceptions_with_guests_of_their_own_are_not_rewritten(house: House) {
     house.client.special_folders().await.unwrap();
     let full = with_exceptions(&weekly());
     let now = created(&house, &entry(&full)).await;
-    for back in
-        [Event { deleted: Default::default(), ..full.clone() }, Event { overrides: Default::default(), ..full.clone() }]
-    {
-        let error = change(&house, &now, &entry(&back)).await.unwrap_err();
-        assert_eq!((error.class, error.code.as_str()), (ItemErrorClass::Permanent, "CannotRestoreOccurrence"));
-    }
-    assert_eq!(read(&house, EntryKind::Event, std::slice::from_ref(&now.id)).await.remove(0), now);
+    let day = *full.overrides.keys().next().unwrap();
+    let occurrence = house.mailbox.occurrence(now.id.as_str(), 2).unwrap();
+    let guest = "<t:Attendee><t:Mailbox><t:EmailAddress>eve@example.org</t:EmailAddress></t:Mailbox></t:Attendee>";
+    house.mailbox.set_fields(&occurrence, &format!("<t:RequiredAttendees>{guest}</t:RequiredAttendees>")).unwrap();
+    let now = read(&house, EntryKind::Event, std::slice::from_ref(&now.id)).await.remove(0);
+    let back = Event { deleted: Default::default(), ..event_of(&now).clone() };
+    let error = change(&house, &now, &entry(&back)).await.unwrap_err();
+    assert_eq!((error.class, error.code.as_str()), (ItemErrorClass::Permanent, "CannotRestoreOccurrence"));
+    assert!(error.message.contains(&day.to_string()), "{}", error.message);
+    let after = read(&house, EntryKind::Event, std::slice::from_ref(&now.id)).await.remove(0);
+    assert_eq!(event_of(&after), event_of(&now));
+    // Without that occurrence nothing is in the way.
+    let mut back = back;
+    back.overrides.remove(&day);
+    same(&changed(&house, &after, &entry(&back)).await, &back);
 }
 
 async fn a_lost_answer_deletes_no_second_occurrence(house: House) {

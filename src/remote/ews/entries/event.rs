@@ -1,7 +1,7 @@
 //! Events (MS-OXWSMTGS `CalendarItemType`): a row for each field of an occurrence, as in the table of their files, and rows for what a series
 //! has besides.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 
@@ -11,7 +11,7 @@ use super::super::shape::{is_true, item_id, parse_time};
 use super::super::xml::Element;
 use super::classes::{CATEGORIES, SENSITIVITY, categories_row, importance_row, name_of, named, sensitivity_row};
 use super::spelling::{self, BODY, Change, Context, Row, Spelled, Value, text_row};
-use super::{recurrence, when};
+use super::{photo, recurrence, when};
 use crate::pim::event::{Answer, Attendee, Busy, Details, Event, EventState, Person, Role, When};
 use crate::pim::{ItemId, Text};
 use crate::remote::{ItemError, ItemErrorClass, PerItem};
@@ -327,33 +327,46 @@ pub(super) fn has_same_exceptions(one: &Event, other: &Event) -> bool {
     (&one.deleted, &one.overrides) == (&other.deleted, &other.overrides)
 }
 
-/// Whether the server can make the exceptions of the one those of the other: it has no operation that undoes one.
-pub(super) fn check_exceptions(from: &Event, to: &Event) -> PerItem<()> {
-    let moved = from.recurrence != to.recurrence || from.details.when != to.details.when;
-    let restored = (!moved).then(|| restored(from, to)).flatten();
-    restored.map_or(Ok(()), |day| Err(cannot_restore(day)))
+/// The same event without any exception.
+pub(super) fn bare(event: &Event) -> Event {
+    Event { deleted: BTreeSet::new(), overrides: BTreeMap::new(), ..event.clone() }
 }
 
-/// An occurrence that was deleted or different, and is to be as ever.
-pub(super) fn restored(from: &Event, to: &Event) -> Option<Date> {
-    let deleted = from.deleted.difference(&to.deleted).next();
-    let is_as_ever = |day: &&Date| !to.overrides.contains_key(day) && !to.deleted.contains(day);
-    deleted.or_else(|| from.overrides.keys().find(is_as_ever)).copied()
-}
-
-pub(super) fn cannot_restore(day: Date) -> ItemError {
-    let message =
-        format!("Exchange cannot take back what became of the occurrence of {day}: delete the series and make it anew");
+pub(super) fn cannot_restore(day: Date, why: &str) -> ItemError {
+    let message = format!(
+        "Exchange cannot take back what became of the occurrence of {day}: {why}; delete the series and make it anew"
+    );
     own_error(ItemErrorClass::Permanent, "CannotRestoreOccurrence", message)
+}
+
+/// What an occurrence has besides its fields, and would not get back: its own attachments, and guests of its own.
+pub(super) const BESIDES: [Property; 4] = [photo::ATTACHMENTS, ROLES[0].1, ROLES[1].1, ROLES[2].1];
+
+/// Whether an occurrence has something besides that its series does not have.
+pub(super) fn has_more_than(occurrence: &Element, series: &Element) -> bool {
+    let files = |item: &Element| -> Vec<String> {
+        let list = photo::ATTACHMENTS.find(item).into_iter().flat_map(|list| &list.children);
+        let mut names: Vec<String> = list
+            .map(|file| {
+                format!("{:?} {:?}", file.value("Name"), file.value("Size").or_else(|| file.value("ContentType")))
+            })
+            .collect();
+        names.sort();
+        names
+    };
+    let guests = |item: &Element| -> BTreeSet<String> {
+        attendees(item).iter().map(|guest| format!("{:?} {}", guest.role, guest.person.address.as_str())).collect()
+    };
+    files(occurrence) != files(series) || guests(occurrence) != guests(series)
 }
 
 /// Whether the server can hold it.
 pub(super) fn check(event: &Event) -> PerItem<()> {
-    let mut all = std::iter::once(&event.details).chain(event.overrides.values());
-    let stranger = all.find_map(|details| match &details.when {
+    // An occurrence that is different is an instant: any zone will do for it.
+    let stranger = match &event.details.when {
         When::Zoned { start, .. } if !when::is_known_there(&start.zone) => Some(start.zone.clone()),
         _ => None,
-    });
+    };
     match (&event.recurrence, stranger) {
         (Some(_), Some(crate::pim::event::ZoneName::Named { tzid, .. })) => {
             let message = format!("Exchange has no time zone {tzid:?}, and a series must be in one that it has");

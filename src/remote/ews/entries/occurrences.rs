@@ -17,7 +17,7 @@ use super::super::request::Version;
 use super::super::settle::{Fate, Writes};
 use super::super::shape::parse_time;
 use super::super::write::messages::conflict;
-use super::event::{ORIGINAL_START, cannot_restore, restored};
+use super::event::{ORIGINAL_START, cannot_restore};
 use super::reading::{Found, only};
 use super::request::{self, BodyType, Edit, ItemRef};
 use super::spelling::{self, Context, TaskRules, Value};
@@ -43,8 +43,8 @@ struct Plan<'a> {
 
 impl<'a> Plan<'a> {
     fn of(from: &Event, to: &'a Event) -> PerItem<Self> {
-        if let Some(day) = restored(from, to) {
-            return Err(cannot_restore(day));
+        if let Some(day) = from.restored_in(to) {
+            return Err(cannot_restore(day, "there is no operation for that"));
         }
         let number = |day: Date| {
             let rule = to.recurrence.as_ref();

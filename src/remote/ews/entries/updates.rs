@@ -1,20 +1,22 @@
 //! Entries that are there: only what differs is sent, and only to the version that it was compared with.
 
+use jiff::civil::Date;
+
 use super::super::EwsClient;
 use super::super::answer::Response;
 use super::super::ask::own_error;
 use super::super::bodies;
 use super::super::payload::Payload;
-use super::super::property::Content;
+use super::super::property::{Content, Property};
 use super::super::request::Version;
 use super::super::settle::{Fate, Writes};
 use super::super::write::messages::{conflict, new_key};
-use super::reading::{EXTRA, only};
+use super::reading::{EXTRA, only, still_there};
 use super::request::{self, BodyType, Edit, ItemRef};
 use super::spelling::{self, Value};
 use super::uploads::{check, weight};
 use super::{contact, event, note, task};
-use crate::pim::{ChangeKey, Entry, EntryKind, ItemId, ServerEntry, Text};
+use crate::pim::{ChangeKey, Entry, EntryKind, Event, ItemId, ServerEntry, Text};
 use crate::remote::{EntryUpdate, ItemError, ItemErrorClass, PerItem, RemoteError, RemoteRead, Versioned};
 
 type Results = Vec<Option<PerItem<ChangeKey>>>;
@@ -95,8 +97,7 @@ impl EwsClient {
                 }
             }
             (Entry::Event(from), Entry::Event(to)) if to.recurrence.is_some() => {
-                let has_moved = from.recurrence != to.recurrence || from.details.when != to.details.when;
-                if !has_moved {
+                if !from.is_rewritten_as(to) {
                     return match event::has_same_exceptions(from, to) {
                         true => Ok(Ok(key)),
                         false => self.apply_exceptions(update.id, from, to).await,
@@ -106,16 +107,73 @@ impl EwsClient {
                     return Ok(Ok(key));
                 }
                 // A series that moves may lose its exceptions, or not.
-                match only(self.read_entries(EntryKind::Event, std::slice::from_ref(update.id)).await?) {
-                    Ok(ServerEntry { entry: Entry::Event(now), .. }) => {
-                        self.apply_exceptions(update.id, &now, to).await
-                    }
-                    Ok(_) => Ok(Ok(key)),
-                    Err(error) => Ok(Err(error)),
-                }
+                self.rewrite(update.id, to).await
             }
             _ => Ok(Ok(key)),
         }
+    }
+
+    /// Makes the exceptions of a series that is `to` already, but for these, those of `to`. There is no operation that takes one back, so a series
+    /// of which an occurrence is to be as ever again becomes a single event for a moment: then it has none, and gets those that it shall have.
+    async fn rewrite(&self, id: &ItemId, to: &Event) -> Result<PerItem<ChangeKey>, RemoteError> {
+        let (mut key, mut now) = match self.read_event(id).await? {
+            Ok(found) => found,
+            Err(error) => return Ok(Err(error)),
+        };
+        let Some(day) = now.restored_in(to) else { return self.apply_exceptions(id, &now, to).await };
+        if let Err(error) = self.check_put_back(id, day, to).await? {
+            return Ok(Err(error));
+        }
+        let single = Event { recurrence: None, ..event::bare(&now) };
+        for (from, to) in [(&now, &single), (&single, &event::bare(&now))] {
+            let [from, to] = [from, to].map(|event| Entry::Event(Box::new(event.clone())));
+            let update = EntryUpdate { id, change_key: &key, from: &from, to: &to, extra: None };
+            let changing = Changing { client: self, updates: &[update], owners: &[Owner::Mine] };
+            match only(self.settle(&changing, Vec::new()).await?) {
+                Ok(next) => key = next,
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        now = match self.read_event(id).await? {
+            Ok((_, now)) => now,
+            Err(error) => return Ok(Err(error)),
+        };
+        match now.restored_in(to) {
+            Some(day) => Ok(Err(event::cannot_restore(day, "the server keeps it"))),
+            None => self.apply_exceptions(id, &now, to).await,
+        }
+    }
+
+    async fn read_event(&self, id: &ItemId) -> Result<PerItem<(ChangeKey, Event)>, RemoteError> {
+        let found = only(self.read_entries(EntryKind::Event, std::slice::from_ref(id)).await?);
+        Ok(found.and_then(|found| match found.entry {
+            Entry::Event(event) => Ok((found.change_key, *event)),
+            _ => Err(super::super::read::mixed_up("GetItem")),
+        }))
+    }
+
+    /// Whether all that the occurrences which stay different have can be put back, when that of `day` is to be as ever.
+    async fn check_put_back(&self, id: &ItemId, day: Date, to: &Event) -> Result<PerItem<()>, RemoteError> {
+        let asked: Vec<Property> = event::asked().into_iter().chain(event::BESIDES).collect();
+        let series = match only(self.get(&[ItemRef::Item(id)], BodyType::Best, &asked).await?) {
+            Ok((_, _, series)) => series,
+            Err(error) => return Ok(Err(error)),
+        };
+        let exceptions = event::exceptions(&series);
+        let staying: Vec<_> = exceptions.iter().filter(|found| to.overrides.contains_key(&found.day)).collect();
+        let refs: Vec<ItemRef<'_>> = staying.iter().map(|found| ItemRef::Item(&found.id)).collect();
+        for (found, item) in staying.iter().zip(self.get(&refs, BodyType::Best, &event::BESIDES).await?) {
+            match item {
+                Ok((_, _, item)) if event::has_more_than(&item, &series) => {
+                    let why =
+                        format!("that of {} has attachments or guests of its own, and would lose them", found.day);
+                    return Ok(Err(event::cannot_restore(day, &why)));
+                }
+                Ok(_) => {}
+                Err(error) => return Ok(Err(still_there(error))),
+            }
+        }
+        Ok(Ok(()))
     }
 
     /// Whose the entries are. Of events without an organiser nobody else is.
@@ -167,11 +225,7 @@ fn refused(update: &EntryUpdate<'_>) -> Option<PerItem<ChangeKey>> {
     if update.extra.is_none() && update.from == update.to {
         return Some(Ok(update.change_key.clone()));
     }
-    let restores = match (update.from, update.to) {
-        (Entry::Event(from), Entry::Event(to)) => event::check_exceptions(from, to),
-        _ => Ok(()),
-    };
-    check(update.to).and(restores).err().map(Err)
+    check(update.to).err().map(Err)
 }
 
 struct Changing<'a> {

@@ -1,7 +1,5 @@
 //! New entries: created with their tags, so that one whose answer was lost is found and not created twice. Pictures and exceptions follow.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::super::EwsClient;
 use super::super::answer::Response;
 use super::super::bodies;
@@ -57,8 +55,7 @@ impl EwsClient {
                 None => None,
             },
             Entry::Event(event) if event.recurrence.is_some() && event::has_exceptions(event) => {
-                let bare = Event { deleted: BTreeSet::new(), overrides: BTreeMap::new(), ..(**event).clone() };
-                Some(self.apply_exceptions(id, &bare, event).await?)
+                Some(self.apply_exceptions(id, &event::bare(event), event).await?)
             }
             Entry::Event(_) | Entry::Note(_) | Entry::Task(_) => None,
         })
