@@ -8,7 +8,7 @@
 use super::guard::{Brake, FolderSize, Guard};
 use super::item::{ConflictPolicy, Held, Side};
 use super::proof::MessageRemoval;
-use crate::pim::{Contact, Entry, EntryField, EntryKind, Event, EventField, FolderKey, Note, Said, Task};
+use crate::pim::{Contact, ContactField, Entry, EntryField, EntryKind, Event, EventField, FolderKey, Note, Said, Task};
 
 /// What was agreed about an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,18 +100,30 @@ fn missing_on_the_way(from: &Said, to: &Said, now: &Said) -> Vec<EntryField> {
         (Entry::Event(from), Entry::Event(to), Entry::Event(now)) => {
             from.missing_on_the_way(to, now).into_iter().map(EntryField::Event).collect()
         }
+        // A picture goes before another one comes.
+        (Entry::Contact(from), Entry::Contact(to), Entry::Contact(now))
+            if from.photo != to.photo && to.photo.is_some() && now.photo.is_none() =>
+        {
+            vec![EntryField::Contact(ContactField::Photo)]
+        }
         _ => Vec::new(),
     }
 }
 
-/// What was agreed by an upload whose answer was lost: what was sent. The exceptions of a series are sent one by one after it; one that the server
-/// does not have was never there.
+/// What was agreed by an upload whose answer was lost: what was sent. Pictures and the exceptions of a series are sent one by one after it; one
+/// that the server does not have was never there.
 pub fn uploaded(sent: &Said, there: &Said) -> Said {
+    let missing: Vec<EntryField> = match (&sent.entry, &there.entry) {
+        (Entry::Event(event), Entry::Event(now)) => {
+            event.missing_after_creation(now).into_iter().map(EntryField::Event).collect()
+        }
+        (Entry::Contact(_), Entry::Contact(now)) if now.photo.is_none() => {
+            vec![EntryField::Contact(ContactField::Photo)]
+        }
+        _ => Vec::new(),
+    };
     let mut agreed = sent.clone();
-    if let (Entry::Event(event), Entry::Event(now)) = (&sent.entry, &there.entry) {
-        let missing = event.missing_after_creation(now);
-        missing.into_iter().for_each(|field| agreed.take(there, EntryField::Event(field)));
-    }
+    missing.into_iter().for_each(|field| agreed.take(there, field));
     agreed
 }
 

@@ -146,7 +146,9 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
             self.run.planned(place.path(), Action::Download, said.entry.label().to_owned(), String::new());
             return Ok(());
         }
-        let Some((file, ino, digest)) = self.write_file(place, (row.brief.key, server), &said).await? else { return Ok(()) };
+        let Some((file, ino, digest)) = self.write_file(place, (row.brief.key, server), &said).await? else {
+            return Ok(());
+        };
         let ino = Some(ino);
         row.brief = EntryBrief { key: row.brief.key, file, ino, ..brief_of(row.brief.folder, server, "", digest) };
         (row.server, row.here, row.sent) = (said_with_uid(server, &said), None, None);

@@ -214,3 +214,71 @@ fn what_cannot_be_read_when_the_state_was_lost_is_not_uploaded_again() {
         assert_eq!(files(&world, "Notes").len(), 1);
     }
 }
+
+const SERIES: &str = "BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:-//somebody//EN\nBEGIN:VEVENT\nUID:s1\nDTSTAMP:20260101T000000Z\nSUMMARY:Tea\n\
+                      DTSTART:20260105T100000Z\nDTEND:20260105T110000Z\nRRULE:FREQ=WEEKLY;COUNT=10\nEXDATE:20260119T100000Z\nEND:VEVENT\n\
+                      BEGIN:VEVENT\nUID:s1\nDTSTAMP:20260101T000000Z\nRECURRENCE-ID:20260202T100000Z\nSUMMARY:Cake\n\
+                      DTSTART:20260202T120000Z\nDTEND:20260202T130000Z\nEND:VEVENT\nEND:VCALENDAR\n";
+
+#[test]
+fn a_series_that_was_uploaded_without_its_exceptions_gets_them() {
+    for like in BOTH {
+        for operation in ["UpdateItem", "DeleteItem"] {
+            let world = World::new(like);
+            world.sync();
+            write(&world, "Calendar/s1.ics", SERIES);
+            world.server.faults().add(Rule::on(operation, Action::ResetBeforeCommit));
+            drop(world.try_sync(&Default::default(), Arc::new(pimsync::sync::NoFault)));
+            world.server.faults().clear();
+            world.advance(86_400);
+            settled(&world);
+            assert_eq!(only_file(&world, "Calendar").1, SERIES.replace('\n', "\r\n"));
+            let there = Others(&world).all(SpecialFolder::Calendar);
+            assert_eq!(there.len(), 1);
+            let pimsync::pim::Entry::Event(event) = &there[0].entry else { panic!("{there:?}") };
+            assert_eq!((event.deleted.len(), event.overrides.len()), (1, 1), "{operation}: {event:?}");
+        }
+    }
+}
+
+#[test]
+fn a_contact_that_was_uploaded_without_its_picture_gets_it() {
+    let card = BOB.replace("END:VCARD", "PHOTO;ENCODING=b;TYPE=JPEG:/9j/4AAQSkZJRgABAQAAAQABAAD/2Q==\nEND:VCARD");
+    for like in BOTH {
+        let world = World::new(like);
+        world.sync();
+        write(&world, "Contacts/bob.vcf", &card);
+        world.server.faults().add(Rule::on("CreateAttachment", Action::ResetBeforeCommit));
+        drop(world.try_sync(&Default::default(), Arc::new(pimsync::sync::NoFault)));
+        world.server.faults().clear();
+        world.advance(86_400);
+        settled(&world);
+        assert_eq!(only_file(&world, "Contacts").1, card.replace('\n', "\r\n"));
+        let there = &mut Others(&world).all(SpecialFolder::Contacts);
+        assert_eq!(there.len(), 1);
+        assert!(as_contact(&mut there[0].entry).photo.is_some(), "{there:?}");
+    }
+}
+
+#[test]
+fn a_picture_that_is_replaced_is_not_lost_on_the_way() {
+    let card = |picture: &str| BOB.replace("END:VCARD", &format!("PHOTO;ENCODING=b;TYPE=JPEG:{picture}\nEND:VCARD"));
+    let (old, new) = (card("/9j/4AAQSkZJRgABAQAAAQABAAD/2Q=="), card("/9j/4AAQSkZJRgABAQAAAQACAAD/2Q=="));
+    for like in BOTH {
+        let world = World::new(like);
+        world.sync();
+        write(&world, "Contacts/bob.vcf", &old);
+        settled(&world);
+        write(&world, "Contacts/bob.vcf", &new);
+        world.server.faults().add(Rule::on("CreateAttachment", Action::ResetBeforeCommit));
+        drop(world.try_sync(&Default::default(), Arc::new(pimsync::sync::NoFault)));
+        world.server.faults().clear();
+        world.advance(86_400);
+        settled(&world);
+        assert_eq!(only_file(&world, "Contacts").1, new.replace('\n', "\r\n"));
+        assert_eq!(copies(&world), Vec::<String>::new());
+        let there = &mut Others(&world).all(SpecialFolder::Contacts);
+        let photo = as_contact(&mut there[0].entry).photo.clone().unwrap();
+        assert_eq!(photo.data().unwrap()[17], 2, "{photo:?}");
+    }
+}

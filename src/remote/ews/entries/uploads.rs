@@ -2,6 +2,7 @@
 
 use super::super::EwsClient;
 use super::super::answer::Response;
+use super::super::ask::own_error;
 use super::super::bodies;
 use super::super::payload::Payload;
 use super::super::property::{Content, Property};
@@ -13,7 +14,7 @@ use super::reading::EXTRA;
 use super::spelling::{self, Context, TaskRules, Value};
 use super::{contact, event, note, request, task};
 use crate::pim::{ChangeKey, Entry, EntryKind, Event, FolderId, ItemId, Tag, Text};
-use crate::remote::{EntryUpload, PerItem, Placed, RemoteError};
+use crate::remote::{EntryUpload, ItemErrorClass, PerItem, Placed, RemoteError};
 
 impl EwsClient {
     pub(in super::super) async fn upload_entries(
@@ -28,23 +29,24 @@ impl EwsClient {
         let mut placed = Vec::new();
         for (upload, result) in uploads.iter().zip(results) {
             placed.push(match result.and_then(|placed| placed.ok_or_else(unnamed)) {
-                Ok(created) => Ok(self.complete(created, upload.entry).await),
+                Ok(created) => self.complete(created, upload.entry).await,
                 Err(error) => Err(error),
             });
         }
         Ok(placed)
     }
 
-    /// Adds what cannot come with a new item. It is there already: what fails now shows when it is read, and is a change then.
-    async fn complete(&self, created: Placed, entry: &Entry) -> Placed {
+    /// Adds what cannot come with a new item. The item is there already: where that fails it is to be looked for, and what is missing is a change
+    /// then.
+    async fn complete(&self, created: Placed, entry: &Entry) -> PerItem<Placed> {
         let reason = match self.add_rest(&created.id, entry).await {
-            Ok(None) => return created,
-            Ok(Some(Ok(change_key))) => return Placed { change_key, ..created },
+            Ok(None) => return Ok(created),
+            Ok(Some(Ok(change_key))) => return Ok(Placed { change_key, ..created }),
             Ok(Some(Err(error))) => error.to_string(),
             Err(error) => error.to_string(),
         };
-        tracing::warn!(reason, entry = entry.label(), "it was created, but not all of it");
-        created
+        let message = format!("it was created, but not all of it: {reason}; the rest follows");
+        Err(own_error(ItemErrorClass::Unknown, "Incomplete", message))
     }
 
     /// Tells the new version of the item; `None` where there is nothing to add.
