@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use canned::{Canned, http, ok};
 use house::{Bodies, TestClock, tag};
+use pimsync::format::categories::{CategoryDocument, CategoryFile};
 use pimsync::format::content::{Document, Limits};
 use pimsync::format::icalendar::event::EventFile;
 use pimsync::format::icalendar::todo::TodoFile;
@@ -29,7 +30,7 @@ use pimsync::format::vcard::group::GroupFile;
 use pimsync::format::{mime, timezone};
 use pimsync::identity::Config;
 use pimsync::local::{Keywords, Letters, MessageName, Subdir, foldername};
-use pimsync::pim::{FolderId, ItemId, UnixTime};
+use pimsync::pim::{CategoryList, FolderId, ItemId, MasterCategory, UnixTime};
 use pimsync::remote::auth::Basic;
 use pimsync::remote::ews::{EwsClient, Settings};
 use pimsync::remote::{ItemChange, RemoteRead};
@@ -340,6 +341,51 @@ fn notes() {
         assert_eq!(file.as_bytes(), bytes);
         assert_eq!(NoteFile::new(&note).unwrap().note(), note);
     });
+}
+
+#[test]
+fn files_of_categories() {
+    let seeds = [
+        "# mine\r\n[[category]] # x\r\nname = \"Work\"\r\ncolour = \"red\"\r\nicon = [1, {a = 2}]\r\n",
+        "category = []\n[other]\nname = 'a'\n",
+        "[[category]]\nname = 'Home'\ncolor = 31\nshortcut = 2\n[[category]]\nname = \"A\"\n[category.more]\nx = 1\n# end",
+    ];
+    cases(400, bent(seeds.map(|seed| seed.as_bytes().to_vec()).to_vec()), |bytes| {
+        let Ok(file) = CategoryFile::parse(&bytes) else { return };
+        let again = CategoryFile::parse(&file.to_bytes()).unwrap();
+        assert_eq!(again.list(), file.list());
+        let other = other_list(file.list());
+        if let Ok(changed) = file.with(&other) {
+            assert_eq!(CategoryFile::parse(&changed.to_bytes()).unwrap().list(), &other);
+        }
+    });
+}
+
+#[test]
+fn documents_of_categories() {
+    let seeds = [
+        "\u{FEFF}<?xml version=\"1.0\"?><categories default=\"a\" xmlns=\"CategoryList.xsd\"><!-- x --><category name=\"Work &amp; play\" \
+         color=\"0\" keyboardShortcut=\"2\" guid=\"{1}\"/></categories>\r\n",
+        "<x:categories xmlns:x='y'><x:category name='a\"b' color='x'><m>t</m></x:category><x:category name='A'/></x:categories>",
+        "<categories/>",
+    ];
+    cases(400, bent(seeds.map(|seed| seed.as_bytes().to_vec()).to_vec()), |bytes| {
+        let Ok(document) = CategoryDocument::parse(&bytes) else { return };
+        if let Ok(same) = document.with(document.list()) {
+            assert_eq!(same.list(), document.list());
+        }
+        let other = other_list(document.list());
+        if let Ok(changed) = document.with(&other) {
+            assert_eq!(changed.list(), &other);
+            assert_eq!(CategoryDocument::parse(changed.as_bytes()).unwrap().list(), &other);
+        }
+    });
+}
+
+/// A list without the first of its categories, the others changed, and with a new one.
+fn other_list(list: &CategoryList) -> CategoryList {
+    let changed = list.iter().skip(1).cloned().map(|category| MasterCategory { shortcut: 9, ..category });
+    changed.chain([MasterCategory::named("<new> & \"more\"")]).collect()
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Items to bytes and back.
 
+pub mod categories;
 mod classes;
 pub mod content;
 pub mod entry;

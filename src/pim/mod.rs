@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows of files, networks, databases or clocks.
 
+pub mod category_list;
 mod classes;
 pub mod contact;
 pub mod entry;
@@ -17,6 +18,7 @@ pub mod recurrence;
 pub mod task;
 mod text;
 
+pub use category_list::{CategoryColour, CategoryList, MasterCategory};
 pub use classes::{Importance, Sensitivity};
 pub use contact::{Address, AddressKey, Contact, ContactField, DayOfLife, Gender, PhoneKey, Photo};
 pub use entry::{Entry, EntryField, EntryKind, Said, ServerEntry};

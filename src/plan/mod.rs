@@ -4,6 +4,7 @@
 //! ([`item::Plan`], [`folders::FolderOp`]). Only this module can make the proofs that deletions take.
 
 pub mod adopt;
+pub mod categories;
 pub mod ending;
 pub mod entry;
 pub mod folders;
