@@ -13,8 +13,8 @@ use std::io;
 pub use error::{ItemError, ItemErrorClass, RemoteError};
 
 use crate::pim::{
-    ActivityMark, ChangeKey, Entry, EntryKind, FolderId, FolderKind, ItemId, ServerEntry, ServerFolder, ServerMarks,
-    ServerMessage, SpecialFolder, SyncState, Tag, Text, UnixTime,
+    ActivityMark, CategoryList, ChangeKey, Entry, EntryKind, FolderId, FolderKind, ItemId, ServerEntry, ServerFolder,
+    ServerMarks, ServerMessage, SpecialFolder, SyncState, Tag, Text, UnixTime,
 };
 use crate::plan::proof::{FolderRemoval, MessageRemoval};
 
@@ -244,6 +244,12 @@ pub trait RemoteRead: Send + Sync {
     /// # Errors
     /// An [`ItemError`] where there is no such list.
     fn list_members(&self, list: &ListId) -> impl Future<Output = Result<PerItem<ListMembers>, RemoteError>> + Send;
+
+    /// The mailbox's master list of categories; `None` where it has none yet.
+    ///
+    /// # Errors
+    /// An [`ItemError`] where the server keeps no such lists, or keeps something else in its place.
+    fn category_list(&self) -> impl Future<Output = Result<PerItem<Option<CategoryList>>, RemoteError>> + Send;
 }
 
 /// What a distribution list is known by.
@@ -361,6 +367,14 @@ pub trait RemoteWrite: RemoteRead {
         &self,
         updates: &[MarkUpdate],
     ) -> impl Future<Output = Result<Vec<PerItem<ChangeKey>>, RemoteError>> + Send;
+
+    /// Makes the master list of categories say `to`, whatever else it says of them. Where it no longer says `from` (`None`: there is none),
+    /// nothing is written, and the error is of class [`ItemErrorClass::Conflict`]. Returns what it then says: a server may keep its own.
+    fn update_category_list(
+        &self,
+        from: Option<&CategoryList>,
+        to: &CategoryList,
+    ) -> impl Future<Output = Result<PerItem<CategoryList>, RemoteError>> + Send;
 
     /// Replaces the body of a draft.
     fn replace_draft(

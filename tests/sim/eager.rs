@@ -1,7 +1,9 @@
 //! A back end whose page of changes is there as soon as it is asked for. The engine asks for the next page while it takes in the last one, and
 //! which of the two comes first is up to the machine; so a simulation could not be repeated.
 
-use pimsync::pim::{ChangeKey, EntryKind, FolderId, FolderKind, ItemId, ServerEntry, ServerMessage, SyncState, Tag};
+use pimsync::pim::{
+    CategoryList, ChangeKey, EntryKind, FolderId, FolderKind, ItemId, ServerEntry, ServerMessage, SyncState, Tag,
+};
 use pimsync::plan::proof::{FolderRemoval, MessageRemoval};
 use pimsync::remote::ews::EwsClient;
 use pimsync::remote::{
@@ -61,6 +63,10 @@ impl RemoteRead for Eager {
     async fn list_members(&self, list: &ListId) -> Answer<PerItem<ListMembers>> {
         self.0.list_members(list).await
     }
+
+    async fn category_list(&self) -> Answer<PerItem<Option<CategoryList>>> {
+        self.0.category_list().await
+    }
 }
 
 impl RemoteWrite for Eager {
@@ -94,6 +100,14 @@ impl RemoteWrite for Eager {
 
     async fn update_marks(&self, updates: &[MarkUpdate]) -> Answer<Vec<PerItem<ChangeKey>>> {
         self.0.update_marks(updates).await
+    }
+
+    async fn update_category_list(
+        &self,
+        from: Option<&CategoryList>,
+        to: &CategoryList,
+    ) -> Answer<PerItem<CategoryList>> {
+        self.0.update_category_list(from, to).await
     }
 
     async fn replace_draft(&self, item: &Versioned, body: &dyn BodySource) -> Answer<PerItem<ChangeKey>> {

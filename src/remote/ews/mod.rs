@@ -15,6 +15,7 @@
 mod answer;
 mod ask;
 mod bodies;
+mod categories;
 mod codes;
 mod codes_table;
 mod entries;

@@ -9,7 +9,7 @@ use super::request::{self, FolderRef};
 use super::shape::{self, Property};
 use super::xml::Element;
 use crate::pim::{
-    EntryKind, FolderId, ItemId, ServerEntry, ServerFolder, ServerMessage, SpecialFolder, SyncState, Tag,
+    CategoryList, EntryKind, FolderId, ItemId, ServerEntry, ServerFolder, ServerMessage, SpecialFolder, SyncState, Tag,
 };
 use crate::remote::{
     BodySink, ChangePage, Fetched, FolderActivity, FolderChanges, FoundList, ItemChange, ItemError, ItemErrorClass,
@@ -124,6 +124,10 @@ impl RemoteRead for EwsClient {
 
     async fn list_members(&self, list: &ListId) -> Result<PerItem<ListMembers>, RemoteError> {
         self.members_of(list).await
+    }
+
+    async fn category_list(&self) -> Result<PerItem<Option<CategoryList>>, RemoteError> {
+        Ok(self.category_document().await?.map(|document| document.map(|document| document.list().clone())))
     }
 }
 

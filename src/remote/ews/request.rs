@@ -50,6 +50,11 @@ impl Version {
         self == Self::Exchange2013Sp1
     }
 
+    /// Whether clients can keep configurations in folders.
+    pub(super) fn has_configurations(self) -> bool {
+        self <= Self::Exchange2010Sp2
+    }
+
     fn has_suppress_receipts(self) -> bool {
         self == Self::Exchange2013Sp1
     }

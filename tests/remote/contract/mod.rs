@@ -12,6 +12,7 @@ macro_rules! contract {
     };
 }
 
+mod categories;
 mod entries;
 mod events;
 mod lists;

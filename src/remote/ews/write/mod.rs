@@ -5,7 +5,7 @@ pub(super) mod messages;
 pub(super) mod uploads;
 
 use super::EwsClient;
-use crate::pim::{ChangeKey, FolderId, FolderKind};
+use crate::pim::{CategoryList, ChangeKey, FolderId, FolderKind};
 use crate::plan::proof::{FolderRemoval, MessageRemoval};
 use crate::remote::{
     BodySource, Disposal, EntryUpdate, EntryUpload, MarkUpdate, PerItem, Placed, RemoteError, RemoteWrite, Upload,
@@ -63,6 +63,14 @@ impl RemoteWrite for EwsClient {
         self.set_marks(updates).await
     }
 
+    async fn update_category_list(
+        &self,
+        from: Option<&CategoryList>,
+        to: &CategoryList,
+    ) -> Result<PerItem<CategoryList>, RemoteError> {
+        self.put_category_list(from, to).await
+    }
+
     async fn replace_draft(&self, item: &Versioned, body: &dyn BodySource) -> Result<PerItem<ChangeKey>, RemoteError> {
         self.replace_body(item, body).await
     }
@@ -82,6 +90,6 @@ impl RemoteWrite for EwsClient {
 }
 
 /// The single result of a single write.
-fn only<T>(results: Vec<PerItem<T>>) -> PerItem<T> {
+pub(super) fn only<T>(results: Vec<PerItem<T>>) -> PerItem<T> {
     results.into_iter().next().unwrap_or_else(|| Err(super::read::mixed_up("the request")))
 }
