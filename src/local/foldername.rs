@@ -21,7 +21,7 @@ const MARK: &str = "%~";
 const HASH_DIGITS: usize = 16;
 
 /// What lies in folders beside sub-folders, so that no sub-folder can have the name.
-const RESERVED: [&str; 6] = ["cur", "new", "tmp", "displayname", "color", "maildirfolder"];
+const RESERVED: [&str; 7] = ["cur", "new", "tmp", "displayname", "color", "maildirfolder", "categories.toml"];
 const RESERVED_PREFIXES: [&str; 2] = ["dovecot-", "dovecot."];
 
 /// A directory name for a folder's name.
@@ -174,6 +174,7 @@ mod tests {
             ("cur", "%63ur"),
             ("TMP", "%54MP"),
             ("displayname", "%64isplayname"),
+            ("Categories.toml", "%43ategories.toml"),
             ("dovecot-keywords", "%64ovecot-keywords"),
             ("Dovecot", "Dovecot"),
             ("tab\there", "tab%09here"),

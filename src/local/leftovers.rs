@@ -44,6 +44,10 @@ impl MailTree {
             let path = self.folder_path(&folder.dir);
             self.clear_tmp(&folder.dir, &path, &mut done);
         }
+        if vdir::clear(&self.account, &mut done).is_err() {
+            let (dir, path) = (FolderDir::root(), self.account.clone());
+            done.problems.push(Problem { dir, path, kind: ProblemKind::Unreadable });
+        }
         for folder in folders.iter().filter(|folder| !folder.maildir) {
             let path = self.folder_path(&folder.dir);
             if vdir::clear(&path, &mut done).is_err() {

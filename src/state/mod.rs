@@ -4,6 +4,7 @@
 //! engine. Everything that a sync needs to go on after a crash is here; everything here but the agreement itself can be found out anew
 //! from both sides.
 
+mod categories;
 mod entries;
 mod folders;
 mod items;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
+pub use categories::CategoryListRow;
 pub use entries::{EntryBrief, EntryRow, EntryStanding, EntryUploadRow, KnownEntry};
 pub use folders::{Account, AccountKey, FolderRow, Listing};
 pub use items::{Brief, ItemRow, KnownFile, Standing, name_hash, search_hash};

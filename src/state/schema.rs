@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::{StateError, damaged};
 
 /// The format of the tables below.
-const FORMAT: i64 = 5;
+const FORMAT: i64 = 6;
 /// Tells our databases from others' (`file` shows it).
 const APPLICATION_ID: i64 = 0x7069_6d73;
 
@@ -185,6 +185,21 @@ CREATE TABLE entry_upload (
 /// What the fifth format added to the fourth.
 const FIFTH: &str = "ALTER TABLE entry ADD COLUMN coming BLOB;";
 
+/// The master list of categories, which the sixth format added.
+const CATEGORIES: &str = "
+CREATE TABLE category_list (
+    account INTEGER PRIMARY KEY REFERENCES account(key),
+    base TEXT NOT NULL,       -- what was agreed, as JSON
+    digest BLOB,              -- of the file as it was left; NULL: there was none
+    len INTEGER, mtime_ns INTEGER, ino INTEGER, -- the file's, where they tell that it did not change
+    refused BLOB,             -- of the file that the server did not take
+    held TEXT,                -- whose deletions wait for a word of the owner: names, as JSON
+    trouble TEXT,             -- why the list is not in step; it was told
+    asked_at INTEGER,         -- when the server was last asked
+    activity TEXT             -- the calendar's hint at that time
+) STRICT;
+";
+
 /// What the third format added to the second.
 const THIRD: &str = "
 ALTER TABLE upload ADD COLUMN flags INTEGER;
@@ -199,11 +214,14 @@ pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), StateE
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "cache_size", -8192)?;
     let change = match check_version(connection, path)? {
-        0 => &format!("{TABLES}{PULLING}{REPLACING}{ENTRIES}"),
-        1 => &format!("ALTER TABLE upload ADD COLUMN rendering BLOB;\n{PULLING}{THIRD}{REPLACING}{ENTRIES}"),
-        2 => &format!("{THIRD}{REPLACING}{ENTRIES}"),
-        3 => ENTRIES,
-        4 => FIFTH,
+        0 => &format!("{TABLES}{PULLING}{REPLACING}{ENTRIES}{CATEGORIES}"),
+        1 => {
+            &format!("ALTER TABLE upload ADD COLUMN rendering BLOB;\n{PULLING}{THIRD}{REPLACING}{ENTRIES}{CATEGORIES}")
+        }
+        2 => &format!("{THIRD}{REPLACING}{ENTRIES}{CATEGORIES}"),
+        3 => &format!("{ENTRIES}{CATEGORIES}"),
+        4 => &format!("{FIFTH}{CATEGORIES}"),
+        5 => CATEGORIES,
         _ => return Ok(()),
     };
     connection.execute_batch("BEGIN IMMEDIATE")?;

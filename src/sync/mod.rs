@@ -5,6 +5,7 @@
 //! 2. **Folders**: the server's tree, the directories and the base are compared, and the folders are put in step ([`tree`]).
 //! 3. **Scan**: directories that may have changed are compared with the base ([`scan`]); what vanished here and appeared there with the
 //!    same content was moved.
+//!    Contacts, events, notes and tasks ([`entries`]) and the master list of categories ([`categories`]) have rounds of their own.
 //! 4. **Pull**: for each folder, four at a time, page by page: what changed on the server is planned and brought into the local tree
 //!    ([`pages`], [`pull`]); the sync state of a page is stored with its rows, after its files are durable.
 //! 5. **Push**: what is left (local changes, and everything that is gone on a side) is planned as one, so that the brake sees it whole, and
@@ -17,6 +18,7 @@
 //! Intents, then effects, then rows and sync state. Each boundary is a [`Step`] at which tests cut a run off.
 
 mod bodies;
+mod categories;
 mod entries;
 pub mod env;
 mod finish;
@@ -44,7 +46,7 @@ pub use env::{CrashWindow, CutOff, Env, Fault, NoFault, Step};
 pub use report::{Action, Notice, NoticeKind, Observer, Planned, Progress, Report, Tally, Unobserved};
 
 use crate::local::{LocalError, LocalErrorClass, LocalWrite};
-use crate::pim::{FolderKey, ItemKey, UnixTime};
+use crate::pim::{FolderKey, ItemKey, SpecialFolder, UnixTime};
 use crate::plan::{Brake, ConflictPolicy, Side};
 use crate::remote::{RemoteError, RemoteWrite};
 use crate::state::{
@@ -288,7 +290,9 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
     async fn round(&self, round: usize) -> Result<Echo, SyncError> {
         // What is still held is told again.
         lock(&self.held).clear();
-        lock(&self.report).notices.retain(|notice| notice.kind != NoticeKind::Held);
+        lock(&self.report)
+            .notices
+            .retain(|notice| notice.kind != NoticeKind::Held || notice.folder == categories::FILE);
         let tree = tree::align_folders(self).await?;
         let places = self.chosen(&tree.places)?;
         lock(&self.report).folders_seen = places.len() as u64;
@@ -301,6 +305,15 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
             .map(|row| row.key)
             .collect();
         let (entries, unknown) = entries::sync_entries(self, &tree, &places, &due, &activity).await?;
+        let calendar = tree.special(SpecialFolder::Calendar).filter(|place| place.on_server);
+        let categories = if self.request.folders.is_empty()
+            || calendar.is_some_and(|place| places.iter().any(|chosen| chosen.key() == place.key()))
+        {
+            let mark = calendar.and_then(|place| activity.get(&place.key())?.mark.clone());
+            categories::sync_categories(self, mark, round).await?
+        } else {
+            Echo::None
+        };
         let chosen: BTreeSet<FolderKey> = places.iter().map(Place::key).collect();
         let places: Vec<Place> = places.into_iter().filter(Place::is_mail).collect();
         let mut view = scan::scan_all(self, &tree.places, &places, &due).await?;
@@ -330,7 +343,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
         view.unknown.extend(&unknown);
         view.remote_unknown.extend(unknown);
         let echo = finish::finish(self, &tree, (&places, chosen), view, &gone_before).await?;
-        let echo = if entries == Echo::Expected { entries } else { echo };
+        let echo = if entries == Echo::Expected || categories == Echo::Expected { Echo::Expected } else { echo };
         if gone {
             // A folder that was made and deleted since the last listing is in no list of changes: the next round lists them all.
             self.state().write(|state| state.set_hierarchy(self.account, None))?;

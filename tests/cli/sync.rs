@@ -225,3 +225,34 @@ fn who_reads_the_results_may_stop_reading() {
         assert_eq!((child.wait().unwrap().code(), told.as_str()), (Some(0), ""), "{arguments:?}");
     }
 }
+
+#[test]
+fn the_list_of_categories_is_a_file_and_a_held_one_is_named() {
+    let machine = Machine::set_up();
+    let list = "<categories><category name=\"Work\" color=\"7\"/><category name=\"Home\" color=\"4\"/></categories>";
+    machine.mailbox.set_category_list(list).unwrap();
+    machine.run(&["sync", "--full"]).expect_code(0).expect_out("categories.toml  1 changed here");
+    let path = machine.folder("categories.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains("name = \"Work\"\ncolour = \"blue\""), "{text}");
+
+    fs::write(&path, text.replace("blue", "red")).unwrap();
+    machine.run(&["sync", "--dry-run"]).expect_code(0).expect_out("categories.toml: change on the server: 1 category");
+    machine.run(&["sync"]).expect_code(0).expect_out("categories.toml  1 changed on the server");
+    assert!(machine.mailbox.category_list().unwrap().unwrap().contains("name=\"Work\" color=\"0\""));
+
+    fs::write(&path, text.replace("blue", "pink")).unwrap();
+    let held = machine.run(&["sync"]).expect_code(3);
+    held.expect_out("held back: categories.toml: the colour of \"Work\" is none of: none, red");
+    machine.run(&["status"]).expect_code(0).expect_out("categories.toml: the colour of \"Work\"");
+    let json = machine.json(&["status"], 0);
+    assert!(json["accounts"][0]["problems"][0].as_str().unwrap().starts_with("categories.toml: "), "{json}");
+
+    fs::write(&path, "").unwrap();
+    machine.run(&["sync"]).expect_code(3).expect_out("2 categories are not deleted on the server");
+    machine.run(&["status"]).expect_code(0).expect_out("the deletion of Home, Work is held");
+    machine.run(&["sync", "--allow-deletes"]).expect_code(0);
+    assert!(!machine.mailbox.category_list().unwrap().unwrap().contains("Work"));
+    let json = machine.json(&["status"], 0);
+    assert_eq!(json["accounts"][0]["problems"], serde_json::json!([]));
+}

@@ -134,6 +134,8 @@ impl Script {
             self.folders_asked(request)
         } else if request.contains("<m:GetItem>") {
             self.items(request, false)
+        } else if request.contains("<m:GetUserConfiguration>") {
+            envelope("Any", &refusal("ErrorItemNotFound"))
         } else {
             envelope("Any", &refusal("ErrorAccessDenied"))
         };

@@ -4,6 +4,7 @@
 
 #[path = "../remote/canned.rs"]
 mod canned;
+mod categories;
 #[path = "../exchange/client.rs"]
 mod client;
 mod crash;

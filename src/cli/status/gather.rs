@@ -10,7 +10,7 @@ use crate::cli::context::Context;
 use crate::identity::Account;
 use crate::local::{MailTree, find_conflict_copy};
 use crate::pim::{EntryKind, FolderKey, FolderKind, UnixTime};
-use crate::state::{AccountKey, FolderRow, Reader, RunRow, State, StateError, Subject, Trouble};
+use crate::state::{AccountKey, CategoryListRow, FolderRow, Reader, RunRow, State, StateError, Subject, Trouble};
 
 /// How an account stands.
 pub(super) fn account(context: &Context, account: &Account) -> anyhow::Result<AccountStanding> {
@@ -40,6 +40,7 @@ pub(super) fn account(context: &Context, account: &Account) -> anyhow::Result<Ac
         if let Some(mut known) = known {
             let conflicts = known.conflict_copies(context);
             standing.folders = known.folders(&state, &mut local, conflicts)?;
+            standing.problems.extend(known.list_problems());
             standing.last_run = known.last_run.map(|(run, note)| last_run(run, note));
         }
     }
@@ -89,6 +90,7 @@ struct Known {
     held: HashMap<FolderKey, Vec<HeldBack>>,
     skipped: HashMap<FolderKey, Vec<Skipped>>,
     conflicts: Vec<crate::state::Conflict>,
+    categories: CategoryListRow,
 }
 
 impl Known {
@@ -106,7 +108,20 @@ impl Known {
             held: by_folder(state.held(account)?.into_iter().map(|held| (held.folder, held_back(held)))),
             skipped: by_folder(state.troubles(account)?.into_iter().map(|trouble| (trouble.folder, skipped(trouble)))),
             conflicts: state.conflicts(account)?,
+            categories: state.category_list(account)?,
         })
+    }
+
+    /// Why the master list of categories is not in step.
+    fn list_problems(&self) -> Vec<String> {
+        let CategoryListRow { held, trouble, .. } = &self.categories;
+        let names: Vec<&str> = held.iter().map(|category| category.0.as_str()).collect();
+        let held = format!(
+            "categories.toml: the deletion of {} is held; if it is meant, run `pimsync sync --allow-deletes`",
+            names.join(", ")
+        );
+        let held = Some(held).filter(|_| !names.is_empty());
+        held.into_iter().chain(trouble.iter().map(|reason| format!("categories.toml: {reason}"))).collect()
     }
 
     /// The conflict copies that are still there, by folder: one that is gone was settled.
