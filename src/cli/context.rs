@@ -105,6 +105,8 @@ impl Context {
         let mut settings =
             Settings::new(url, Box::new(Basic::new(account.user.clone(), password)), self.env.clock.clone());
         settings.ca_file.clone_from(&account.ca_file);
+        settings.address.clone_from(&account.email);
+        settings.mailing = account.meetings;
         settings.trace = self.trace.as_deref().map(|folder| trace_folder(folder, account, company));
         let client = Arc::new(EwsClient::new(settings)?);
         Ok(Link { client, _demo: demo.map(|(server, _)| server) })

@@ -185,6 +185,7 @@ fn notices_text(run: &AccountRun) -> String {
     for notice in &run.report.notices {
         let kind = match notice.kind {
             NoticeKind::Held => "held back",
+            NoticeKind::Refused => "refused by the server",
             NoticeKind::Skipped => "skipped",
             NoticeKind::Conflict => "conflict",
             NoticeKind::FolderFailed => "folder failed",

@@ -11,6 +11,7 @@
 //! password = "file"                  # the default; or password_command = "pass show mail/anna"
 //! ca_file = "/etc/ssl/our-ca.pem"    # optional
 //! conflicts = "keep-both"            # the default; or "server", "local"
+//! meetings = "quiet"                 # the default: nobody is mailed; or "send"
 //! folders_at_a_time = 4              # the default; 1 to 4
 //! ```
 
@@ -22,6 +23,7 @@ use url::{Host, Url};
 
 use super::layout::FORMAT;
 use super::{AccountName, PasswordSource};
+use crate::pim::event::Mailing;
 use crate::plan::ConflictPolicy;
 
 pub use super::config_edit::store_account;
@@ -50,6 +52,8 @@ pub struct Account {
     pub password: PasswordSource,
     /// What to do when both sides changed the same thing.
     pub conflicts: ConflictPolicy,
+    /// Who is mailed about meetings.
+    pub meetings: Mailing,
     /// How many folders are synchronized at a time, 1 to 4.
     pub folders_at_a_time: u8,
 }
@@ -158,6 +162,7 @@ struct RawAccount {
     password: Option<Spanned<String>>,
     password_command: Option<Spanned<String>>,
     conflicts: Option<Spanned<String>>,
+    meetings: Option<Spanned<String>>,
     folders_at_a_time: Option<Spanned<i64>>,
 }
 
@@ -227,6 +232,7 @@ impl RawAccount {
             user: self.user.as_ref().map_or_else(|| email.clone(), |user| user.get_ref().clone()),
             ca_file: self.ca_file()?,
             conflicts: self.conflicts()?,
+            meetings: self.meetings()?,
             folders_at_a_time: self.folders_at_a_time()?,
         })
     }
@@ -263,6 +269,11 @@ impl RawAccount {
             .ok_or_else(|| fault(word, "conflicts must be \"keep-both\", \"server\" or \"local\""))
     }
 
+    fn meetings(&self) -> Result<Mailing, Fault> {
+        let Some(word) = &self.meetings else { return Ok(Mailing::default()) };
+        Mailing::from_word(word.get_ref()).ok_or_else(|| fault(word, "meetings must be \"quiet\" or \"send\""))
+    }
+
     fn folders_at_a_time(&self) -> Result<u8, Fault> {
         let Some(number) = &self.folders_at_a_time else { return Ok(MOST_FOLDERS) };
         u8::try_from(*number.get_ref()).ok().filter(|number| (1..=MOST_FOLDERS).contains(number)).ok_or_else(|| {
@@ -292,13 +303,14 @@ mod tests {
         assert_eq!(account.user, "a@x.org");
         assert_eq!(account.password, PasswordSource::File);
         assert_eq!((account.conflicts, account.folders_at_a_time), (ConflictPolicy::KeepBoth, 4));
+        assert_eq!(account.meetings, Mailing::Nobody, "nobody is mailed unless that is asked for");
         assert_eq!(parse("format = 1").unwrap(), Config::default());
     }
 
     #[test]
     fn everything_can_be_said() {
         let config = parse(&account(
-            "user = 'X\\a'\npassword_command = 'pass show x'\nca_file = '/c.pem'\nconflicts = 'local'\nfolders_at_a_time = 1",
+            "user = 'X\\a'\npassword_command = 'pass show x'\nca_file = '/c.pem'\nconflicts = 'local'\nmeetings = 'send'\nfolders_at_a_time = 1",
         ));
         let config = config.unwrap();
         let account = &config.accounts[0];
@@ -306,6 +318,7 @@ mod tests {
         assert_eq!(account.password, PasswordSource::Command("pass show x".into()));
         assert_eq!(account.ca_file.as_deref(), Some(Path::new("/c.pem")));
         assert_eq!((account.conflicts, account.folders_at_a_time), (ConflictPolicy::Local, 1));
+        assert_eq!(account.meetings, Mailing::Concerned);
     }
 
     #[test]
@@ -313,6 +326,8 @@ mod tests {
         for (extra, told) in [
             ("conflict = 'local'", "line 7: unknown field `conflict`, expected"),
             ("conflicts = 'mine'", "line 7: conflicts must be \"keep-both\", \"server\" or \"local\""),
+            ("meetings = true", "line 7: "),
+            ("meetings = 'all'", "line 7: meetings must be \"quiet\" or \"send\""),
             ("folders_at_a_time = 9", "line 7: folders_at_a_time must be 1 to 4"),
             ("ca_file = 'c.pem'", "line 7: ca_file must be a whole path"),
             ("password_command = ' '", "line 7: password_command is empty"),

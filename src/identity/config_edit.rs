@@ -8,6 +8,7 @@ use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, Value, value};
 use super::config::{Config, ConfigError, MOST_FOLDERS};
 use super::layout::FORMAT;
 use super::{Account, PasswordSource, Server, files};
+use crate::pim::event::Mailing;
 use crate::plan::ConflictPolicy;
 
 const HEADER: &str = "\
@@ -76,6 +77,9 @@ fn fill(table: &mut Table, account: &Account) {
     if unless_default(table, "conflicts", account.conflicts == ConflictPolicy::default()) {
         set(table, "conflicts", Some(account.conflicts.as_str().into()));
     }
+    if unless_default(table, "meetings", account.meetings == Mailing::default()) {
+        set(table, "meetings", Some(account.meetings.as_str().into()));
+    }
     if unless_default(table, "folders_at_a_time", account.folders_at_a_time == MOST_FOLDERS) {
         set(table, "folders_at_a_time", Some(i64::from(account.folders_at_a_time).into()));
     }
@@ -124,6 +128,7 @@ mod tests {
             ca_file: None,
             password: PasswordSource::File,
             conflicts: ConflictPolicy::KeepBoth,
+            meetings: Mailing::Nobody,
             folders_at_a_time: 4,
         }
     }
@@ -136,6 +141,7 @@ mod tests {
         all[1].password = PasswordSource::Command("pass 'show' \"x\"".to_owned());
         all[1].ca_file = Some("/etc/ca.pem".into());
         (all[1].conflicts, all[1].folders_at_a_time) = (ConflictPolicy::Server, 2);
+        all[1].meetings = Mailing::Concerned;
         (all[2].server, all[2].password, all[2].user) = (Server::Demo, PasswordSource::None, "c@x.org".to_owned());
         for one in &all {
             store_account(&path, one).unwrap();

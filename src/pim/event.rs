@@ -165,6 +165,31 @@ pub enum EventField {
     Occurrence(Date),
 }
 
+/// Who is mailed about meetings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Mailing {
+    /// Nobody, whatever changes.
+    #[default]
+    Nobody,
+    /// Those whom it concerns: guests of a new, changed or cancelled meeting, and the organiser of an answered one.
+    Concerned,
+}
+
+impl Mailing {
+    /// The word that a settings file has for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Nobody => "quiet",
+            Self::Concerned => "send",
+        }
+    }
+
+    /// What a settings file's word means.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Nobody, Self::Concerned].into_iter().find(|mailing| mailing.as_str() == word)
+    }
+}
+
 /// Somebody with an address.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {

@@ -8,6 +8,7 @@
 use super::guard::{Brake, FolderSize, Guard};
 use super::item::{ConflictPolicy, Held, Side};
 use super::proof::MessageRemoval;
+use crate::pim::event::{Answer, Attendee};
 use crate::pim::{Contact, ContactField, Entry, EntryField, EntryKind, Event, EventField, FolderKey, Note, Said, Task};
 
 /// What was agreed about an entry.
@@ -166,6 +167,14 @@ pub fn push(agreed: &Agreed, here: &Said) -> Option<(Said, Vec<EntryField>)> {
     changed.iter().for_each(|field| shall.take(here, *field));
     let sent = agreed.server.diff(&shall);
     (!sent.is_empty()).then_some((shall, sent))
+}
+
+/// Whether what was sent declines a meeting, which then goes to Deleted Items.
+pub fn declines(server: &Said, sent: &Said) -> bool {
+    let (Entry::Event(server), Entry::Event(sent)) = (&server.entry, &sent.entry) else { return false };
+    let declined = sent.attendees.iter().filter(|attendee| attendee.answer == Answer::Declined);
+    let before = |attendee: &Attendee| server.attendees.iter().find(|other| other.person == attendee.person);
+    declined.into_iter().any(|attendee| before(attendee).is_none_or(|before| before.answer != Answer::Declined))
 }
 
 /// What came of a push.

@@ -173,11 +173,11 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
             let there = match self.servers_list().await? {
                 Ok(there) => there,
                 Err((Lasts::Passing, reason)) => {
-                    self.tell_once(row, &reason);
+                    self.tell_once(row, NoticeKind::Held, &reason);
                     return Ok(Outcome::Noted(Box::new(CategoryListRow { trouble: Some(reason), ..row.clone() })));
                 }
                 Err((Lasts::Lasting, reason)) => {
-                    self.tell_once(row, &reason);
+                    self.tell_once(row, NoticeKind::Held, &reason);
                     let digest = known.as_ref().map(|(_, digest)| *digest);
                     let noted = CategoryListRow { trouble: Some(reason), held: row.held.clone(), digest, ..noted };
                     return Ok(Outcome::Noted(Box::new(noted)));
@@ -199,7 +199,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
                     Ok(Some(written)) => (known, stat) = (Some(written), None),
                     Ok(None) => return Ok(Outcome::Again),
                     Err(reason) => {
-                        self.tell_once(row, &reason);
+                        self.tell_once(row, NoticeKind::Held, &reason);
                         return Ok(Outcome::Noted(Box::new(CategoryListRow { trouble: Some(reason), ..noted })));
                     }
                 }
@@ -221,7 +221,8 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
                     // Somebody was faster: what they wrote is taken in first.
                     Pushed::Changed => continue,
                     Pushed::Refused(lasts, reason) => {
-                        self.tell_once(row, &reason);
+                        let kind = if lasts == Lasts::Lasting { NoticeKind::Refused } else { NoticeKind::Held };
+                        self.tell_once(row, kind, &reason);
                         if lasts == Lasts::Passing {
                             // The file counts as not looked at: the next run tries again.
                             (noted.digest, noted.stat) = (None, None);
@@ -350,9 +351,9 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
         }
     }
 
-    fn tell_once(&self, row: &CategoryListRow, reason: &str) {
+    fn tell_once(&self, row: &CategoryListRow, kind: NoticeKind, reason: &str) {
         if row.trouble.as_deref() != Some(reason) {
-            self.notice(FILE, NoticeKind::Held, None, reason.to_owned());
+            self.notice(FILE, kind, None, reason.to_owned());
         }
     }
 

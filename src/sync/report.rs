@@ -72,6 +72,8 @@ pub struct Notice {
 pub enum NoticeKind {
     /// A change was held back.
     Held,
+    /// The server does not take a value, and keeps its own; what is here stays, and is not sent again until it changes.
+    Refused,
     /// An item was left out of the sync for now.
     Skipped,
     /// Both sides changed the same thing; a copy was kept.

@@ -291,7 +291,7 @@ fn a_list_that_the_server_does_not_take_stays_here_and_is_not_sent_for_ever() {
     world.server.faults().add(Rule::on("UpdateUserConfiguration", Action::Fault { code: "ErrorAccessDenied".into() }));
     edit(&world, "red", "blue");
     let first = world.sync();
-    assert!(told(&first, NoticeKind::Held)[0].contains("did not take"), "{first:?}");
+    assert!(told(&first, NoticeKind::Refused)[0].contains("did not take"), "{first:?}");
     world.server.clear_requests();
     for _ in 0..3 {
         world.advance(HOUR);

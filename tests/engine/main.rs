@@ -17,6 +17,7 @@ mod hostile;
 mod local;
 mod mail;
 mod meddling;
+mod meetings;
 #[path = "../mortal/mod.rs"]
 mod mortal;
 mod odd_files;

@@ -285,7 +285,7 @@ fn a_meeting_of_somebody_else_is_not_rewritten() {
     let before = there(&world);
     let report = world.sync();
     let held = |notice: &&pimsync::sync::Notice| {
-        notice.kind == NoticeKind::Skipped && notice.text.contains("occurrence of 2026-11-04")
+        notice.kind == NoticeKind::Refused && notice.text.contains("occurrence of 2026-11-04")
     };
     assert_eq!(report.notices.iter().filter(held).count(), 1, "{report:?}");
     settled(&world);

@@ -358,8 +358,31 @@ async fn create_events() {
         attendees: meeting.attendees.clone(),
         ..Event::default()
     };
-    let talk = Talk::new(&[("entries/create-events", "entries/created-events.exchange")]);
+    let talk = Talk::new(&[
+        ("entries/resolve-owner", "entries/resolved-owner.exchange"),
+        ("entries/create-events", "entries/created-events.exchange"),
+    ]);
     let created = create(&talk, &[event(meeting), event(holiday), event(floating)]).await;
+    talk.gives(&created, &vec![Ok(placed(A, KEY_A)), Ok(placed(B, KEY_B)), Ok(placed(C, KEY_C))]);
+}
+
+/// One who is known in the directory by another address than the one that the account has is asked for once, and keeps their guests.
+#[tokio::test]
+async fn a_meeting_that_ones_other_address_organises_is_ones_own() {
+    let guest = Attendee { person: person("bob@example.org"), ..Attendee::default() };
+    let meeting = |subject: &str| {
+        event(Event {
+            details: Details { subject: subject.into(), ..Details::default() },
+            organiser: Some(person("Ada.Golden@example.org")),
+            attendees: vec![guest.clone()],
+            ..Event::default()
+        })
+    };
+    let talk = Talk::new(&[
+        ("entries/resolve-owner", "entries/resolved-owner.exchange"),
+        ("entries/create-own-meetings", "entries/created-events.exchange"),
+    ]);
+    let created = create(&talk, &[meeting("One"), meeting("Two"), meeting("Three")]).await;
     talk.gives(&created, &vec![Ok(placed(A, KEY_A)), Ok(placed(B, KEY_B)), Ok(placed(C, KEY_C))]);
 }
 

@@ -72,8 +72,11 @@ impl Talk {
         let canned = Canned::new(steps.iter().map(|(_, answer)| dressed(answer)).collect());
         let clock = Arc::new(TestClock::default());
         let sign_in = Box::new(Basic::new(USER, PASSWORD.into()));
-        let settings =
-            Settings { zone: "Europe/Berlin".to_owned(), ..Settings::new(canned.url(), sign_in, clock.clone()) };
+        let settings = Settings {
+            zone: "Europe/Berlin".to_owned(),
+            address: "ada@example.org".to_owned(),
+            ..Settings::new(canned.url(), sign_in, clock.clone())
+        };
         let client = EwsClient::new(settings).unwrap();
         Self { client, canned, clock, requests: steps.iter().map(|(request, _)| *request).collect() }
     }

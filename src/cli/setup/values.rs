@@ -13,6 +13,7 @@ use crate::cli::failure::UsageError;
 use crate::cli::server_url::server;
 use crate::identity::config::MOST_FOLDERS;
 use crate::identity::{Account, AccountName, PasswordSource, Server};
+use crate::pim::event::Mailing;
 use crate::plan::ConflictPolicy;
 
 /// All that setting an account up takes.
@@ -69,6 +70,7 @@ impl Values {
             ca_file,
             password,
             conflicts: known.map(|account| account.conflicts).unwrap_or_default(),
+            meetings: known.map(|account| account.meetings).unwrap_or_default(),
             folders_at_a_time: known.map_or(MOST_FOLDERS, |account| account.folders_at_a_time),
         };
         Ok(Self { account, before, new_password })
@@ -85,6 +87,7 @@ impl Values {
                 ca_file: None,
                 password: PasswordSource::None,
                 conflicts: ConflictPolicy::default(),
+                meetings: Mailing::default(),
                 folders_at_a_time: MOST_FOLDERS,
             },
         };

@@ -23,6 +23,14 @@ impl EwsClient {
         Ok(resolutions.filter_map(|resolution| found_list(resolution.child("Mailbox")?)).collect())
     }
 
+    /// The address that the directory has for the owner of another address of theirs; `None` where it does not say so clearly.
+    pub(super) async fn primary_address(&self, address: &str) -> Result<Option<String>, RemoteError> {
+        let response = self.ask_about("ResolveNames", address, request::resolve_names).await?;
+        let mut found =
+            response.body.children_of("ResolutionSet").filter_map(|found| self::address(found.child("Mailbox")?));
+        Ok(found.next().filter(|_| response.verdict.code == "NoError" && found.next().is_none()))
+    }
+
     /// Who is in a list.
     pub(super) async fn members_of(&self, list: &ListId) -> Result<PerItem<ListMembers>, RemoteError> {
         const OPERATION: &str = "ExpandDL";

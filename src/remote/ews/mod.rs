@@ -39,8 +39,10 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::pim::Text;
+use crate::pim::event::Mailing;
 use crate::remote::RemoteError;
 use crate::remote::auth::SignIn;
+use entries::Meetings;
 use transport::Transport;
 
 /// How a server is reached.
@@ -55,6 +57,10 @@ pub struct Settings {
     pub trace: Option<PathBuf>,
     /// What the program calls itself. Administrators filter by it, so it should stay the same.
     pub user_agent: String,
+    /// The mailbox's address: a meeting that this address organises is the owner's own. The name of who signs in may be none.
+    pub address: String,
+    /// Who is mailed about meetings.
+    pub mailing: Mailing,
     /// The zone (IANA) of the person: in it whole days begin on the server, and times are that are in no zone.
     pub zone: String,
     /// How long silence is borne.
@@ -70,6 +76,8 @@ impl Settings {
     pub fn new(url: impl Into<String>, sign_in: Box<dyn SignIn>, clock: Arc<dyn Clock>) -> Self {
         Self {
             url: url.into(),
+            address: sign_in.user().to_owned(),
+            mailing: Mailing::Nobody,
             sign_in,
             ca_file: None,
             trace: None,
@@ -102,6 +110,8 @@ pub struct EwsClient {
     transport: Transport,
     /// [`Settings::zone`].
     zone: Text,
+    /// Whose it is, and who is mailed.
+    meetings: Meetings,
 }
 
 impl EwsClient {
@@ -110,7 +120,8 @@ impl EwsClient {
     /// # Errors
     /// [`RemoteError::Refused`] when the address or the certificate file cannot be used, [`RemoteError::Io`] when it cannot be read.
     pub fn new(settings: Settings) -> Result<Self, RemoteError> {
-        Ok(Self { zone: Text::new(&settings.zone), transport: Transport::new(settings)? })
+        let meetings = Meetings::new(&settings);
+        Ok(Self { zone: Text::new(&settings.zone), meetings, transport: Transport::new(settings)? })
     }
 }
 

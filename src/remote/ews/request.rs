@@ -5,6 +5,7 @@ use super::shape::{
     DELIVERY_TIME, FLAG_STATUS, ICON, LAST_VERB, MESSAGE_FLAGS, Property, flag_number, flag_word, icon_of, write_time,
 };
 use super::xml::Xml;
+use crate::pim::event::Mailing;
 use crate::pim::{ChangeKey, FolderId, FollowUp, ItemId, LastVerb, ServerMarks, SyncState, UnixTime};
 use crate::remote::{Disposal, ListId, MarkUpdate, Versioned};
 
@@ -340,20 +341,34 @@ pub(super) fn move_items<'a>(version: Version, ids: impl IntoIterator<Item = &'a
     })
 }
 
-/// A deletion that mails nobody, whatever the items are.
+/// Who is told of a meeting that is made, changed or deleted (MS-OXWSCDATA `CalendarItemCreateOrDeleteOperationType` and its kin).
+pub(super) fn invitations_word(mailing: Mailing) -> &'static str {
+    match mailing {
+        Mailing::Nobody => "SendToNone",
+        Mailing::Concerned => "SendToAllAndSaveCopy",
+    }
+}
+
+/// A deletion; of meetings, those are told who are concerned.
 pub(super) fn delete_items<'a>(
     version: Version,
     ids: impl IntoIterator<Item = &'a ItemId>,
     disposal: Disposal,
+    mailing: Mailing,
 ) -> String {
-    delete(version, disposal, |xml| write_item_ids(xml, ids))
+    delete(version, disposal, mailing, |xml| write_item_ids(xml, ids))
 }
 
 /// The same of what `write_ids` names.
-pub(super) fn delete(version: Version, disposal: Disposal, write_ids: impl FnOnce(&mut Xml)) -> String {
+pub(super) fn delete(
+    version: Version,
+    disposal: Disposal,
+    mailing: Mailing,
+    write_ids: impl FnOnce(&mut Xml),
+) -> String {
     let mut attributes = vec![
         ("DeleteType", disposal_word(disposal)),
-        ("SendMeetingCancellations", "SendToNone"),
+        ("SendMeetingCancellations", invitations_word(mailing)),
         ("AffectedTaskOccurrences", "AllOccurrences"),
     ];
     if version.has_suppress_receipts() {
@@ -364,10 +379,15 @@ pub(super) fn delete(version: Version, disposal: Disposal, write_ids: impl FnOnc
 
 /// An update that refuses stale versions and mails nobody.
 pub(super) fn begin_update(version: Version) -> Xml {
+    begin_told_update(version, Mailing::Nobody)
+}
+
+/// An update that refuses stale versions; of meetings, those are told who are concerned.
+pub(super) fn begin_told_update(version: Version, mailing: Mailing) -> Xml {
     let mut attributes = vec![
         ("ConflictResolution", "NeverOverwrite"),
         ("MessageDisposition", "SaveOnly"),
-        ("SendMeetingInvitationsOrCancellations", "SendToNone"),
+        ("SendMeetingInvitationsOrCancellations", invitations_word(mailing)),
     ];
     if version.has_suppress_receipts() {
         attributes.push(("SuppressReadReceipts", "true"));

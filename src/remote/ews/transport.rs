@@ -116,11 +116,6 @@ impl Transport {
         })
     }
 
-    /// Who signs in.
-    pub(super) fn user(&self) -> &str {
-        self.sign_in.user()
-    }
-
     /// The version that requests are written for.
     pub(super) fn version(&self) -> Version {
         Version::nth(self.version.load(Ordering::Relaxed))

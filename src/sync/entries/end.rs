@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::tree::Place;
 use super::super::{Action, NoticeKind, Step, SyncError};
-use super::Entries;
 use super::pull::BATCH;
+use super::{Entries, Read};
 use crate::local::{Changed, LocalWrite};
 use crate::pim::{Digest, EntryKey, FolderKey, SpecialFolder};
-use crate::plan::entry::{End, Missing, ends};
+use crate::plan::entry::{self, Agreed, End, Missing, ends};
 use crate::plan::proof::MessageRemoval;
 use crate::plan::{FolderSize, Held, HeldReason, Side};
 use crate::remote::{Disposal, ItemErrorClass, RemoteWrite, Versioned};
@@ -77,8 +77,16 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         let (Some(file_place), Some(kind)) = (self.tree.place(lies_in), place.entry_kind()) else { return Ok(None) };
         let Some(known) = self.run.state().read(|state| state.entry(row.key))? else { return Ok(None) };
         let read = self.read(&file_place.dir()?, kind, &name).await?;
-        let same = read.filter(|read| read.said.as_ref() == Ok(known.said_here()));
-        Ok(same.map(|read| read.digest))
+        let agreed = Agreed { server: known.server.clone(), here: known.said_here().clone() };
+        let is_same = |read: &Read| match (&read.said, &known.sent) {
+            (Ok(said), _) if *said == agreed.here => true,
+            // It is gone because it was declined, and then the run was cut off.
+            (Ok(said), Some(sent)) if entry::declines(&agreed.server, sent) => {
+                entry::push(&agreed, said).is_some_and(|(shall, _)| shall == *sent)
+            }
+            (Ok(_), _) | (Err(_), _) => false,
+        };
+        Ok(read.filter(is_same).map(|read| read.digest))
     }
 
     async fn forget(&self, keys: Vec<EntryKey>) -> Result<(), SyncError> {

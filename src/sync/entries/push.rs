@@ -9,7 +9,7 @@ use super::pull::BATCH;
 use super::take::{brief_of, said_with_uid};
 use super::{Entries, INEXPRESSIBLE, Read};
 use crate::local::LocalWrite;
-use crate::pim::{Digest, EntryField, EntryKey, EntryKind, FileKey, FolderKey, ItemId, Said, Tag};
+use crate::pim::{Digest, Entry, EntryField, EntryKey, EntryKind, FileKey, FolderKey, ItemId, Said, Tag};
 use crate::plan::entry::{self, Agreed, Pushed};
 use crate::remote::{EntryUpdate, EntryUpload, ItemError, ItemErrorClass, Placed, RemoteError, RemoteWrite, Versioned};
 use crate::state::{CHANGED, EntryBrief, EntryRow, EntryStanding, EntryUploadRow, Subject};
@@ -278,10 +278,23 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         for (update, answer) in done.into_iter().zip(answers) {
             self.run.tally(place, |tally| tally.changed_there += 1);
             let Update { mut row, file_folder, file, digest, here, shall, sent } = update;
-            let Ok(server) = answer else {
-                self.expect_echo();
-                self.mark_stale(place, row.brief.key).await?;
-                continue;
+            let server = match answer {
+                Ok(server) => server,
+                // It was changed, and then it went, as a meeting does that is declined. Nothing of the file is news to the server.
+                Err(error) if error.class == ItemErrorClass::Gone => {
+                    self.expect_echo();
+                    let key = row.brief.key;
+                    row.brief.digest = digest;
+                    (row.server, row.here, row.sent) = (shall, None, None);
+                    self.with_look(place.key(), |look| look.changed.remove(&key));
+                    self.set_row(place, row).await?;
+                    continue;
+                }
+                Err(_) => {
+                    self.expect_echo();
+                    self.mark_stale(place, row.brief.key).await?;
+                    continue;
+                }
             };
             let back = said_with_uid(&server, &shall);
             let brief = brief_of(row.brief.folder, &server, &row.brief.file, digest);
@@ -304,12 +317,14 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         let Pushed { agreed, file: says, refused } = pushed;
         if !refused.is_empty() {
             let fields: Vec<String> = refused.iter().map(|field| field.to_string()).collect();
+            let is_meeting = matches!(&agreed.server.entry, Entry::Event(event) if event.organiser.is_some());
+            let whose = if is_meeting { " (of a meeting most is its organiser's alone to change)" } else { "" };
             let text = format!(
-                "the server keeps its own value of {}; the file says what you wrote, and is not sent again until you change it",
+                "the server keeps its own value of {}{whose}; the file says what you wrote, and is not sent again until you change it",
                 fields.join(", ")
             );
             // It is told now or never: the next round has nothing to send.
-            self.run.notice(place.path(), NoticeKind::Skipped, Some(file.to_owned()), text);
+            self.run.notice(place.path(), NoticeKind::Refused, Some(file.to_owned()), text);
         }
         if let (Some(says), Some(file_place)) = (says, self.tree.place(file_folder)) {
             let read = self.read(&file_place.dir()?, says.entry.kind(), file).await?;

@@ -142,6 +142,8 @@ pub(super) const SERIES: &[Row<Event>] = &[
             field("calendar:RequiredAttendees"),
             field("calendar:OptionalAttendees"),
             field("calendar:Resources"),
+            // What the owner answered is in none of the lists.
+            MY_RESPONSE,
         ],
         read: |item, event| event.attendees = attendees(item),
         spell: spell_attendees,
@@ -311,6 +313,11 @@ const OWN: [Property; 5] = [BUSY, REMINDER_IS_SET, REMINDER_MINUTES, SENSITIVITY
 /// The changes that are the owner's of the mailbox to make in a meeting of somebody else.
 pub(super) fn own_changes(from: &Event, to: &Event, context: &Context) -> Vec<Value> {
     changes(from, to, context).into_iter().filter(|(property, _)| OWN.contains(property)).collect()
+}
+
+/// Whether these changes concern those who are invited, too.
+pub(super) fn concern_guests(values: &[Value]) -> bool {
+    values.iter().any(|(property, _)| !OWN.contains(property) && *property != super::reading::EXTRA)
 }
 
 /// Whether somebody else organises it.

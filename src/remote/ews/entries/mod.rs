@@ -6,6 +6,7 @@ mod classes;
 mod contact;
 mod day;
 mod event;
+mod meetings;
 mod note;
 mod occurrences;
 mod photo;
@@ -18,6 +19,8 @@ mod updates;
 mod uploads;
 mod when;
 mod zone;
+
+pub(super) use meetings::Meetings;
 
 #[cfg(test)]
 mod tests;

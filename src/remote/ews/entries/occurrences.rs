@@ -22,7 +22,7 @@ use super::reading::{Found, only};
 use super::request::{self, BodyType, Edit, ItemRef};
 use super::spelling::{self, Context, TaskRules, Value};
 use super::{event, when};
-use crate::pim::event::{At, Details, When};
+use crate::pim::event::{At, Details, Mailing, When};
 use crate::pim::{ChangeKey, EntryKind, Event, ItemId, Text};
 use crate::remote::{ItemError, ItemErrorClass, PerItem, RemoteError};
 
@@ -93,9 +93,10 @@ impl EwsClient {
         series: &ItemId,
         from: &Event,
         to: &Event,
+        mailing: Mailing,
     ) -> Result<PerItem<ChangeKey>, RemoteError> {
         let result = match Plan::of(from, to) {
-            Ok(plan) => self.carry_out(series, &plan).await?,
+            Ok(plan) => self.carry_out(series, &plan, mailing).await?,
             Err(error) => Err(error),
         };
         if let Err(error) = result {
@@ -104,7 +105,7 @@ impl EwsClient {
         Ok(only(self.get(&[ItemRef::Item(series)], BodyType::Best, &[]).await?).map(|(_, change_key, _)| change_key))
     }
 
-    async fn carry_out(&self, series: &ItemId, plan: &Plan<'_>) -> Result<PerItem<()>, RemoteError> {
+    async fn carry_out(&self, series: &ItemId, plan: &Plan<'_>, mailing: Mailing) -> Result<PerItem<()>, RemoteError> {
         let days: Vec<(Date, usize)> = plan.deleted.iter().map(|(day, number)| (*day, *number)).collect();
         let mut numbers = Vec::new();
         for ((_, number), found) in days.iter().zip(self.occurrences(series, &days).await?.1) {
@@ -114,7 +115,7 @@ impl EwsClient {
                 Err(error) => return Ok(Err(error)),
             }
         }
-        let removal = Removal { series, numbers: &numbers };
+        let removal = Removal { series, numbers: &numbers, mailing };
         if let Some(error) = self.settle(&removal, Vec::new()).await?.into_iter().find_map(Result::err) {
             return Ok(Err(error));
         }
@@ -122,7 +123,7 @@ impl EwsClient {
             let (home, found) = self.occurrences(series, &[(*day, *number)]).await?;
             let edited = match only(found) {
                 Ok((id, change_key, _)) => {
-                    let edit = OccurrenceEdit { home: &home, id: &id, change_key: &change_key, before, after };
+                    let edit = OccurrenceEdit { home: &home, id: &id, change_key: &change_key, before, after, mailing };
                     self.settle(&edit, Vec::new()).await?.into_iter().find_map(Result::err)
                 }
                 Err(error) => Some(error),
@@ -166,6 +167,7 @@ impl EwsClient {
 struct Removal<'a> {
     series: &'a ItemId,
     numbers: &'a [usize],
+    mailing: Mailing,
 }
 
 impl Writes for Removal<'_> {
@@ -179,7 +181,7 @@ impl Writes for Removal<'_> {
 
     fn payload(&self, version: Version, slots: &[usize]) -> Payload<'_> {
         let numbers: Vec<usize> = slots.iter().filter_map(|slot| self.numbers.get(*slot)).copied().collect();
-        Payload::text(request::delete_occurrences(version, self.series, &numbers))
+        Payload::text(request::delete_occurrences(version, self.series, &numbers, self.mailing))
     }
 
     fn read(&self, _: usize, _: &Response) -> PerItem<()> {
@@ -205,6 +207,7 @@ struct OccurrenceEdit<'a> {
     change_key: &'a ChangeKey,
     before: &'a Details,
     after: &'a Details,
+    mailing: Mailing,
 }
 
 impl OccurrenceEdit<'_> {
@@ -233,7 +236,7 @@ impl Writes for OccurrenceEdit<'_> {
     fn payload(&self, version: Version, _: &[usize]) -> Payload<'_> {
         let edit =
             Edit { id: self.id, change_key: self.change_key, kind: EntryKind::Event, values: self.values(version) };
-        Payload::text(request::update(version, &[edit]))
+        Payload::text(request::update(version, &[edit], self.mailing))
     }
 
     /// The id may be another one now: what was an occurrence is an exception.

@@ -70,7 +70,9 @@ impl EwsClient {
             EntryKind::Event => {
                 let exceptions = self.exceptions(&found).await?;
                 each(&found, exceptions, |(item, exceptions)| {
-                    event::read(item, exceptions).map(|event| Entry::Event(Box::new(event)))
+                    let mut event = event::read(item, exceptions)?;
+                    self.meetings.add_answer(&mut event, item);
+                    Ok(Entry::Event(Box::new(event)))
                 })
             }
             EntryKind::Note => alone(&found, |item| Entry::Note(spelling::read(note::ROWS, item))),

@@ -1,9 +1,12 @@
 //! The requests about entries, as text.
 
 use super::super::property::{Property, leaf};
-use super::super::request::{FolderRef, Version, begin_update, delete, end_update, request, write_properties};
+use super::super::request::{
+    FolderRef, Version, begin_told_update, delete, end_update, invitations_word, request, write_properties,
+};
 use super::super::xml::{Element, Xml};
 use super::spelling::Value;
+use crate::pim::event::Mailing;
 use crate::pim::{ChangeKey, EntryKind, FolderId, ItemId, Photo};
 use crate::remote::Disposal;
 
@@ -76,9 +79,14 @@ fn element_name(kind: EntryKind) -> &'static str {
     }
 }
 
-/// New items, of which nobody is told.
-pub(super) fn create(version: Version, folder: &FolderId, items: &[(EntryKind, Vec<Element>)]) -> String {
-    let attributes = [("MessageDisposition", "SaveOnly"), ("SendMeetingInvitations", "SendToNone")];
+/// New items.
+pub(super) fn create(
+    version: Version,
+    folder: &FolderId,
+    items: &[(EntryKind, Vec<Element>)],
+    mailing: Mailing,
+) -> String {
+    let attributes = [("MessageDisposition", "SaveOnly"), ("SendMeetingInvitations", invitations_word(mailing))];
     request(version, "m:CreateItem", &attributes, |xml| {
         xml.element("m:SavedItemFolderId", |xml| FolderRef::Id(folder).write(xml));
         xml.element("m:Items", |xml| {
@@ -98,9 +106,9 @@ pub(super) struct Edit<'a> {
     pub(super) values: Vec<Value>,
 }
 
-/// Changes, of which nobody is told: one description for each property, since the server takes no two in one.
-pub(super) fn update(version: Version, edits: &[Edit<'_>]) -> String {
-    let mut xml = begin_update(version);
+/// Changes: one description for each property, since the server takes no two in one.
+pub(super) fn update(version: Version, edits: &[Edit<'_>], mailing: Mailing) -> String {
+    let mut xml = begin_told_update(version, mailing);
     for edit in edits {
         xml.element("t:ItemChange", |xml| {
             xml.empty("t:ItemId", &[("Id", edit.id.as_str()), ("ChangeKey", edit.change_key.as_str())]);
@@ -121,8 +129,8 @@ fn write_change(xml: &mut Xml, kind: EntryKind, (property, element): &Value) {
 }
 
 /// The deletion of occurrences.
-pub(super) fn delete_occurrences(version: Version, series: &ItemId, numbers: &[usize]) -> String {
-    delete(version, Disposal::ToDeletedItems, |xml| {
+pub(super) fn delete_occurrences(version: Version, series: &ItemId, numbers: &[usize], mailing: Mailing) -> String {
+    delete(version, Disposal::ToDeletedItems, mailing, |xml| {
         write_refs(xml, numbers.iter().map(|number| ItemRef::Occurrence(series, *number)));
     })
 }

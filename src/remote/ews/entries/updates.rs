@@ -16,6 +16,7 @@ use super::request::{self, BodyType, Edit, ItemRef};
 use super::spelling::{self, Value};
 use super::uploads::{check, weight};
 use super::{contact, event, note, task};
+use crate::pim::event::Mailing;
 use crate::pim::{ChangeKey, Entry, EntryKind, Event, ItemId, ServerEntry, Text};
 use crate::remote::{EntryUpdate, ItemError, ItemErrorClass, PerItem, RemoteError, RemoteRead, Versioned};
 
@@ -27,7 +28,7 @@ impl EwsClient {
         updates: &[EntryUpdate<'_>],
     ) -> Result<Vec<PerItem<ChangeKey>>, RemoteError> {
         let owners = self.owners(updates).await?;
-        let changing = Changing { client: self, updates, owners: &owners };
+        let changing = Changing { client: self, updates, owners: &owners, mailing: Mailing::Concerned };
         let mut results: Results = updates.iter().map(refused).collect();
         self.compare_first(&changing, &mut results).await?;
         // What changes no property is through with this step.
@@ -53,10 +54,23 @@ impl EwsClient {
                         Err(error)
                     }
                 },
+                (Ok(key), Owner::Others, _) => self.give_answer(update, key).await?,
                 (result, _, _) => result,
             });
         }
         Ok(finished)
+    }
+
+    /// Gives the answer that an update of somebody else's meeting holds, if it does.
+    async fn give_answer(&self, update: &EntryUpdate<'_>, key: ChangeKey) -> Result<PerItem<ChangeKey>, RemoteError> {
+        let answer = match (update.from, update.to) {
+            (Entry::Event(from), Entry::Event(to)) => self.meetings.answer(from, to),
+            _ => None,
+        };
+        match answer {
+            Some(answer) => self.answer(update.id, &key, answer).await,
+            None => Ok(Ok(key)),
+        }
     }
 
     /// Compares the versions of what the server would change whatever its version.
@@ -100,7 +114,7 @@ impl EwsClient {
                 if !from.is_rewritten_as(to) {
                     return match event::has_same_exceptions(from, to) {
                         true => Ok(Ok(key)),
-                        false => self.apply_exceptions(update.id, from, to).await,
+                        false => self.apply_exceptions(update.id, from, to, self.meetings.mailing(to)).await,
                     };
                 }
                 if !event::has_exceptions(from) && !event::has_exceptions(to) {
@@ -120,7 +134,9 @@ impl EwsClient {
             Ok(found) => found,
             Err(error) => return Ok(Err(error)),
         };
-        let Some(day) = now.restored_in(to) else { return self.apply_exceptions(id, &now, to).await };
+        let Some(day) = now.restored_in(to) else {
+            return self.apply_exceptions(id, &now, to, Mailing::Nobody).await;
+        };
         if let Err(error) = self.check_put_back(id, day, to).await? {
             return Ok(Err(error));
         }
@@ -128,7 +144,13 @@ impl EwsClient {
         for (from, to) in [(&now, &single), (&single, &event::bare(&now))] {
             let [from, to] = [from, to].map(|event| Entry::Event(Box::new(event.clone())));
             let update = EntryUpdate { id, change_key: &key, from: &from, to: &to, extra: None };
-            let changing = Changing { client: self, updates: &[update], owners: &[Owner::Mine] };
+            let changing = Changing {
+                client: self,
+                updates: &[update],
+                owners: &[Owner::Mine],
+                // Nobody is to know what it is for a moment.
+                mailing: Mailing::Nobody,
+            };
             match only(self.settle(&changing, Vec::new()).await?) {
                 Ok(next) => key = next,
                 Err(error) => return Ok(Err(error)),
@@ -140,7 +162,7 @@ impl EwsClient {
         };
         match now.restored_in(to) {
             Some(day) => Ok(Err(event::cannot_restore(day, "the server keeps it"))),
-            None => self.apply_exceptions(id, &now, to).await,
+            None => self.apply_exceptions(id, &now, to, Mailing::Nobody).await,
         }
     }
 
@@ -232,11 +254,30 @@ struct Changing<'a> {
     client: &'a EwsClient,
     updates: &'a [EntryUpdate<'a>],
     owners: &'a [Owner],
+    /// Who may be mailed at most.
+    mailing: Mailing,
 }
 
 impl Changing<'_> {
     fn chosen(&self, slots: &[usize]) -> impl Iterator<Item = &EntryUpdate<'_>> {
         slots.iter().filter_map(|slot| self.updates.get(*slot))
+    }
+
+    /// Who is mailed about the change of that slot: a meeting of somebody else's is theirs to tell of.
+    fn mailing(&self, slot: usize) -> Mailing {
+        let (Some(update), Some(Owner::Mine)) = (self.updates.get(slot), self.owners.get(slot)) else {
+            return Mailing::Nobody;
+        };
+        let (Entry::Event(from), Entry::Event(to)) = (update.from, update.to) else { return Mailing::Nobody };
+        let meetings = &self.client.meetings;
+        // Those who are no longer invited are told as well.
+        let is_told = [from, to].into_iter().any(|event| meetings.mailing(event) == Mailing::Concerned);
+        let concerns = || event::concern_guests(&self.values(slot, self.client.transport.version()));
+        if is_told && meetings.mailing_when(to) == Mailing::Concerned && concerns() {
+            self.mailing
+        } else {
+            Mailing::Nobody
+        }
     }
 
     /// The properties that the update of that slot changes.
@@ -272,7 +313,10 @@ impl Writes for Changing<'_> {
 
     fn cut(&self, slots: Vec<usize>) -> Vec<Vec<usize>> {
         let size = |slot: &usize| self.updates.get(*slot).map_or(0, |update| weight(update.to, update.extra));
-        bodies::cut(slots.iter().map(|slot| (*slot, size(slot))))
+        let (told, untold): (Vec<usize>, Vec<usize>) =
+            slots.into_iter().partition(|slot| self.mailing(*slot) == Mailing::Concerned);
+        let batches = [told, untold].into_iter().filter(|slots| !slots.is_empty());
+        batches.flat_map(|slots| bodies::cut(slots.iter().map(|slot| (*slot, size(slot))))).collect()
     }
 
     fn payload(&self, version: Version, slots: &[usize]) -> Payload<'_> {
@@ -285,7 +329,11 @@ impl Writes for Changing<'_> {
             .iter()
             .map(|(id, change_key, kind, values)| Edit { id, change_key, kind: *kind, values: values.clone() })
             .collect();
-        Payload::text(request::update(version, &edits))
+        Payload::text(request::update(
+            version,
+            &edits,
+            slots.first().map_or(Mailing::Nobody, |slot| self.mailing(*slot)),
+        ))
     }
 
     fn read(&self, slot: usize, response: &Response) -> PerItem<ChangeKey> {

@@ -10,9 +10,11 @@ use super::super::request::Version;
 use super::super::settle::{Fate, Writes};
 use super::super::shape;
 use super::super::write::uploads::unnamed;
+use super::meetings::Meetings;
 use super::reading::EXTRA;
 use super::spelling::{self, Context, TaskRules, Value};
 use super::{contact, event, note, request, task};
+use crate::pim::event::{Mailing, Person};
 use crate::pim::{ChangeKey, Entry, EntryKind, Event, FolderId, ItemId, Tag, Text};
 use crate::remote::{EntryUpload, ItemErrorClass, PerItem, Placed, RemoteError};
 
@@ -22,6 +24,12 @@ impl EwsClient {
         folder: &FolderId,
         uploads: &[EntryUpload<'_>],
     ) -> Result<Vec<PerItem<Placed>>, RemoteError> {
+        let organiser = |upload: &EntryUpload<'_>| match upload.entry {
+            Entry::Event(event) => Some(event).filter(|event| !event.attendees.is_empty())?.organiser.clone(),
+            Entry::Contact(_) | Entry::Note(_) | Entry::Task(_) => None,
+        };
+        let organisers: Vec<Person> = uploads.iter().filter_map(organiser).collect();
+        self.know_owner(organisers.iter().map(|person| person.address.as_str())).await;
         let creation = Creation { client: self, folder, uploads };
         let refused = uploads.iter().map(|upload| check(upload.entry).err().map(Err)).collect();
         let mut results = self.settle(&creation, refused).await?;
@@ -57,7 +65,9 @@ impl EwsClient {
                 None => None,
             },
             Entry::Event(event) if event.recurrence.is_some() && event::has_exceptions(event) => {
-                Some(self.apply_exceptions(id, &event::bare(event), event).await?)
+                let event = owned(event, &self.meetings);
+                let mailing = self.meetings.mailing(&event);
+                Some(self.apply_exceptions(id, &event::bare(&event), &event, mailing).await?)
             }
             Entry::Event(_) | Entry::Note(_) | Entry::Task(_) => None,
         })
@@ -89,6 +99,14 @@ struct Creation<'a> {
 impl Creation<'_> {
     fn chosen(&self, slots: &[usize]) -> impl Iterator<Item = &EntryUpload<'_>> {
         slots.iter().filter_map(|slot| self.uploads.get(*slot))
+    }
+
+    /// Who is mailed about these: the first of them tells, for they are cut so.
+    fn mailing(&self, slots: &[usize]) -> Mailing {
+        match self.chosen(slots).next().map(|upload| upload.entry) {
+            Some(Entry::Event(event)) => self.client.meetings.mailing(&owned(event, &self.client.meetings)),
+            _ => Mailing::Nobody,
+        }
     }
 
     async fn find(&self, client: &EwsClient, slots: &[usize]) -> Result<Vec<Option<Placed>>, RemoteError> {
@@ -125,15 +143,18 @@ impl Writes for Creation<'_> {
 
     fn cut(&self, slots: Vec<usize>) -> Vec<Vec<usize>> {
         let size = |slot: &usize| self.uploads.get(*slot).map_or(0, |upload| weight(upload.entry, upload.extra));
-        bodies::cut(slots.iter().map(|slot| (*slot, size(slot))))
+        let (told, untold): (Vec<usize>, Vec<usize>) =
+            slots.into_iter().partition(|slot| self.mailing(std::slice::from_ref(slot)) == Mailing::Concerned);
+        let batches = [told, untold].into_iter().filter(|slots| !slots.is_empty());
+        batches.flat_map(|slots| bodies::cut(slots.iter().map(|slot| (*slot, size(slot))))).collect()
     }
 
     fn payload(&self, version: Version, slots: &[usize]) -> Payload<'_> {
-        let (context, user) = (self.client.context(version), self.client.transport.user());
+        let (context, owner) = (self.client.context(version), &self.client.meetings);
         let item =
-            |upload: &EntryUpload<'_>| (upload.entry.kind(), spelling::elements(spell_new(upload, user, &context)));
+            |upload: &EntryUpload<'_>| (upload.entry.kind(), spelling::elements(spell_new(upload, owner, &context)));
         let items: Vec<_> = self.chosen(slots).map(item).collect();
-        Payload::text(request::create(version, self.folder, &items))
+        Payload::text(request::create(version, self.folder, &items, self.mailing(slots)))
     }
 
     fn read(&self, _: usize, response: &Response) -> PerItem<Option<Placed>> {
@@ -163,11 +184,11 @@ pub(super) fn weight(entry: &Entry, extra: Option<&Text>) -> u64 {
 }
 
 /// All that a new item says.
-fn spell_new(upload: &EntryUpload<'_>, user: &str, context: &Context) -> Vec<Value> {
+fn spell_new(upload: &EntryUpload<'_>, owner: &Meetings, context: &Context) -> Vec<Value> {
     let text = |property: Property, value: &str| (property, Some(property.holding(Content::Text(value.to_owned()))));
     let mut values = match upload.entry {
         Entry::Contact(contact) => spelling::spell(contact::ROWS, contact, context),
-        Entry::Event(event) => event::spell(&owned(event, user), context),
+        Entry::Event(event) => event::spell(&owned(event, owner), context),
         Entry::Note(note) => spelling::spell(note::ROWS, note, context),
         Entry::Task(task) => spelling::spell(task::ROWS, task, context),
     };
@@ -180,8 +201,8 @@ fn spell_new(upload: &EntryUpload<'_>, user: &str, context: &Context) -> Vec<Val
 }
 
 /// An event as far as the owner of the mailbox can have it: whoever creates a meeting is its organiser.
-fn owned(event: &Event, user: &str) -> Event {
-    let is_other = |organiser: &crate::pim::event::Person| !organiser.address.as_str().eq_ignore_ascii_case(user);
+fn owned(event: &Event, owner: &Meetings) -> Event {
+    let is_other = |organiser: &Person| !owner.is_owner(organiser.address.as_str());
     let attendees = match &event.organiser {
         Some(organiser) if is_other(organiser) => Vec::new(),
         _ => event.attendees.clone(),

@@ -2,12 +2,13 @@
 
 use super::super::EwsClient;
 use super::super::answer::Response;
-use super::super::ask::own_error;
+use super::super::ask::{ITEMS_PER_CALL, own_error};
 use super::super::payload::Payload;
 use super::super::read::mixed_up;
 use super::super::request::{self, Version};
 use super::super::settle::{Fate, Writes};
 use super::super::shape::{self, Property, SEARCH_KEY};
+use crate::pim::event::Mailing;
 use crate::pim::{ChangeKey, FolderId, ItemId, SearchKey, ServerMarks, ServerMessage};
 use crate::remote::{
     Disposal, ItemError, ItemErrorClass, MarkUpdate, PerItem, Placed, RemoteError, RemoteRead, Versioned,
@@ -52,8 +53,14 @@ impl EwsClient {
         items: &[Versioned],
         disposal: Disposal,
     ) -> Result<Vec<PerItem<()>>, RemoteError> {
-        let settled = self.compare(items).await?.into_iter().map(|known| known.err().map(Err)).collect();
-        self.settle(&Removal { items, disposal }, settled).await
+        let known = self.compare(items).await?;
+        // What goes out of Deleted Items was called off when it went there.
+        let events = known.iter().flatten().filter(|known| known.class.is_of("IPM.Appointment"));
+        let events: Vec<ItemId> =
+            events.filter(|_| disposal == Disposal::ToDeletedItems).map(|event| event.id.clone()).collect();
+        let told = self.meetings_to_call_off(&events).await?;
+        let settled = known.into_iter().map(|known| known.err().map(Err)).collect();
+        self.settle(&Removal { items, disposal, told: &told }, settled).await
     }
 
     /// Whether the server itself refuses stale versions; not before it has said what it is.
@@ -227,6 +234,15 @@ fn ids_of<'a>(items: &'a [Versioned], slots: &[usize]) -> impl Iterator<Item = &
 struct Removal<'a> {
     items: &'a [Versioned],
     disposal: Disposal,
+    /// Meetings whose guests are to learn of it.
+    told: &'a [ItemId],
+}
+
+impl Removal<'_> {
+    fn mailing(&self, slot: Option<&usize>) -> Mailing {
+        let item = slot.and_then(|slot| self.items.get(*slot));
+        if item.is_some_and(|item| self.told.contains(&item.id)) { Mailing::Concerned } else { Mailing::Nobody }
+    }
 }
 
 impl Writes for Removal<'_> {
@@ -238,8 +254,15 @@ impl Writes for Removal<'_> {
         self.items.len()
     }
 
+    fn cut(&self, slots: Vec<usize>) -> Vec<Vec<usize>> {
+        let (told, untold): (Vec<usize>, Vec<usize>) =
+            slots.into_iter().partition(|slot| self.mailing(Some(slot)) == Mailing::Concerned);
+        [told, untold].iter().flat_map(|slots| slots.chunks(ITEMS_PER_CALL)).map(<[usize]>::to_vec).collect()
+    }
+
     fn payload(&self, version: Version, slots: &[usize]) -> Payload<'_> {
-        Payload::text(request::delete_items(version, ids_of(self.items, slots), self.disposal))
+        let mailing = self.mailing(slots.first());
+        Payload::text(request::delete_items(version, ids_of(self.items, slots), self.disposal, mailing))
     }
 
     fn read(&self, _: usize, _: &Response) -> PerItem<()> {
