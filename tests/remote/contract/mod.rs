@@ -16,6 +16,7 @@ mod categories;
 mod entries;
 mod events;
 mod lists;
+mod meetings;
 mod reading;
 mod writing;
 
