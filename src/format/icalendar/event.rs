@@ -41,6 +41,11 @@ pub enum EventError {
     /// Single occurrences of a series, as an invitation to one has them.
     #[error("the file has occurrences of a series (RECURRENCE-ID) and not the series itself")]
     NoSeries,
+    /// The first occurrence of a series is at a time that does not come on that day.
+    #[error(
+        "the clocks skip {0}, when the series begins or its first occurrence ends, and Exchange knows its time of day by that occurrence: begin it on another day"
+    )]
+    Skipped(jiff::civil::DateTime),
 }
 
 impl EventFile {
@@ -89,8 +94,13 @@ impl EventFile {
     pub fn event(&self) -> Result<Event, EventError> {
         let master = self.events().find(|event| is_master(event)).ok_or(EventError::NoSeries)?;
         let zones = Zones::of(&self.document);
-        let details = details::read(master, &zones)?;
+        let mut details = details::read(master, &zones)?;
         let recurrence = series::recurrence(master, &details.when)?;
+        if recurrence.is_some() {
+            time::check_first(&details.when)?;
+        } else {
+            time::settle(&mut details.when)?;
+        }
         let mut event = Event {
             uid: parts::text(master, "UID"),
             organiser: people::organiser(master),
@@ -109,7 +119,9 @@ impl EventFile {
             let day = series::original_day(component, &days, &zones)?;
             // Who deletes an occurrence after changing it often leaves the override behind.
             if !event.deleted.contains(&day) {
-                event.overrides.insert(day, details::read(component, &zones)?);
+                let mut details = details::read(component, &zones)?;
+                time::settle(&mut details.when)?;
+                event.overrides.insert(day, details);
             }
         }
         Ok(event)
@@ -201,7 +213,7 @@ impl<'a> Change<'a> {
             details::write(&mut component, DetailsField::ALL, details)?;
             calendar.push_component(component);
         }
-        time::define_zones(calendar, self.event)
+        time::define_zones(calendar, self.before, self.event)
     }
 
     /// Writes the overrides that the file has, takes away those that are no more, and tells which days those are.

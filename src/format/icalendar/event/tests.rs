@@ -59,13 +59,8 @@ fn one_occurrence_changed_leaves_the_series_alone() {
     event.deleted.insert(date(2026, 3, 9));
     file.patch(&event).unwrap();
     let with_exdate = original.replace("X-OWN:1\n", "X-OWN:1\nEXDATE;TZID=Europe/Berlin:20260309T090000\n");
-    // The zone had no definition: now it has.
-    assert!(text(&file).contains("BEGIN:VTIMEZONE\nTZID:Europe/Berlin\n"));
-    let without_zone = |text: &str| {
-        let (before, rest) = text.split_once("BEGIN:VTIMEZONE").unwrap();
-        before.to_owned() + rest.split_once("END:VTIMEZONE\n").unwrap().1
-    };
-    assert_eq!(without_zone(&text(&file)), with_exdate);
+    // The zone had no definition, and gets none for that.
+    assert_eq!(text(&file), with_exdate);
     let mut moved = event.details.clone();
     moved.when =
         When::Zoned { start: berlin(date(2026, 3, 17).at(9, 0, 0, 0)), end: berlin(date(2026, 3, 17).at(10, 0, 0, 0)) };
@@ -76,7 +71,7 @@ fn one_occurrence_changed_leaves_the_series_alone() {
     event.overrides.clear();
     event.deleted.clear();
     file.patch(&event).unwrap();
-    assert_eq!(without_zone(&text(&file)), original);
+    assert_eq!(text(&file), original);
 }
 
 #[test]
@@ -175,6 +170,31 @@ fn who_is_invited_keeps_what_the_server_does_not_know() {
     event.attendees[0].answer = Answer::Accepted;
     file.patch(&event).unwrap();
     assert_eq!(text(&file).replace("\n ", ""), original.replace("NEEDS-ACTION", "ACCEPTED"));
+}
+
+/// At half past two in the night to summer time it is half past three.
+#[test]
+fn a_time_that_the_clocks_skip_is_what_they_show_then() {
+    let night = "DTSTART;TZID=Europe/Berlin:20260329T023000\nDTEND;TZID=Europe/Berlin:20260329T043000\n";
+    let shown = berlin(date(2026, 3, 29).at(3, 30, 0, 0));
+    let single = calendar(&[night]);
+    let mut file = parse(&single);
+    let event = file.event().unwrap();
+    assert_eq!(
+        event.details.when,
+        When::Zoned { start: shown.clone(), end: berlin(date(2026, 3, 29).at(4, 30, 0, 0)) }
+    );
+    file.patch(&event).unwrap();
+    assert_eq!(text(&file), single);
+    let nightly =
+        "DTSTART;TZID=Europe/Berlin:20260327T023000\nDTEND;TZID=Europe/Berlin:20260327T043000\nRRULE:FREQ=DAILY\n";
+    let series = parse(&calendar(&[nightly, &format!("RECURRENCE-ID;TZID=Europe/Berlin:20260329T023000\n{night}")]));
+    let event = series.event().unwrap();
+    let When::Zoned { start, .. } = &event.overrides[&date(2026, 3, 29)].when else { panic!("{event:?}") };
+    assert_eq!(*start, shown);
+    // All others would be at half past three.
+    let begun = parse(&calendar(&[&format!("{night}RRULE:FREQ=DAILY\n")]));
+    assert_eq!(begun.event(), Err(EventError::Skipped(date(2026, 3, 29).at(2, 30, 0, 0))));
 }
 
 fn words() -> impl Strategy<Value = Text> {

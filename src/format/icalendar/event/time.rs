@@ -42,6 +42,14 @@ pub(super) enum Moment {
 impl Moment {
     pub(super) fn read(property: &Property, value: &str, zones: &Zones) -> Result<Self, EventError> {
         let odd = || odd(property);
+        // Written without the quotation marks that its colon asks for (RFC 5545 §3.2), so that a part of the name is before the value.
+        let (value, whole) = match property.parameter("TZID").filter(|tzid| tzid.eq_ignore_ascii_case("tzone")) {
+            Some(scheme) if value.starts_with("//") => {
+                let (rest, value) = value.rsplit_once(':').ok_or_else(odd)?;
+                (value, Some(format!("{scheme}:{rest}")))
+            }
+            _ => (value, None),
+        };
         let (date, time) = parts::civil(value).ok_or_else(odd)?;
         let Some((time, is_utc)) = time else {
             return Ok(Self::Day(date));
@@ -49,7 +57,7 @@ impl Moment {
         if property.parameter("VALUE").is_some_and(|value| value.eq_ignore_ascii_case("DATE")) {
             return Ok(Self::Day(date));
         }
-        match property.parameter("TZID") {
+        match whole.as_deref().or(property.parameter("TZID")) {
             _ if is_utc => Ok(Self::Zoned(At { time, zone: ZoneName::Utc })),
             None => Ok(Self::Floating(time)),
             Some(tzid) => {
@@ -128,6 +136,32 @@ pub(super) fn instant(at: &At) -> Result<jiff::Timestamp, EventError> {
     Ok(zoned.map_err(|_| odd())?.timestamp())
 }
 
+/// Says times that a clock skips as what it shows then: the server tells them so.
+pub(super) fn settle(when: &mut When) -> Result<(), EventError> {
+    if let When::Zoned { start, end } = when {
+        for at in [start, end] {
+            at.time = shown(at)?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a series whose first occurrence is at a time that a clock skips: by its instant, all others would be as much later.
+pub(super) fn check_first(when: &When) -> Result<(), EventError> {
+    let When::Zoned { start, end } = when else { return Ok(()) };
+    for at in [start, end] {
+        if shown(at)? != at.time {
+            return Err(EventError::Skipped(at.time));
+        }
+    }
+    Ok(())
+}
+
+/// What the clock shows at a time.
+fn shown(at: &At) -> Result<DateTime, EventError> {
+    Ok(rules(&at.zone)?.to_datetime(instant(at)?))
+}
+
 fn after(start: &At, length: SignedDuration) -> Option<At> {
     let end = instant(start).ok()?.checked_add(length).ok()?;
     Some(At { time: rules(&start.zone).ok()?.to_datetime(end), zone: start.zone.clone() })
@@ -196,21 +230,28 @@ pub(super) fn with_moment(mut property: Property, moment: &Moment) -> Property {
     property.with_value(value)
 }
 
-/// Adds a VTIMEZONE for each zone that has none.
-pub(super) fn define_zones(calendar: &mut Component, event: &Event) -> Result<(), EventError> {
+/// Adds a VTIMEZONE for each zone that has none and that the event was not in before: who wrote the file did without.
+pub(super) fn define_zones(calendar: &mut Component, before: &Event, event: &Event) -> Result<(), EventError> {
     let mut known: BTreeSet<Text> = calendar.components("VTIMEZONE").map(|zone| parts::text(zone, "TZID")).collect();
-    for details in std::iter::once(&event.details).chain(event.overrides.values()) {
-        let When::Zoned { start, end } = &details.when else {
-            continue;
-        };
-        for at in [start, end] {
-            if let ZoneName::Named { tzid, .. } = &at.zone
-                && known.insert(tzid.clone())
-            {
-                let definition = timezone::define(tzid.as_str(), &rules(&at.zone)?, at.time.date());
-                calendar.insert_component(definition, "VEVENT");
-            }
+    known.extend(named(before).map(|(tzid, _)| tzid.clone()));
+    for (tzid, at) in named(event) {
+        if known.insert(tzid.clone()) {
+            let definition = timezone::define(tzid.as_str(), &rules(&at.zone)?, at.time.date());
+            calendar.insert_component(definition, "VEVENT");
         }
     }
     Ok(())
+}
+
+/// The zones that an event names.
+fn named(event: &Event) -> impl Iterator<Item = (&Text, &At)> {
+    let all = std::iter::once(&event.details).chain(event.overrides.values());
+    let times = all.flat_map(|details| match &details.when {
+        When::Zoned { start, end } => vec![start, end],
+        When::AllDay { .. } | When::Floating { .. } => Vec::new(),
+    });
+    times.filter_map(|at| match &at.zone {
+        ZoneName::Named { tzid, .. } => Some((tzid, at)),
+        ZoneName::Utc => None,
+    })
 }
