@@ -9,6 +9,7 @@ mod clock;
 mod contract;
 #[path = "../golden/mod.rs"]
 mod golden;
+mod golden_files;
 mod house;
 mod odd_answers;
 mod odd_entries;
