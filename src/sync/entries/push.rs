@@ -244,6 +244,9 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
             .collect();
         let answers = self.run.remote().update_entries(&asked).await?;
         self.run.step(Step::MarksPushed)?;
+        if batch.iter().any(|update| has_guests(&update.shall)) {
+            self.expect_echo();
+        }
         let mut done = Vec::new();
         for (update, answer) in batch.into_iter().zip(answers) {
             match answer {
@@ -451,6 +454,9 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
             answers => answers?,
         };
         self.run.step(Step::UploadsSent)?;
+        if batch.iter().any(|upload| has_guests(&upload.said)) {
+            self.expect_echo();
+        }
         let mut done = Vec::new();
         for (upload, answer) in batch.into_iter().zip(answers) {
             match answer {
@@ -505,4 +511,9 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         }
         self.run.step(Step::PushNoted)
     }
+}
+
+/// Whether others take part: then the server may have sent mail, which is in a folder of its own.
+fn has_guests(said: &Said) -> bool {
+    matches!(&said.entry, Entry::Event(event) if !event.attendees.is_empty())
 }
