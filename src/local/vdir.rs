@@ -290,8 +290,14 @@ pub(super) fn replace_in(folder: &Path, name: &OsStr, expect: Digest, content: &
     make_dir(&swap_dir)?;
     // An earlier try may have been interrupted.
     clear_swap(folder, &swap_dir, &mut Leftovers::default())?;
+    // Written elsewhere first: what is cut off there is removed, and what lies here and is neither of the two is somebody's.
+    let (staging, staged) = (folder.join(NEW), folder.join(NEW).join("swap"));
+    make_dir(&staging)?;
+    remove_file(&staged)?;
+    write_durably(&staged, content)?;
     make_dir(&swap_dir)?;
-    write_durably(&swap, content)?;
+    platform::rename_new(&staged, &swap).map_err(|error| LocalError::io("write", &swap, error))?;
+    drop(fs::remove_dir(&staging));
     sync(&swap_dir)?;
     sync(folder)?;
     let done = match platform::exchange(&swap, &path) {

@@ -51,7 +51,7 @@ class Here:
         found = collections.defaultdict(list)
         for path in self.root.glob("Contacts/*.vcf"):
             text = path.read_text()
-            assert text.endswith("END:VCARD\r\n"), f"{path} is torn"
+            assert text.endswith("END:VCARD\n"), f"{path} is torn"
             found["contact", int(re.search(r"FN:Number (\d+)", text)[1])].append(re.search(r"(?m)^ORG:(\w+)", text)[1])
         for path in self.root.glob("Notes/*.md"):
             title, word = path.read_text().split("\n")
