@@ -8,7 +8,7 @@
 use super::guard::{Brake, FolderSize, Guard};
 use super::item::{ConflictPolicy, Held, Side};
 use super::proof::MessageRemoval;
-use crate::pim::event::{Answer, Attendee};
+use crate::pim::event::{Answer, Attendee, Person};
 use crate::pim::{Contact, ContactField, Entry, EntryField, EntryKind, Event, EventField, FolderKey, Note, Said, Task};
 
 /// What was agreed about an entry.
@@ -188,6 +188,27 @@ pub struct Pushed {
     pub refused: Vec<EntryField>,
 }
 
+/// Whether these are the same people, under names that the server has for them: an address tells who somebody is.
+fn same_people(shall: &Said, back: &Said, field: EntryField) -> bool {
+    let (Entry::Event(shall), Entry::Event(back)) = (&shall.entry, &back.entry) else { return false };
+    let same = |one: &Person, other: &Person| {
+        !one.address.is_empty() && one.address.as_str().eq_ignore_ascii_case(other.address.as_str())
+    };
+    match field {
+        EntryField::Event(EventField::Organiser) => {
+            shall.organiser.as_ref().zip(back.organiser.as_ref()).is_some_and(|(one, other)| same(one, other))
+        }
+        EntryField::Event(EventField::Attendees) => {
+            let pairs = || shall.attendees.iter().zip(&back.attendees);
+            shall.attendees.len() == back.attendees.len()
+                && pairs().all(|(one, other)| {
+                    same(&one.person, &other.person) && (one.role, one.answer) == (other.role, other.answer)
+                })
+        }
+        _ => false,
+    }
+}
+
 /// Compares what the server was to say with what it says after a push, read back. `here` is what the file says.
 pub fn pushed(shall: &Said, sent: &[EntryField], back: Said, here: &Said) -> Pushed {
     let said = shall.diff(&Said::nothing(shall.entry.kind()));
@@ -198,7 +219,7 @@ pub fn pushed(shall: &Said, sent: &[EntryField], back: Said, here: &Said) -> Pus
     let mut refused = Vec::new();
     for field in shall.diff(&back) {
         // What nothing was said of is the server's to say, such as the UID of an event that had none.
-        if sent.contains(&field) && is_said(&field) {
+        if sent.contains(&field) && is_said(&field) && !same_people(shall, &back, field) {
             refused.push(field);
         } else {
             file.take(&back, field);

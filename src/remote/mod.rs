@@ -351,7 +351,8 @@ pub trait RemoteWrite: RemoteRead {
     ) -> impl Future<Output = Result<Vec<PerItem<Placed>>, RemoteError>> + Send;
 
     /// Changes what entries say; returns the new versions. A version that is no longer current is an error of class
-    /// [`ItemErrorClass::Conflict`], also on servers that would overwrite. Nobody is mailed. What the server then says is for
+    /// [`ItemErrorClass::Conflict`], also on servers that would overwrite. Nobody is mailed, unless the back end was set up so. In a meeting of
+    /// somebody else the owner's own answer is given, and a declined one is gone then. What the server then says is for
     /// [`RemoteRead::entries`] to tell: it may keep its own value of a field, or change others along.
     ///
     /// An occurrence that was deleted or different cannot be made as ever again where the server has no operation for it: an error of class

@@ -151,6 +151,25 @@ fn where_nothing_changed_nothing_is_asked_for_an_hour() {
     }
 }
 
+/// Who gives something a new category in Outlook changes the calendar often enough.
+#[test]
+fn a_change_in_the_calendar_is_a_reason_to_ask_every_ten_minutes() {
+    use pimsync::pim::{Entry, Event, SpecialFolder};
+    let world = World::new(Personality::Exchange);
+    put(&world, &[("Work", 0)]);
+    settled(&world);
+    let others = crate::world::others::Others(&world);
+    for (number, minutes, is_here) in [(1, 5, false), (2, 6, true)] {
+        put(&world, &[("Work", 0), ("New", 1)]);
+        let uid = format!("uid-{number}");
+        let event = Event { uid: uid.as_str().into(), ..Event::default() };
+        others.create(SpecialFolder::Calendar, &Entry::Event(Box::new(event)));
+        world.advance(minutes * 60);
+        world.sync();
+        assert_eq!(here(&world).contains_key("New"), is_here, "after {minutes} minutes more");
+    }
+}
+
 #[test]
 fn a_file_that_is_gone_is_written_again() {
     for like in BOTH {
