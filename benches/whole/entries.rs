@@ -27,10 +27,10 @@ fn fill(mailbox: &Mailbox) {
         fill_event(mailbox, number);
     }
     let picture: Vec<u8> =
-        [0xFF, 0xD8, 0xFF, 0xE0].into_iter().chain((0..12_000_u32).map(|at| (at * 7919 >> 5) as u8)).collect();
+        [0xFF, 0xD8, 0xFF, 0xE0].into_iter().chain((0..12_000_u32).map(|at| ((at * 7919) >> 5) as u8)).collect();
     for number in 0..scaled(CONTACTS) {
         let id = mailbox.add_item("Contacts", &contact(number)).unwrap();
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             mailbox.set_picture(&id, Some(&picture)).unwrap();
         }
     }
@@ -54,7 +54,7 @@ fn fill(mailbox: &Mailbox) {
 
 fn fill_event(mailbox: &Mailbox, number: usize) {
     let (month, day, hour) = (number % 12 + 1, number % 28 + 1, number % 9 + 8);
-    let is_series = number % 3 == 0;
+    let is_series = number.is_multiple_of(3);
     let recurrence = if is_series {
         format!(
             "<t:Recurrence><t:WeeklyRecurrence><t:Interval>1</t:Interval><t:DaysOfWeek>Monday Thursday</t:DaysOfWeek></t:WeeklyRecurrence>\

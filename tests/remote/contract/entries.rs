@@ -371,9 +371,12 @@ async fn a_picture_that_does_not_get_through_makes_no_second_contact(house: Hous
     house.client.special_folders().await.unwrap();
     let rule = house.server.faults().add(Rule::on("CreateAttachment", Action::ResetBeforeCommit));
     let entry = Entry::Contact(Box::new(contact(&house)));
-    let placed = all_ok(create(&house, std::slice::from_ref(&entry)).await).remove(0);
+    let error = create(&house, std::slice::from_ref(&entry)).await.remove(0).unwrap_err();
+    assert_eq!(error.class, ItemErrorClass::Unknown, "it is there, so it is to be looked for");
     assert!(house.server.faults().fired(rule) > 0);
-    let now = read(&house, EntryKind::Contact, &[placed.id]).await.remove(0);
+    let found = house.client.find_tagged(&house.folder("Contacts"), &[tag(1)]).await.unwrap();
+    assert_eq!(found.len(), 1);
+    let now = read(&house, EntryKind::Contact, std::slice::from_ref(&found[0].id)).await.remove(0);
     assert_eq!(now.entry, Entry::Contact(Box::new(Contact { photo: None, ..contact(&house) })));
     // The same with a change: it is told, and made good later.
     assert_eq!(change(&house, &now, &entry).await.unwrap_err().class, ItemErrorClass::Transient);
