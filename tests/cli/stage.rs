@@ -55,6 +55,6 @@ fn what_goes_wrong_is_told_by_message_and_exit_code() {
     run(&["--to", "/tmp", "--", "true"]).expect_code(2);
     let lost = machine.messages("Inbox").remove(0);
     fs::remove_file(&lost).unwrap();
-    run(&["--", "true"]).expect_code(3).expect_err("1 message that the last sync left here");
+    run(&["--", "true"]).expect_code(3).expect_err("1 item that the last sync left here");
     assert!(!Path::new(&stage).exists());
 }

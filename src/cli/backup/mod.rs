@@ -35,7 +35,7 @@ pub(super) use text::{bytes, count};
 /// never holds a password. It can run at any time: it does not wait for a sync and makes none wait, and
 /// mail readers may go on. The file has its name only when it is whole and safe on the disk; `tar --zstd -xf` extracts it, too.
 ///
-/// Without a terminal it says nothing when all is well. When messages that the last sync left are gone or changed though no sync did it,
+/// Without a terminal it says nothing when all is well. When items that the last sync left are gone or changed though no sync did it,
 /// or something cannot be read, it says so and ends with 3; the archive is made all the same, and earlier ones stay.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]

@@ -454,9 +454,6 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
             answers => answers?,
         };
         self.run.step(Step::UploadsSent)?;
-        if batch.iter().any(|upload| has_guests(&upload.said)) {
-            self.expect_echo();
-        }
         let mut done = Vec::new();
         for (upload, answer) in batch.into_iter().zip(answers) {
             match answer {
@@ -483,14 +480,13 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         if done.is_empty() {
             return Ok(());
         }
+        // How many there are is told by a listing only.
+        self.expect_echo();
         let ids: Vec<ItemId> = done.iter().map(|(_, placed)| placed.id.clone()).collect();
         let answers = self.run.remote().entries(kind, &ids).await?;
         for ((upload, placed), answer) in done.into_iter().zip(answers) {
-            let Ok(server) = answer else {
-                // It is found by its tag in the next round.
-                self.expect_echo();
-                continue;
-            };
+            // What cannot be read back is found by its tag in the next round.
+            let Ok(server) = answer else { continue };
             let Upload { file, tag, said, digest } = upload;
             let back = said_with_uid(&server, &said);
             let sent = said.diff(&Said::nothing(kind));
