@@ -13,8 +13,12 @@
 //! conflicts = "keep-both"            # the default; or "server", "local"
 //! meetings = "quiet"                 # the default: nobody is mailed; or "send"
 //! folders_at_a_time = 4              # the default; 1 to 4
+//! poll_interval = 60                 # the default; seconds between two checks of `watch`
+//! push_delay = 60                    # the default; seconds from the first local change of a folder to its push
+//! at_once = ["Sent Items"]           # the default; folders whose local changes go out at once
 //! ```
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -56,6 +60,25 @@ pub struct Account {
     pub meetings: Mailing,
     /// How many folders are synchronized at a time, 1 to 4.
     pub folders_at_a_time: u8,
+    /// When `watch` does what.
+    pub watch: WatchSettings,
+}
+
+/// When `watch` does what; left out, as Outlook for Mac 2011 did it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchSettings {
+    /// Seconds between two checks of all folders.
+    pub poll_interval: u32,
+    /// Seconds from the first local change of a folder to its push.
+    pub push_delay: u32,
+    /// Folders whose local changes go out at once, by path. `Sent Items` is the folder with that role, whatever its name.
+    pub at_once: Vec<String>,
+}
+
+impl Default for WatchSettings {
+    fn default() -> Self {
+        Self { poll_interval: 60, push_delay: 60, at_once: vec![SENT_ITEMS.to_owned()] }
+    }
 }
 
 /// Where a mailbox is.
@@ -100,6 +123,14 @@ pub enum ConfigError {
 
 /// The most folders that are synchronized at a time.
 pub const MOST_FOLDERS: u8 = 4;
+
+/// The folder whose local changes go out at once unless the settings say otherwise.
+const SENT_ITEMS: &str = "Sent Items";
+
+/// The shortest and the longest interval of `watch`, in seconds.
+const POLL_INTERVALS: RangeInclusive<u32> = 10..=86_400;
+/// The shortest and the longest delay of a push, in seconds.
+const PUSH_DELAYS: RangeInclusive<u32> = 0..=86_400;
 
 /// The word for the embedded server.
 const DEMO: &str = "demo:";
@@ -164,6 +195,9 @@ struct RawAccount {
     conflicts: Option<Spanned<String>>,
     meetings: Option<Spanned<String>>,
     folders_at_a_time: Option<Spanned<i64>>,
+    poll_interval: Option<Spanned<i64>>,
+    push_delay: Option<Spanned<i64>>,
+    at_once: Option<Spanned<Vec<String>>>,
 }
 
 /// What is wrong, and where in the text.
@@ -234,6 +268,7 @@ impl RawAccount {
             conflicts: self.conflicts()?,
             meetings: self.meetings()?,
             folders_at_a_time: self.folders_at_a_time()?,
+            watch: self.watch()?,
         })
     }
 
@@ -280,6 +315,33 @@ impl RawAccount {
             fault(number, format!("folders_at_a_time must be 1 to {MOST_FOLDERS}: servers allow few calls at once"))
         })
     }
+
+    fn watch(&self) -> Result<WatchSettings, Fault> {
+        let default = WatchSettings::default();
+        let at_once = match &self.at_once {
+            None => default.at_once,
+            Some(folders) if folders.get_ref().iter().any(|folder| folder.trim_matches('/').is_empty()) => {
+                return Err(fault(
+                    folders,
+                    "at_once names no folder in one place; name folders as pimsync status does",
+                ));
+            }
+            Some(folders) => folders.get_ref().iter().map(|folder| folder.trim_matches('/').to_owned()).collect(),
+        };
+        Ok(WatchSettings {
+            poll_interval: seconds("poll_interval", self.poll_interval.as_ref(), POLL_INTERVALS)?
+                .unwrap_or(default.poll_interval),
+            push_delay: seconds("push_delay", self.push_delay.as_ref(), PUSH_DELAYS)?.unwrap_or(default.push_delay),
+            at_once,
+        })
+    }
+}
+
+fn seconds(key: &str, number: Option<&Spanned<i64>>, range: RangeInclusive<u32>) -> Result<Option<u32>, Fault> {
+    let Some(number) = number else { return Ok(None) };
+    let seconds = u32::try_from(*number.get_ref()).ok().filter(|seconds| range.contains(seconds));
+    let reason = || format!("{key} must be {} to {} seconds", range.start(), range.end());
+    seconds.map(Some).ok_or_else(|| fault(number, reason()))
 }
 
 #[cfg(test)]
@@ -304,13 +366,16 @@ mod tests {
         assert_eq!(account.password, PasswordSource::File);
         assert_eq!((account.conflicts, account.folders_at_a_time), (ConflictPolicy::KeepBoth, 4));
         assert_eq!(account.meetings, Mailing::Nobody, "nobody is mailed unless that is asked for");
+        assert_eq!((account.watch.poll_interval, account.watch.push_delay), (60, 60));
+        assert_eq!(account.watch.at_once, ["Sent Items"]);
         assert_eq!(parse("format = 1").unwrap(), Config::default());
     }
 
     #[test]
     fn everything_can_be_said() {
         let config = parse(&account(
-            "user = 'X\\a'\npassword_command = 'pass show x'\nca_file = '/c.pem'\nconflicts = 'local'\nmeetings = 'send'\nfolders_at_a_time = 1",
+            "user = 'X\\a'\npassword_command = 'pass show x'\nca_file = '/c.pem'\nconflicts = 'local'\nmeetings = 'send'\nfolders_at_a_time = 1\n\
+             poll_interval = 300\npush_delay = 0\nat_once = ['/Gesendete Elemente/', 'Team']",
         ));
         let config = config.unwrap();
         let account = &config.accounts[0];
@@ -319,6 +384,8 @@ mod tests {
         assert_eq!(account.ca_file.as_deref(), Some(Path::new("/c.pem")));
         assert_eq!((account.conflicts, account.folders_at_a_time), (ConflictPolicy::Local, 1));
         assert_eq!(account.meetings, Mailing::Concerned);
+        let at_once = vec!["Gesendete Elemente".to_owned(), "Team".to_owned()];
+        assert_eq!(account.watch, WatchSettings { poll_interval: 300, push_delay: 0, at_once });
     }
 
     #[test]
@@ -329,6 +396,9 @@ mod tests {
             ("meetings = true", "line 7: "),
             ("meetings = 'all'", "line 7: meetings must be \"quiet\" or \"send\""),
             ("folders_at_a_time = 9", "line 7: folders_at_a_time must be 1 to 4"),
+            ("poll_interval = 1", "line 7: poll_interval must be 10 to 86400 seconds"),
+            ("push_delay = -1", "line 7: push_delay must be 0 to 86400 seconds"),
+            ("at_once = ['/']", "line 7: at_once names no folder in one place"),
             ("ca_file = 'c.pem'", "line 7: ca_file must be a whole path"),
             ("password_command = ' '", "line 7: password_command is empty"),
             ("user = ", "line 7: "),

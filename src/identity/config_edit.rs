@@ -118,6 +118,7 @@ mod tests {
 
     use super::*;
     use crate::identity::AccountName;
+    use crate::identity::config::WatchSettings;
 
     fn account(email: &str) -> Account {
         Account {
@@ -130,6 +131,7 @@ mod tests {
             conflicts: ConflictPolicy::KeepBoth,
             meetings: Mailing::Nobody,
             folders_at_a_time: 4,
+            watch: WatchSettings::default(),
         }
     }
 

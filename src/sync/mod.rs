@@ -32,6 +32,7 @@ mod rejoin;
 pub mod report;
 mod rows;
 mod scan;
+pub mod timing;
 mod tree;
 mod view;
 

@@ -11,7 +11,7 @@ use super::Args;
 use crate::cli::context::{Context, DEMO_ADDRESS};
 use crate::cli::failure::UsageError;
 use crate::cli::server_url::server;
-use crate::identity::config::MOST_FOLDERS;
+use crate::identity::config::{MOST_FOLDERS, WatchSettings};
 use crate::identity::{Account, AccountName, PasswordSource, Server};
 use crate::pim::event::Mailing;
 use crate::plan::ConflictPolicy;
@@ -72,6 +72,7 @@ impl Values {
             conflicts: known.map(|account| account.conflicts).unwrap_or_default(),
             meetings: known.map(|account| account.meetings).unwrap_or_default(),
             folders_at_a_time: known.map_or(MOST_FOLDERS, |account| account.folders_at_a_time),
+            watch: known.map(|account| account.watch.clone()).unwrap_or_default(),
         };
         Ok(Self { account, before, new_password })
     }
@@ -89,6 +90,7 @@ impl Values {
                 conflicts: ConflictPolicy::default(),
                 meetings: Mailing::default(),
                 folders_at_a_time: MOST_FOLDERS,
+                watch: WatchSettings::default(),
             },
         };
         Ok(Self { account, before, new_password: None })
