@@ -99,6 +99,7 @@ impl Args {
     fn request(&self) -> Request {
         Request {
             folders: self.folders.clone(),
+            later: Vec::new(),
             brake: if self.allow_deletes { Brake::Released } else { Brake::On },
             mode: if self.dry_run { Mode::DryRun } else { Mode::Apply },
             depth: if self.full { Depth::Full } else { Depth::Changes },

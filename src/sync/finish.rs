@@ -39,7 +39,8 @@ where
     let finisher = Finisher { run, tree, chosen };
     let (mut cases, sizes) = finisher.cases(&view)?;
     let waits = finisher.let_wait(&mut cases, &view, gone_before)?;
-    let plan = plan::plan(cases, run.engine.settings.policy, run.request.brake, &sizes);
+    let mut plan = plan::plan(cases, run.engine.settings.policy, run.request.brake, &sizes);
+    finisher.postpone(&mut plan)?;
     finisher.hold(&plan);
     if run.is_dry() {
         finisher.tell(&plan)?;
@@ -173,6 +174,28 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
             }
         }
         Ok(cases)
+    }
+
+    /// Leaves what folders would send out that have more time. As after a run that was cut off before its pushes, the next one plans it anew: the
+    /// stamp of a folder in which something differs is never noted.
+    fn postpone(&self, plan: &mut Plan<Box<ServerMessage>, LocalFile>) -> Result<(), SyncError> {
+        if self.run.request.later.is_empty() {
+            return Ok(());
+        }
+        let keys = plan.pushes.iter().filter_map(|op| match op {
+            Op::Push { key, .. } | Op::Delete { key, .. } => Some(*key),
+            _ => None,
+        });
+        let rows = rows_of(self.run, keys)?;
+        let waits = |key: &ItemKey| rows.get(key).is_some_and(|row| self.run.is_postponed(row.folder));
+        plan.pushes.retain(|op| match op {
+            Op::Upload { local, .. } => !self.run.is_postponed(local.folder),
+            Op::Push { key, local, .. } => !waits(key) && !self.run.is_postponed(local.folder),
+            Op::Delete { key, .. } => !waits(key),
+            Op::Download { .. } | Op::Update { .. } | Op::Adopt { .. } => true,
+            Op::Remove { .. } | Op::Refresh { .. } | Op::Forget { .. } => true,
+        });
+        Ok(())
     }
 
     /// What the plan holds back goes into the notices and into the state.
@@ -338,7 +361,8 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
     /// Folders that vanished on one side, and are empty now, go on the other.
     async fn end_folders(&self, view: &LocalView, held: &BTreeSet<FolderKey>) -> Result<bool, SyncError> {
         let mut emptied = Vec::new();
-        let mut doubtful = false;
+        // A folder that is gone here is not made again because the deletion of what was in it waits.
+        let mut doubtful = !self.run.request.later.is_empty();
         for place in self.tree.places.iter().filter(|place| !place.on_server || place.directory == Directory::Away) {
             if let Some((folder, sure)) = self.emptied(place, view).await? {
                 emptied.push(folder);

@@ -139,6 +139,9 @@ pub enum Depth {
 pub struct Request {
     /// Only these folders, by path; all when empty.
     pub folders: Vec<String>,
+    /// Folders, by path, whose local changes are not taken to the server yet: what the server changed comes in, and what it had to be told waits
+    /// for another run. The folders themselves are put in step all the same. Unknown ones are passed over.
+    pub later: Vec<String>,
     /// Whether mass deletions are held.
     pub brake: Brake,
     /// Whether anything is written.
@@ -176,6 +179,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Engine<R, L> {
             account,
             report: Mutex::default(),
             held: Mutex::default(),
+            later: Mutex::default(),
             look_again: AtomicBool::new(false),
             turns: Semaphore::new(self.settings.folders_at_once()),
         };
@@ -214,6 +218,8 @@ struct Run<'e, R, L> {
     account: AccountKey,
     report: Mutex<Report>,
     held: Mutex<Vec<HeldNote>>,
+    /// [`Request::later`].
+    later: Mutex<BTreeSet<FolderKey>>,
     /// Something was changed in the very instant, so that the next round has to look at it again.
     look_again: AtomicBool,
     /// Folders whose server side may be read at a time.
@@ -296,6 +302,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
             .retain(|notice| notice.kind != NoticeKind::Held || notice.folder == categories::FILE);
         let tree = tree::align_folders(self).await?;
         let places = self.chosen(&tree.places)?;
+        *lock(&self.later) = self.postponed(&tree.places);
         lock(&self.report).folders_seen = places.len() as u64;
         let activity = self.activity(&tree.places).await?;
         let due: BTreeSet<FolderKey> = self.due(&places, &activity, round)?;
@@ -398,6 +405,16 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
         }
         let chosen = |place: &&Place| wanted.is_empty() || wanted.iter().any(|name| place.is_named(name));
         Ok(places.iter().filter(|place| place.is_mirrored()).filter(chosen).cloned().collect())
+    }
+
+    /// The folders whose local changes wait.
+    fn postponed(&self, places: &[Place]) -> BTreeSet<FolderKey> {
+        let is_later = |place: &&Place| self.request.later.iter().any(|name| place.is_named(name));
+        places.iter().filter(is_later).map(Place::key).collect()
+    }
+
+    fn is_postponed(&self, folder: FolderKey) -> bool {
+        lock(&self.later).contains(&folder)
     }
 
     /// What each folder of the server says without being listed; also notes the totals of folders that are not mirrored.

@@ -14,6 +14,7 @@ mod entries;
 mod faults;
 mod folders;
 mod hostile;
+mod later;
 mod local;
 mod mail;
 mod meddling;

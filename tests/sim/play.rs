@@ -220,15 +220,15 @@ impl Player {
     }
 
     fn request(&self, asked: Asked) -> Request {
-        let folders = match asked {
-            Asked::OneFolder(pick) => {
-                Pick::new(pick).one(self.world().mail_folders()).map(|(_, path)| path).into_iter().collect()
-            }
-            Asked::Plain | Asked::Full | Asked::AllowDeletes => vec![],
+        let one = |pick| Pick::new(pick).one(self.world().mail_folders()).map(|(_, path)| path).into_iter().collect();
+        let (folders, later) = match asked {
+            Asked::OneFolder(pick) => (one(pick), vec![]),
+            Asked::Later(pick) => (vec![], one(pick)),
+            Asked::Plain | Asked::Full | Asked::AllowDeletes => (vec![], vec![]),
         };
         let depth = if asked == Asked::Full { Depth::Full } else { Depth::Changes };
         let brake = if asked == Asked::AllowDeletes { Brake::Released } else { Brake::On };
-        Request { folders, brake, depth, mode: Mode::Apply }
+        Request { folders, later, brake, depth, ..Request::default() }
     }
 
     fn sync(&self, request: &Request, fault: Arc<dyn Fault>) -> Result<Report, SyncError> {

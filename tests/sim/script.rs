@@ -34,6 +34,8 @@ pub enum Asked {
     Full,
     AllowDeletes,
     OneFolder(u64),
+    /// All folders, but one keeps its local changes.
+    Later(u64),
 }
 
 /// What people do.
@@ -157,6 +159,7 @@ impl Dice {
             0..=12 => Asked::Plain,
             13..=15 => Asked::Full,
             16 => Asked::AllowDeletes,
+            17 => Asked::Later(self.0.u64(..)),
             _ => Asked::OneFolder(self.0.u64(..)),
         }
     }

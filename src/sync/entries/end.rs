@@ -55,7 +55,9 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
                     }
                 }
                 End::Delete(key, proof) => {
-                    if let Some(row) = rows.remove(&key) {
+                    if let Some(row) = rows.remove(&key)
+                        && !self.run.is_postponed(row.folder)
+                    {
                         deletions.entry(row.folder).or_default().push((row, proof));
                     }
                 }

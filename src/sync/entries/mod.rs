@@ -84,7 +84,8 @@ where
         }
     }
     entries.end_begun().await?;
-    entries.push(&places).await?;
+    let ripe: Vec<&Place> = places.iter().filter(|place| !run.is_postponed(place.key())).copied().collect();
+    entries.push(&ripe).await?;
     entries.end(&places).await?;
     let unknown = lock(&entries.looks).iter().filter(|(_, look)| !look.is_sure()).map(|(folder, _)| *folder).collect();
     let echo = if entries.echo.into_inner() { Echo::Expected } else { Echo::None };

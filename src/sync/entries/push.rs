@@ -123,7 +123,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         for (key, (to, file)) in moved {
             let Some(target) = self.tree.place(to).filter(|target| target.on_server).cloned() else { continue };
             let Some(mut row) = self.run.state().read(|state| state.entry(key))? else { continue };
-            if row.brief.standing == EntryStanding::Gone {
+            if row.brief.standing == EntryStanding::Gone || self.run.is_postponed(to) {
                 continue;
             }
             if self.run.is_dry() {
