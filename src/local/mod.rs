@@ -26,6 +26,7 @@ mod keywords_file;
 mod leftovers;
 mod letters;
 mod message_name;
+pub mod notice;
 pub mod on_my_computer;
 pub(crate) mod platform;
 mod remove_folder;

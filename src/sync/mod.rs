@@ -35,6 +35,7 @@ mod scan;
 pub mod timing;
 mod tree;
 mod view;
+pub mod watch;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -204,10 +204,15 @@ impl Timing {
         }
     }
 
-    /// Takes an event in and says what to do.
-    pub fn on(&mut self, now: Moment, event: Event) -> Orders {
+    /// Takes an event in. Of several that happened together, the last goes to [`Self::on`].
+    pub fn note(&mut self, now: Moment, event: Event) {
         self.keep_time(now);
         self.take(now.elapsed, event);
+    }
+
+    /// Takes an event in and says what to do.
+    pub fn on(&mut self, now: Moment, event: Event) -> Orders {
+        self.note(now, event);
         let begin = self.next(now.elapsed);
         if let Some(work) = &begin {
             self.begin(now.elapsed, work.clone());
