@@ -40,6 +40,9 @@ _pimsync() {
             pimsync,sync)
                 cmd="pimsync__subcmd__sync"
                 ;;
+            pimsync,watch)
+                cmd="pimsync__subcmd__watch"
+                ;;
             pimsync__subcmd__backup,help)
                 cmd="pimsync__subcmd__backup__subcmd__help"
                 ;;
@@ -148,6 +151,9 @@ _pimsync() {
             pimsync__subcmd__help,sync)
                 cmd="pimsync__subcmd__help__subcmd__sync"
                 ;;
+            pimsync__subcmd__help,watch)
+                cmd="pimsync__subcmd__help__subcmd__watch"
+                ;;
             pimsync__subcmd__help__subcmd__backup,list)
                 cmd="pimsync__subcmd__help__subcmd__backup__subcmd__list"
                 ;;
@@ -191,7 +197,7 @@ _pimsync() {
 
     case "${cmd}" in
         pimsync)
-            opts="-q -v -h -V --root --identity --trace-soap --quiet --verbose --help --version setup sync status backup restore group demo-server help"
+            opts="-q -v -h -V --root --identity --trace-soap --quiet --verbose --help --version setup sync watch status backup restore group demo-server help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -955,7 +961,7 @@ _pimsync() {
             return 0
             ;;
         pimsync__subcmd__help)
-            opts="setup sync status backup restore group demo-server help"
+            opts="setup sync watch status backup restore group demo-server help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1248,6 +1254,20 @@ _pimsync() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        pimsync__subcmd__help__subcmd__watch)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         pimsync__subcmd__restore)
             opts="-q -v -h --at --from --to --into --folder --item --message-id --since --only-local --salvage --list --dry-run --json --root --identity --trace-soap --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -1398,6 +1418,40 @@ _pimsync() {
             fi
             case "${prev}" in
                 --account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --identity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --trace-soap)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pimsync__subcmd__watch)
+            opts="-q -v -h --metrics --ready-fd --json --root --identity --trace-soap --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --metrics)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ready-fd)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

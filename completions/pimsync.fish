@@ -33,6 +33,7 @@ complete -c pimsync -n "__fish_pimsync_needs_command" -s h -l help -d 'Print hel
 complete -c pimsync -n "__fish_pimsync_needs_command" -s V -l version -d 'Print version'
 complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "setup" -d 'Set an account up, and synchronize it for the first time'
 complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "sync" -d 'Bring the server and the directory in step'
+complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "watch" -d 'Keep the server and the directory in step, for as long as it runs'
 complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "status" -d 'Show how everything stands: folders, pending changes, the last sync, what needs attention'
 complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "backup" -d 'Archive the whole identity, above all what is only on this machine'
 complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "restore" -d 'Bring an item, a folder or everything back from an archive'
@@ -66,6 +67,15 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand sync" -l json -d 'Print 
 complete -c pimsync -n "__fish_pimsync_using_subcommand sync" -s q -l quiet -d 'Say nothing but errors and what needs attention'
 complete -c pimsync -n "__fish_pimsync_using_subcommand sync" -s v -l verbose -d 'Say more on standard error; twice for even more'
 complete -c pimsync -n "__fish_pimsync_using_subcommand sync" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pimsync -n "__fish_pimsync_using_subcommand watch" -l metrics -d 'Keep numbers for monitoring in this file, in the format of Prometheus\'s textfile collector' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand watch" -l ready-fd -d 'Write a line to this open file descriptor when it is ready' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand watch" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand watch" -l identity -d 'The identity to work on' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand watch" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand watch" -l json -d 'Print each event as a line of JSON (see pimsync-json(5))'
+complete -c pimsync -n "__fish_pimsync_using_subcommand watch" -s q -l quiet -d 'Say nothing but errors and what needs attention'
+complete -c pimsync -n "__fish_pimsync_using_subcommand watch" -s v -l verbose -d 'Say more on standard error; twice for even more'
+complete -c pimsync -n "__fish_pimsync_using_subcommand watch" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pimsync -n "__fish_pimsync_using_subcommand status" -l account -d 'Only this account, by its name or its address' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand status" -l max-age -d 'Say nothing but whether the last verified backup is older than that, such as 36h or "2 days": then a line for each target, and exit code 3' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand status" -l target -d 'Only the backups in this directory, instead of all that were ever made anywhere; can be given several times' -r -F
@@ -272,14 +282,15 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l trace-so
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -s q -l quiet -d 'Say nothing but errors and what needs attention'
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -s v -l verbose -d 'Say more on standard error; twice for even more'
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status backup restore group demo-server help" -f -a "setup" -d 'Set an account up, and synchronize it for the first time'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status backup restore group demo-server help" -f -a "sync" -d 'Bring the server and the directory in step'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status backup restore group demo-server help" -f -a "status" -d 'Show how everything stands: folders, pending changes, the last sync, what needs attention'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status backup restore group demo-server help" -f -a "backup" -d 'Archive the whole identity, above all what is only on this machine'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status backup restore group demo-server help" -f -a "restore" -d 'Bring an item, a folder or everything back from an archive'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status backup restore group demo-server help" -f -a "group" -d 'Work on groups of people, which are on this computer only'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status backup restore group demo-server help" -f -a "demo-server" -d 'Run the embedded Exchange server alone, for any EWS client'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync status backup restore group demo-server help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group demo-server help" -f -a "setup" -d 'Set an account up, and synchronize it for the first time'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group demo-server help" -f -a "sync" -d 'Bring the server and the directory in step'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group demo-server help" -f -a "watch" -d 'Keep the server and the directory in step, for as long as it runs'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group demo-server help" -f -a "status" -d 'Show how everything stands: folders, pending changes, the last sync, what needs attention'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group demo-server help" -f -a "backup" -d 'Archive the whole identity, above all what is only on this machine'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group demo-server help" -f -a "restore" -d 'Bring an item, a folder or everything back from an archive'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group demo-server help" -f -a "group" -d 'Work on groups of people, which are on this computer only'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group demo-server help" -f -a "demo-server" -d 'Run the embedded Exchange server alone, for any EWS client'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group demo-server help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pimsync -n "__fish_pimsync_using_subcommand help; and __fish_seen_subcommand_from backup" -f -a "list" -d 'List the archives of the identity'
 complete -c pimsync -n "__fish_pimsync_using_subcommand help; and __fish_seen_subcommand_from backup" -f -a "prune" -d 'Remove archives that newer ones stand in for'
 complete -c pimsync -n "__fish_pimsync_using_subcommand help; and __fish_seen_subcommand_from backup" -f -a "verify" -d 'Verify that an archive is what was written, and that everything comes back out of it'

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::context::{Context, Link};
+use super::context::{Context, Link, Way};
 use super::failure::Failure;
 use super::output::Output;
 use super::{ExitCode, time};
@@ -14,7 +14,7 @@ use crate::local::MailTree;
 use crate::pim::UnixTime;
 use crate::plan::Brake;
 use crate::state::{RunResult, State};
-use crate::sync::{Engine, Mode, NoticeKind, Report, Request, Settings, Tally};
+use crate::sync::{Engine, Mode, NoticeKind, Observer, Report, Request, Settings, SyncError, Tally};
 
 /// How a run over an account went.
 #[derive(Debug, Serialize)]
@@ -86,15 +86,31 @@ pub(super) fn sync_account(
     output: &Output,
 ) -> AccountRun {
     let started = context.now();
-    let ended = link.and_then(|link| run_engine(context, marker, account, &link, request, output));
-    let result = result_of(&ended).as_str();
-    let (report, error) = match ended {
-        Ok(report) => (report, None),
-        Err(error) => (Report::default(), Some(Failure::of(&error))),
-    };
-    let total = report.total();
-    let account = account.name.to_string();
-    AccountRun { account, result, started, ended: context.now(), total, report, error }
+    let ended = link.and_then(|link| {
+        let progress = output.progress(account.name.as_str());
+        let way = context.way();
+        let run = run_engine(&way, marker, account, &link, request, progress.observer());
+        let result = context.runtime.block_on(run);
+        progress.finish();
+        result
+    });
+    AccountRun::of(account, (started, context.now()), &ended)
+}
+
+impl AccountRun {
+    /// What is told of a run that ended so.
+    pub(super) fn of(
+        account: &Account,
+        (started, ended): (UnixTime, UnixTime),
+        result: &anyhow::Result<Report>,
+    ) -> Self {
+        let (report, error) = match result {
+            Ok(report) => (report.clone(), None),
+            Err(error) => (Report::default(), Some(Failure::of(error))),
+        };
+        let (account, total) = (account.name.to_string(), report.total());
+        Self { account, result: result_of(result).as_str(), started, ended, total, report, error }
+    }
 }
 
 fn result_of(ended: &anyhow::Result<Report>) -> RunResult {
@@ -105,40 +121,44 @@ fn result_of(ended: &anyhow::Result<Report>) -> RunResult {
     }
 }
 
-fn run_engine(
-    context: &Context,
+/// Runs the engine over an account, and notes the run.
+pub(super) async fn run_engine(
+    way: &Way,
     marker: &Marker,
     account: &Account,
     link: &Link,
     request: &Request,
-    output: &Output,
+    observer: Arc<dyn Observer>,
 ) -> anyhow::Result<Report> {
-    let layout = &context.layout;
+    let layout = &way.layout;
     let request = &fenced(request, marker);
-    let local = Arc::new(MailTree::open(&layout.database(), account.name.as_str(), context.env.clock.clone())?);
+    let local = Arc::new(MailTree::open(&layout.database(), account.name.as_str(), way.env.clock.clone())?);
     let state = Arc::new(match request.mode {
         Mode::Apply => State::open(&layout.state())?,
         Mode::DryRun if layout.state().exists() => State::copy_in_memory(&layout.state())?,
         Mode::DryRun => State::in_memory()?,
     });
-    let journal = Journal::begin(context, &state, account, request)?;
-    let progress = output.progress(account.name.as_str());
+    let journal = Journal::begin(way, &state, account, request)?;
     let engine = Engine {
         remote: Arc::clone(&link.client),
         local,
         state: Arc::clone(&state),
-        env: context.env.clone(),
+        env: way.env.clone(),
         settings: Settings {
             account: account.name.to_string(),
             identity: marker.identity.clone(),
             policy: account.conflicts,
             folders_at_once: account.folders_at_a_time.into(),
         },
-        observer: progress.observer(),
+        observer,
     };
-    let result = context.runtime.block_on(engine.run(request)).map_err(anyhow::Error::from);
-    progress.finish();
-    journal.end(context, &state, request, &result)?;
+    let result = engine.run(request).await;
+    // One that was stopped has not ended: the next goes on where it was.
+    if matches!(result, Err(SyncError::CutOff(_))) {
+        return Ok(result?);
+    }
+    let result = result.map_err(anyhow::Error::from);
+    journal.end(way, &state, request, &result)?;
     result
 }
 
@@ -155,11 +175,11 @@ fn fenced(request: &Request, marker: &Marker) -> Request {
 struct Journal(Option<i64>);
 
 impl Journal {
-    fn begin(context: &Context, state: &State, account: &Account, request: &Request) -> anyhow::Result<Self> {
+    fn begin(way: &Way, state: &State, account: &Account, request: &Request) -> anyhow::Result<Self> {
         if request.mode == Mode::DryRun {
             return Ok(Self(None));
         }
-        let now = context.now();
+        let now = way.now();
         let run = state.jot(|state| {
             let account = state.ensure_account(account.name.as_str())?;
             state.begin_run(account, now)
@@ -167,19 +187,13 @@ impl Journal {
         Ok(Self(Some(run)))
     }
 
-    fn end(
-        self,
-        context: &Context,
-        state: &State,
-        request: &Request,
-        result: &anyhow::Result<Report>,
-    ) -> anyhow::Result<()> {
+    fn end(self, way: &Way, state: &State, request: &Request, result: &anyhow::Result<Report>) -> anyhow::Result<()> {
         let Some(run) = self.0 else { return Ok(()) };
         let note = match result {
             Ok(report) => RunNote::of(request, report),
             Err(error) => RunNote { text: Failure::of(error).message, ..RunNote::default() },
         };
-        let ended = state.jot(|state| state.end_run(run, context.now(), result_of(result), &note.to_text()));
+        let ended = state.jot(|state| state.end_run(run, way.now(), result_of(result), &note.to_text()));
         match result {
             Ok(_) => Ok(ended?),
             // Why the run failed matters more than that this cannot be noted.

@@ -31,6 +31,14 @@ pub(super) struct Context {
     trace: Option<PathBuf>,
 }
 
+/// What of a [`Context`] a run over an account takes.
+#[derive(Clone)]
+pub(super) struct Way {
+    pub(super) layout: Layout,
+    pub(super) env: Env,
+    trace: Option<PathBuf>,
+}
+
 /// An identity that is there.
 pub(super) struct Identity {
     pub(super) marker: Marker,
@@ -59,6 +67,11 @@ impl Context {
         Ok(Self { layout, env, runtime, trace: global.trace_soap })
     }
 
+    /// What a run over an account takes.
+    pub(super) fn way(&self) -> Way {
+        Way { layout: self.layout.clone(), env: self.env.clone(), trace: self.trace.clone() }
+    }
+
     /// Makes sure that the identity is there, and reads what identity.toml says.
     pub(super) fn identity(&self) -> anyhow::Result<Identity> {
         let marker = Marker::read(&self.layout)?;
@@ -74,20 +87,41 @@ impl Context {
         }
     }
 
-    /// Where the demo server keeps its mailbox: not in the identity, since a server's data is none of it.
-    pub(super) fn demo_store(&self) -> PathBuf {
-        self.layout.root().join("Demo").join(format!("{}.db", self.layout.identity()))
-    }
-
     /// Prepares the way to an account's server, with the password that is stored for it.
     pub(super) fn connect(&self, account: &Account, company: Company) -> anyhow::Result<Link> {
-        let file = self.layout.secret(&account.name);
-        let password = self.runtime.block_on(account.password.read(&file, &*self.env.clock))?;
-        self.connect_with(account, password, company)
+        self.runtime.block_on(self.way().connect(account, company))
     }
 
     /// The same with a password that is not stored yet.
     pub(super) fn connect_with(
+        &self,
+        account: &Account,
+        password: Option<SecretString>,
+        company: Company,
+    ) -> anyhow::Result<Link> {
+        self.way().connect_with(account, password, company)
+    }
+
+    /// Now.
+    pub(super) fn now(&self) -> crate::pim::UnixTime {
+        self.env.clock.now()
+    }
+}
+
+impl Way {
+    /// Where the demo server keeps its mailbox: not in the identity, since a server's data is none of it.
+    fn demo_store(&self) -> PathBuf {
+        self.layout.root().join("Demo").join(format!("{}.db", self.layout.identity()))
+    }
+
+    /// Prepares the way to an account's server, with the password that is stored for it.
+    pub(super) async fn connect(&self, account: &Account, company: Company) -> anyhow::Result<Link> {
+        let file = self.layout.secret(&account.name);
+        let password = account.password.read(&file, &*self.env.clock).await?;
+        self.connect_with(account, password, company)
+    }
+
+    fn connect_with(
         &self,
         account: &Account,
         password: Option<SecretString>,

@@ -18,6 +18,7 @@ mod setup;
 mod status;
 mod sync;
 mod time;
+mod watch;
 
 use std::path::PathBuf;
 
@@ -29,7 +30,7 @@ use output::Output;
 ///
 /// pimsync mirrors an Exchange account as plain files: mail as Maildirs that neomutt, aerc and notmuch can work on, contacts, events, tasks
 /// and notes as files that khal, khard, todoman or an editor can; and brings what is changed there back to the server. `pimsync setup` sets an account up and synchronizes it for the first time, `pimsync sync`
-/// brings both sides in step, `pimsync status` tells what is pending, held back or in conflict, `pimsync backup`
+/// brings both sides in step, `pimsync watch` keeps them so, `pimsync status` tells what is pending, held back or in conflict, `pimsync backup`
 /// archives everything, above all what is only on this machine, and `pimsync restore` brings it back. `pimsync group` works on groups of
 /// people, which are on this machine only.
 ///
@@ -70,6 +71,7 @@ struct Global {
 enum Command {
     Setup(setup::Args),
     Sync(sync::Args),
+    Watch(watch::Args),
     Status(status::Args),
     Backup(backup::Args),
     Restore(restore::Args),
@@ -82,6 +84,7 @@ impl Command {
         match self {
             Self::Setup(_) => "setup",
             Self::Sync(_) => "sync",
+            Self::Watch(_) => "watch",
             Self::Status(_) => "status",
             Self::Backup(_) => "backup",
             Self::Restore(_) => "restore",
@@ -94,6 +97,7 @@ impl Command {
         match self {
             Self::Setup(args) => args.json,
             Self::Sync(args) => args.json,
+            Self::Watch(args) => args.json,
             Self::Status(args) => args.json,
             Self::Backup(args) => args.wants_json(),
             Self::Restore(args) => args.json,
@@ -127,6 +131,7 @@ pub fn run() -> ExitCode {
     let result = match cli.command {
         Command::Setup(args) => setup::run(args, cli.global, &output),
         Command::Sync(args) => sync::run(args, cli.global, &output),
+        Command::Watch(args) => watch::run(args, cli.global, &output),
         Command::Status(args) => status::run(args, cli.global, &output),
         Command::Backup(args) => backup::run(args, cli.global, &output),
         Command::Restore(args) => restore::run(args, cli.global, &output),

@@ -3,7 +3,7 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
-use indicatif::MultiProgress;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -12,7 +12,7 @@ use super::progress::Progress;
 use super::{ExitCode, Global};
 
 /// The version of the JSON document. It grows when a member changes its meaning or goes, not when one is added.
-const SCHEMA: u32 = 1;
+pub(super) const SCHEMA: u32 = 1;
 
 /// Where a run's words go.
 pub(super) struct Output {
@@ -133,6 +133,27 @@ impl Output {
             // A closed standard error is no reason to stop.
             let _ = writeln!(io::stderr().lock(), "{text}");
         });
+    }
+
+    /// A line that stays in sight and is changed in place, where somebody watches.
+    pub(super) fn view(&self) -> Option<ProgressBar> {
+        let style = ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+        self.watched.then(|| self.bars.add(ProgressBar::new_spinner().with_style(style)))
+    }
+
+    /// Gives one of many results as a line: `text` to people, `body` to programs. People who ask for quiet are told nothing.
+    pub(super) fn line<T: Serialize>(&self, body: &T, text: &str) -> anyhow::Result<()> {
+        if self.json {
+            let mut line = serde_json::to_string(body)?;
+            line.push('\n');
+            return self.bars.suspend(|| self.text(&line));
+        }
+        if self.quiet || text.is_empty() { Ok(()) } else { self.bars.suspend(|| self.text(&format!("{text}\n"))) }
+    }
+
+    /// Whether all is told, not only what is news.
+    pub(super) fn is_verbose(&self) -> bool {
+        self.verbose > 0
     }
 
     fn document<T: Serialize>(&self, code: ExitCode, body: T) -> anyhow::Result<()> {

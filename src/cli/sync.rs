@@ -8,6 +8,7 @@ use super::account::{self, AccountRun, tally_words};
 use super::context::{Company, Context, chosen};
 use super::failure::{Failure, UsageError};
 use super::output::Output;
+use super::watch::{self, Wish};
 use super::{ExitCode, Global};
 use crate::identity::{IdentityLock, LockError};
 use crate::local::on_my_computer;
@@ -17,7 +18,7 @@ use crate::sync::{Action, Depth, Mode, NoticeKind, Planned, Request};
 /// Bring the server and the directory in step
 ///
 /// Changes of the server come into the directory first, then local changes go to the server. Without FOLDER all mail folders are
-/// synchronized. It can be interrupted at any time: the next run goes on where it ended.
+/// synchronized. It can be interrupted at any time: the next run goes on where it ended. While pimsync watch runs, it has that do the work.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Only these folders, named as pimsync status names them, such as Inbox/Projects
@@ -44,15 +45,25 @@ pub(super) struct Args {
     pub(super) json: bool,
 }
 
+/// What people are told of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// All.
+    All,
+    /// Only what needs attention.
+    Attention,
+}
+
 /// What is told of a run.
 #[derive(Serialize)]
-struct Results {
-    dry_run: bool,
-    accounts: Vec<AccountRun>,
+pub(super) struct Results {
+    pub(super) dry_run: bool,
+    pub(super) accounts: Vec<AccountRun>,
 }
 
 pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result<ExitCode> {
-    let request = args.request();
+    let wish = args.wish(output);
+    let request = request_of(&wish);
     let context = Context::new(global)?;
     let identity = context.identity()?;
     let accounts = chosen(&identity.config, args.account.as_deref())?;
@@ -62,7 +73,13 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
         )
         .into());
     }
-    let _lock = lock_for(&context, request.mode)?;
+    let _lock = match lock_for(&context, request.mode) {
+        Ok(lock) => lock,
+        Err(held @ LockError::Held { .. }) => {
+            return watch::hand_over(&context, wish, output)?.ok_or_else(|| held.into());
+        }
+        Err(error) => return Err(error.into()),
+    };
     // Once more: it may have been restored while the lock was another run's.
     let identity = context.identity()?;
     let accounts = chosen(&identity.config, args.account.as_deref())?;
@@ -81,34 +98,52 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
         output.complain(failure);
     }
     let all = runs.len() == identity.config.accounts.len() && runs.iter().all(|run| run.error.is_none());
-    if all && args.confirms() && identity.marker.fence.is_some() {
+    if all && wish.confirms() && identity.marker.fence.is_some() {
         identity.marker.clone().lift_fence(&context.layout)?;
     }
     let code = account::code_of(&runs);
     output.results(code, Results { dry_run: args.dry_run, accounts: runs }, |results| {
-        results.accounts.iter().map(|run| text(run, request.mode, output)).collect()
+        results.accounts.iter().map(|run| text(run, request.mode, wish.told())).collect()
     })
 }
 
 impl Args {
-    /// Whether a run that succeeds shows that deletions are meant everywhere.
-    fn confirms(&self) -> bool {
-        self.allow_deletes && !self.dry_run && self.folders.is_empty()
-    }
-
-    fn request(&self) -> Request {
-        Request {
+    fn wish(&self, output: &Output) -> Wish {
+        Wish {
+            account: self.account.clone(),
             folders: self.folders.clone(),
-            later: Vec::new(),
-            brake: if self.allow_deletes { Brake::Released } else { Brake::On },
-            mode: if self.dry_run { Mode::DryRun } else { Mode::Apply },
-            depth: if self.full { Depth::Full } else { Depth::Changes },
+            dry_run: self.dry_run,
+            allow_deletes: self.allow_deletes,
+            full: self.full,
+            quiet: output.is_quiet(),
         }
     }
 }
 
+impl Wish {
+    pub(super) fn told(&self) -> Told {
+        if self.quiet { Told::Attention } else { Told::All }
+    }
+
+    /// Whether a run that succeeds shows that deletions are meant everywhere.
+    pub(super) fn confirms(&self) -> bool {
+        self.allow_deletes && !self.dry_run && self.folders.is_empty()
+    }
+}
+
+/// What is asked of the engine.
+pub(super) fn request_of(wish: &Wish) -> Request {
+    Request {
+        folders: wish.folders.clone(),
+        later: Vec::new(),
+        brake: if wish.allow_deletes { Brake::Released } else { Brake::On },
+        mode: if wish.dry_run { Mode::DryRun } else { Mode::Apply },
+        depth: if wish.full { Depth::Full } else { Depth::Changes },
+    }
+}
+
 /// An identity that an earlier version made lacks some of them. That is no reason to leave the mailbox unsynchronized.
-fn complete_local_folders(context: &Context, output: &Output) {
+pub(super) fn complete_local_folders(context: &Context, output: &Output) {
     if let Err(error) = on_my_computer::complete(&context.layout.database()) {
         output.complain(&Failure::of(&error.into()));
     }
@@ -123,11 +158,11 @@ fn lock_for(context: &Context, mode: Mode) -> Result<Option<IdentityLock>, LockE
 }
 
 /// What was done for an account, for people. Nothing for one that failed: that was told already.
-pub(super) fn text(run: &AccountRun, mode: Mode, output: &Output) -> String {
+pub(super) fn text(run: &AccountRun, mode: Mode, told: Told) -> String {
     let done = match mode {
         _ if run.error.is_some() => String::new(),
         Mode::DryRun => planned_text(run),
-        Mode::Apply if output.is_quiet() => String::new(),
+        Mode::Apply if told == Told::Attention => String::new(),
         Mode::Apply => done_text(run),
     };
     done + &notices_text(run)
@@ -181,7 +216,7 @@ fn action_words(action: Action) -> &'static str {
     }
 }
 
-fn notices_text(run: &AccountRun) -> String {
+pub(super) fn notices_text(run: &AccountRun) -> String {
     let mut text = String::new();
     for notice in &run.report.notices {
         let kind = match notice.kind {

@@ -144,7 +144,8 @@ fn results(context: &Context, account: &Account, changed: bool, sync: Option<Acc
 
 fn text(results: &Results, args: &Args, output: &Output) -> String {
     let Results { account, directory, config, .. } = results;
-    let synced = results.sync.as_ref().map(|run| sync::text(run, Mode::Apply, output)).unwrap_or_default();
+    let told = if output.is_quiet() { sync::Told::Attention } else { sync::Told::All };
+    let synced = results.sync.as_ref().map(|run| sync::text(run, Mode::Apply, told)).unwrap_or_default();
     if output.is_quiet() {
         return synced;
     }

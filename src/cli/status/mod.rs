@@ -13,6 +13,7 @@ use super::account::RunNote;
 use super::context::{Context, chosen};
 use super::failure::Failure;
 use super::output::Output;
+use super::watch::{self, WatchedAccount};
 use super::{ExitCode, Global, time};
 use crate::identity::{IdentityLock, LockError};
 use crate::local::on_my_computer::{self, OnlyHere};
@@ -75,6 +76,44 @@ struct Running {
     pid: Option<u32>,
     #[serde(serialize_with = "time::serialize_option")]
     since: Option<UnixTime>,
+    /// How a running `watch` stands.
+    watch: Option<Vec<Watched>>,
+}
+
+/// How an account stands that is watched.
+#[derive(Serialize)]
+struct Watched {
+    account: String,
+    /// None while the server is not reached.
+    #[serde(serialize_with = "time::serialize_option")]
+    connected_since: Option<UnixTime>,
+    #[serde(serialize_with = "time::serialize_option")]
+    next_check: Option<UnixTime>,
+    /// Whether it is being synchronized.
+    busy: bool,
+    pending: Vec<PendingPush>,
+}
+
+/// A folder with local changes that wait.
+#[derive(Serialize)]
+struct PendingPush {
+    folder: String,
+    /// When they go out.
+    #[serde(serialize_with = "time::serialize")]
+    due: UnixTime,
+}
+
+impl From<WatchedAccount> for Watched {
+    fn from(watched: WatchedAccount) -> Self {
+        let push = |(folder, due)| PendingPush { folder, due: UnixTime(due) };
+        Self {
+            account: watched.account,
+            connected_since: watched.connected_since.map(UnixTime),
+            next_check: watched.next_check.map(UnixTime),
+            busy: watched.busy,
+            pending: watched.pending.into_iter().map(push).collect(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -183,7 +222,8 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
     let running = match IdentityLock::check(&context.layout) {
         Ok(()) => None,
         Err(LockError::Held { holder }) => {
-            Some(Running { pid: holder.map(|holder| holder.pid), since: holder.map(|holder| holder.since) })
+            let watch = watch::standing(&context).map(|all| all.into_iter().map(Watched::from).collect());
+            Some(Running { pid: holder.map(|holder| holder.pid), since: holder.map(|holder| holder.since), watch })
         }
         // Who holds the lock is worth telling, but not knowing it is no reason to fail.
         Err(error) => {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 
 use super::pending::Pending;
-use super::{AccountStanding, FolderResult, FolderStanding, Standing};
+use super::{AccountStanding, FolderResult, FolderStanding, PendingPush, Standing, Watched};
 use crate::cli::time::for_people;
 use crate::pim::FolderKind;
 
@@ -23,13 +23,36 @@ pub(super) fn text(standing: &Standing) -> String {
             (Some(pid), Some(since)) => format!(" (process {pid}, since {})", for_people(since)),
             _ => String::new(),
         };
-        let _ = writeln!(text, "A run is under way{who}.");
+        match &running.watch {
+            Some(accounts) => {
+                let _ = writeln!(text, "pimsync watch runs{who}.");
+                accounts.iter().for_each(|account| text.push_str(&watched_text(account)));
+            }
+            None => {
+                let _ = writeln!(text, "A run is under way{who}.");
+            }
+        }
     }
     for account in &standing.accounts {
         text.push_str(&account_text(account, standing.running.is_some()));
     }
     text.push_str(&only_here_text(standing));
     text.push_str(&backups_text(standing));
+    text
+}
+
+/// How an account stands that is watched.
+fn watched_text(watched: &Watched) -> String {
+    let now = match (watched.busy, watched.connected_since) {
+        (true, _) => "being synchronized".to_owned(),
+        (false, Some(since)) => format!("connected since {}", for_people(since)),
+        (false, None) => "not connected".to_owned(),
+    };
+    let next = watched.next_check.map(|time| format!(", next check {}", for_people(time))).unwrap_or_default();
+    let mut text = format!("  {}: {now}{next}\n", watched.account);
+    for PendingPush { folder, due } in &watched.pending {
+        let _ = writeln!(text, "    {folder}: local changes go out {}", for_people(*due));
+    }
     text
 }
 

@@ -1,0 +1,203 @@
+//! `pimsync watch`: what it brings and takes without being asked, how it ends, and what runs beside it.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::{ANNA, Machine, PASSWORD};
+use pimsync::exchange::{Options, Server, User};
+
+/// Longer than anything takes here, also on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A watch that runs. It is killed when a test ends early.
+struct Watch {
+    child: Child,
+    lines: Receiver<Value>,
+}
+
+impl Watch {
+    fn begin(machine: &Machine) -> Self {
+        Self::begin_with(machine, &[])
+    }
+
+    fn begin_with(machine: &Machine, arguments: &[&str]) -> Self {
+        let mut child = command(machine)
+            .args(["watch", "--json"])
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = follow(child.stdout.take().unwrap());
+        let watch = Self { child, lines };
+        watch.wait_for(|line| line["only"].as_array().unwrap().is_empty());
+        watch
+    }
+
+    /// The next line that says so.
+    #[track_caller]
+    fn wait_for(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE).expect("watch says nothing");
+            if wanted(&line) {
+                return line;
+            }
+        }
+    }
+
+    /// Waits for a run that did that.
+    #[track_caller]
+    fn wait_for_done(&self, done: &str) -> Value {
+        self.wait_for(|line| line["total"][done].as_u64() > Some(0))
+    }
+
+    fn tell(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    fn end(mut self) -> ExitStatus {
+        self.tell("-TERM");
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn command(machine: &Machine) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pimsync"));
+    command.env("HOME", machine.home.path()).env("PIMSYNC_ROOT", machine.root()).env("TZ", "UTC");
+    command
+}
+
+fn follow(out: ChildStdout) -> Receiver<Value> {
+    let (tell, told) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(out).lines().map_while(Result::ok) {
+            let line: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+            if tell.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    told
+}
+
+/// Sets what the account's table says besides.
+fn set(machine: &Machine, settings: &str) {
+    let text = fs::read_to_string(machine.config()).unwrap();
+    fs::write(machine.config(), format!("{text}\n{settings}\n")).unwrap();
+}
+
+#[test]
+fn both_sides_are_kept_in_step_until_it_is_told_to_stop() {
+    let machine = Machine::set_up();
+    set(&machine, "poll_interval = 10\npush_delay = 1");
+    let metrics = machine.home.path().join("pimsync.prom");
+    let watch = Watch::begin_with(&machine, &["--metrics", metrics.to_str().unwrap()]);
+    machine.deliver("Sent Items", "sent");
+    let push = watch.wait_for_done("uploaded");
+    let at_once = push["only"].as_array().unwrap();
+    assert!(at_once.contains(&"Sent Items".into()), "at once, before the next check: {push}");
+    machine.deliver("Inbox", "from-here");
+    watch.wait_for_done("uploaded");
+    assert_eq!(machine.subjects("Inbox"), ["from-here"]);
+    machine.arrive("Inbox", "from-there");
+    watch.wait_for_done("downloaded");
+    assert_eq!(machine.messages("Inbox").len(), 2);
+    assert!(fs::read_to_string(&metrics).unwrap().contains("pimsync_watch_up{identity=\"Main\"} 1"));
+
+    assert_eq!(watch.end().code(), Some(0));
+    assert!(fs::read_to_string(&metrics).unwrap().contains("pimsync_watch_up{identity=\"Main\"} 0"));
+    assert!(!machine.identity().join("watch.sock").exists());
+    machine.run(&["sync"]).expect_code(0).expect_out("nothing to do");
+}
+
+#[test]
+fn a_sync_beside_it_is_done_by_it() {
+    let machine = Machine::set_up();
+    set(&machine, "poll_interval = 3600\npush_delay = 3600");
+    let watch = Watch::begin(&machine);
+    machine.deliver("Inbox", "from-here");
+    machine.arrive("Inbox", "from-there");
+    let dry = machine.json(&["sync", "--dry-run"], 0);
+    assert_eq!(dry["accounts"][0]["planned"].as_array().unwrap().len(), 2, "{dry}");
+    let json = machine.json(&["sync"], 0);
+    assert_eq!(json["accounts"][0]["total"]["downloaded"], 1, "{json}");
+    assert_eq!(json["accounts"][0]["total"]["uploaded"], 1, "{json}");
+    assert_eq!(json["result"], "done");
+    machine.run(&["sync"]).expect_code(0).expect_out("anna@example.org: in step, nothing to do");
+    machine.run(&["sync", "No Such Folder"]).expect_code(2).expect_err("there is no folder \"No Such Folder\"");
+    machine.run(&["sync", "--account", "nobody"]).expect_code(2).expect_err("there is no account");
+    assert_eq!(watch.end().code(), Some(0));
+}
+
+#[test]
+fn status_tells_what_waits() {
+    let machine = Machine::set_up();
+    set(&machine, "poll_interval = 3600\npush_delay = 3600");
+    let watch = Watch::begin(&machine);
+    machine.deliver("Inbox", "waits");
+    let waits = || {
+        let json = machine.json(&["status"], 0);
+        let account = &json["running"]["watch"][0];
+        assert_eq!((&account["account"], account["connected_since"].is_string()), (&ANNA.into(), true), "{json}");
+        account["pending"].as_array().unwrap().iter().any(|push| push["folder"] == "Inbox")
+    };
+    assert!((0..200).any(|_| waits()), "the change is not told");
+    machine.run(&["status"]).expect_code(0).expect_out("Inbox: local changes go out").expect_out("connected since");
+    assert!(machine.subjects("Inbox").is_empty());
+    assert_eq!(watch.end().code(), Some(0));
+}
+
+#[test]
+fn only_one_watch_at_a_time_and_a_stale_socket_is_no_obstacle() {
+    let machine = Machine::set_up();
+    let socket = machine.identity().join("watch.sock");
+    std::os::unix::fs::symlink(machine.config(), &socket).unwrap();
+    let mut watch = Watch::begin(&machine);
+    assert!(machine.config().is_file(), "what the link led to stays");
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&socket).unwrap().permissions()) & 0o777, 0o600);
+    machine.run(&["watch"]).expect_code(5).expect_err("another run of pimsync works on this identity");
+    watch.child.kill().unwrap();
+    watch.child.wait().unwrap();
+    assert!(socket.exists());
+    machine.run(&["sync"]).expect_code(0);
+    assert_eq!(Watch::begin(&machine).end().code(), Some(0));
+}
+
+#[test]
+fn an_outage_is_sat_out_and_settings_are_read_anew() {
+    let mut machine = Machine::set_up();
+    set(&machine, "poll_interval = 10\npush_delay = 1");
+    let watch = Watch::begin(&machine);
+    let address = machine.server.url().split('/').nth(2).unwrap().parse().unwrap();
+    let user = User { address: ANNA.to_owned(), password: PASSWORD.to_owned() };
+    let options = Options { users: vec![user.clone()], ..Options::default() };
+    // Another server, at another place: the old one is gone.
+    machine.server = Server::start(options).unwrap();
+    machine.deliver("Inbox", "meanwhile");
+    let failed = watch.wait_for(|line| !line["error"].is_null());
+    assert_eq!(failed["error"]["kind"], "unreachable", "{failed}");
+    // It is back, having forgotten everything.
+    machine.server = Server::start(Options { listen: address, users: vec![user], ..Options::default() }).unwrap();
+    machine.mailbox = machine.server.mailbox(ANNA).unwrap();
+    watch.wait_for(|line| line["error"].is_null());
+
+    let text = fs::read_to_string(machine.config()).unwrap();
+    fs::write(machine.config(), text.replace("poll_interval = 10", "poll_interval = 0")).unwrap();
+    watch.tell("-HUP");
+    watch.wait_for(|line| line["only"].as_array().unwrap().is_empty());
+    assert_eq!(watch.end().code(), Some(0), "settings that make no sense leave the old ones in force");
+}
