@@ -19,6 +19,7 @@ mod local;
 mod mail;
 mod meddling;
 mod meetings;
+mod month;
 #[path = "../mortal/mod.rs"]
 mod mortal;
 mod odd_files;
