@@ -67,6 +67,11 @@ impl Context {
         Ok(Self { layout, env, runtime, trace: global.trace_soap })
     }
 
+    /// Whether requests and responses are to be written down.
+    pub(super) fn is_traced(&self) -> bool {
+        self.trace.is_some()
+    }
+
     /// What a run over an account takes.
     pub(super) fn way(&self) -> Way {
         Way { layout: self.layout.clone(), env: self.env.clone(), trace: self.trace.clone() }

@@ -156,9 +156,11 @@ fn state(error: &StateError) -> Class {
 
 fn lock(error: &LockError) -> Class {
     match error {
-        LockError::Held { .. } => {
-            ("locked", ExitCode::Locked, Some("wait until it ends; pimsync status says how it stands meanwhile"))
-        }
+        LockError::Held { .. } => (
+            "locked",
+            ExitCode::Locked,
+            Some("wait until it ends, or end pimsync watch if it is that; pimsync status says how it stands meanwhile"),
+        ),
         LockError::Io { .. } => ("disk", ExitCode::Failed, None),
     }
 }

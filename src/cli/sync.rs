@@ -13,7 +13,7 @@ use super::{ExitCode, Global};
 use crate::identity::{IdentityLock, LockError};
 use crate::local::on_my_computer;
 use crate::plan::Brake;
-use crate::sync::{Action, Depth, Mode, NoticeKind, Planned, Request};
+use crate::sync::{Action, Depth, Mode, Notice, NoticeKind, Planned, Request};
 
 /// Bring the server and the directory in step
 ///
@@ -76,6 +76,9 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
     let _lock = match lock_for(&context, request.mode) {
         Ok(lock) => lock,
         Err(held @ LockError::Held { .. }) => {
+            if context.is_traced() {
+                output.remark("pimsync: if pimsync watch does the sync, --trace-soap has no effect: give it to that");
+            }
             return watch::hand_over(&context, wish, output)?.ok_or_else(|| held.into());
         }
         Err(error) => return Err(error.into()),
@@ -165,7 +168,7 @@ pub(super) fn text(run: &AccountRun, mode: Mode, told: Told) -> String {
         Mode::Apply if told == Told::Attention => String::new(),
         Mode::Apply => done_text(run),
     };
-    done + &notices_text(run)
+    done + &notices_text(&run.account, &run.report.notices)
 }
 
 fn done_text(run: &AccountRun) -> String {
@@ -216,9 +219,10 @@ fn action_words(action: Action) -> &'static str {
     }
 }
 
-pub(super) fn notices_text(run: &AccountRun) -> String {
+/// What a person should know of, a line each.
+pub(super) fn notices_text<'n>(account: &str, notices: impl IntoIterator<Item = &'n Notice>) -> String {
     let mut text = String::new();
-    for notice in &run.report.notices {
+    for notice in notices {
         let kind = match notice.kind {
             NoticeKind::Held => "held back",
             NoticeKind::Refused => "refused by the server",
@@ -227,7 +231,7 @@ pub(super) fn notices_text(run: &AccountRun) -> String {
             NoticeKind::FolderFailed => "folder failed",
         };
         let item = notice.item.as_deref().map(|item| format!("{item}: ")).unwrap_or_default();
-        let folder = if notice.folder.is_empty() { &run.account } else { &notice.folder };
+        let folder = if notice.folder.is_empty() { account } else { &notice.folder };
         let _ = writeln!(text, "{kind}: {folder}: {item}{}", notice.text);
     }
     text

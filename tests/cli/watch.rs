@@ -201,3 +201,58 @@ fn an_outage_is_sat_out_and_settings_are_read_anew() {
     watch.wait_for(|line| line["only"].as_array().unwrap().is_empty());
     assert_eq!(watch.end().code(), Some(0), "settings that make no sense leave the old ones in force");
 }
+
+#[test]
+fn whoever_supervises_it_is_told_how_it_stands() {
+    let machine = Machine::set_up();
+    let path = machine.home.path().join("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let hear = |wanted: &str| {
+        let mut heard = [0; 4096];
+        loop {
+            let count = socket.recv(&mut heard).unwrap_or_else(|error| panic!("{wanted} is not told: {error}"));
+            if heard[..count].starts_with(wanted.as_bytes()) {
+                return;
+            }
+        }
+    };
+    let ready = machine.home.path().join("ready");
+    let mut child = command(&machine);
+    // A shell opens the descriptor, as a supervisor does.
+    let script = "exec 7>\"$1\"; exec \"$0\" watch --quiet --ready-fd 7";
+    let mut child = {
+        let program = child.get_program().to_owned();
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", script])
+            .arg(program)
+            .arg(&ready)
+            .envs(child.get_envs().filter_map(|(key, value)| Some((key, value?))));
+        child = shell;
+        child.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "300000").spawn().unwrap()
+    };
+    hear("READY=1");
+    assert_eq!(fs::read(&ready).unwrap_or_default().first(), Some(&b'\n'));
+    hear("WATCHDOG=1");
+    hear("STATUS=anna@example.org: in step");
+    let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    hear("STOPPING=1");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn an_identity_whose_path_is_too_long_for_a_socket_has_one_all_the_same() {
+    let mut machine = Machine::new();
+    let home = tempfile::tempdir_in(machine.home.path()).unwrap();
+    let deep = home.path().join("d".repeat(120));
+    fs::create_dir(&deep).unwrap();
+    fs::copy(machine.home.path().join("password"), deep.join("password")).unwrap();
+    let kept = std::mem::replace(&mut machine.home, tempfile::tempdir_in(&deep).unwrap());
+    fs::copy(kept.path().join("password"), machine.home.path().join("password")).unwrap();
+    machine.run(&machine.setup_arguments()).expect_code(0);
+    let watch = Watch::begin(&machine);
+    machine.run(&["sync"]).expect_code(0).expect_out("nothing to do");
+    assert_eq!(watch.end().code(), Some(0));
+}

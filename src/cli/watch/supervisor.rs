@@ -25,11 +25,13 @@ impl Supervisor {
 
     /// Readiness is told, once.
     pub(super) fn ready(&self, descriptor: Option<u32>) -> io::Result<()> {
+        if let Some(descriptor) = descriptor {
+            // Opened anew by its path: a number alone cannot be trusted to be a descriptor.
+            let mut end = std::fs::OpenOptions::new().write(true).open(format!("/dev/fd/{descriptor}"))?;
+            end.write_all(b"\n")?;
+        }
         self.tell("READY=1");
-        let Some(descriptor) = descriptor else { return Ok(()) };
-        // Opened anew by its path, since a number alone says nothing of whose it is.
-        let mut end = std::fs::OpenOptions::new().write(true).open(format!("/dev/fd/{descriptor}"))?;
-        end.write_all(b"\n")
+        Ok(())
     }
 
     /// A line for people.

@@ -1,6 +1,6 @@
 //! What is said of all that goes on: a calm view on a terminal, a line for each event elsewhere, and numbers for monitoring.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use indicatif::ProgressBar;
 use serde::Serialize;
@@ -12,6 +12,7 @@ use super::super::sync::notices_text;
 use super::super::time::{for_people, for_programs};
 use super::metrics::{Life, Metrics};
 use super::worker::Told;
+use crate::sync::Notice;
 use crate::sync::timing::{Scope, Work};
 use crate::sync::watch::Board;
 
@@ -29,7 +30,8 @@ pub(super) struct Teller<'a> {
 #[derive(Default)]
 struct Seen {
     board: Board,
-    notices: String,
+    /// A run of single folders says nothing of others, so that only a check of all can take some away.
+    notices: BTreeSet<Notice>,
     failure: Option<String>,
 }
 
@@ -106,11 +108,14 @@ impl<'a> Teller<'a> {
             self.output.complain(failure);
         }
         seen.failure = message;
-        let notices = notices_text(run);
         // What stays as it is was told; `status` goes on telling it.
-        let news = if run.error.is_none() && notices != seen.notices { notices.clone() } else { String::new() };
+        let news =
+            notices_text(&run.account, run.report.notices.iter().filter(|notice| !seen.notices.contains(notice)));
         if run.error.is_none() {
-            seen.notices = notices;
+            if work.scope == Scope::All {
+                seen.notices.clear();
+            }
+            seen.notices.extend(run.report.notices.iter().cloned());
         }
         let text = run_text(work, run, recovered || self.output.is_verbose());
         let text = if news.is_empty() { text } else { format!("{text}\n{news}").trim().to_owned() };
