@@ -52,8 +52,7 @@ pub struct EntryBrief {
     pub stat: Option<FileStat>,
     /// The file's number on the file system, by which it is known under another name.
     pub ino: Option<u64>,
-    /// Hash of what the file is about to say, where nothing but that would tell whose it is: a note has no UID, and a file that is replaced has
-    /// another number.
+    /// Hash of what the file is about to say: of a note, which has no UID and is not known otherwise; of others where both sides agreed on that.
     pub coming: Option<Digest>,
     /// How it stands.
     pub standing: EntryStanding,

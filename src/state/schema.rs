@@ -167,7 +167,7 @@ CREATE TABLE entry (
     file TEXT NOT NULL,       -- its name
     digest BLOB NOT NULL,     -- of the file
     len INTEGER, mtime_ns INTEGER, ino INTEGER, -- the file's, where they tell that it did not change
-    coming BLOB,              -- hash of what a file without a UID is about to say
+    coming BLOB,              -- hash of what the file is about to say
     standing INTEGER NOT NULL -- 0 agreed, 1 arriving, 2 gone on the server, 3 to be read again there
 ) STRICT;
 CREATE INDEX entry_remote ON entry(remote_hash);

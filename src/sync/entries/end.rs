@@ -80,7 +80,10 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         let Some(known) = self.run.state().read(|state| state.entry(row.key))? else { return Ok(None) };
         let read = self.read(&file_place.dir()?, kind, &name).await?;
         let agreed = Agreed { server: known.server.clone(), here: known.said_here().clone() };
+        // A run that was cut off may have written what both sides agreed on, and not have noted it.
+        let was_coming = |read: &Read| !known.server.entry.uid().is_empty() && Some(read.digest) == row.coming;
         let is_same = |read: &Read| match (&read.said, &known.sent) {
+            _ if was_coming(read) => true,
             (Ok(said), _) if *said == agreed.here => true,
             // It is gone because it was declined, and then the run was cut off.
             (Ok(said), Some(sent)) if entry::declines(&agreed.server, sent) => {

@@ -148,7 +148,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         place: &Place,
         (key, name): (EntryKey, &str),
         mut read: Read,
-        said: &Said,
+        (said, words): (&Said, Words),
     ) -> Result<Option<Digest>, SyncError> {
         let file = read.file.take();
         let content = match patched(file, said, self.run.now()) {
@@ -162,7 +162,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         if digest == read.digest {
             return Ok(Some(digest));
         }
-        self.note_coming(key, said, digest).await?;
+        self.note_coming(key, (said, words), digest).await?;
         let (dir, at, expect) = (place.dir()?, name.to_owned(), read.digest);
         match self.run.blocking(move |local| local.replace_entry(&dir, &at, expect, &content)).await? {
             Changed::Done => Ok(Some(digest)),
@@ -173,9 +173,10 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         }
     }
 
-    /// Notes what a file is about to say, where its name may be all that tells whose it is: the name may be another one after a crash.
-    async fn note_coming(&self, key: EntryKey, said: &Said, coming: Digest) -> Result<(), SyncError> {
-        if !said.entry.uid().is_empty() {
+    /// Notes what a file is about to say. After a crash a note is known by it, whose name may be another one by then and which has no UID; and what
+    /// both sides agreed on is known not to be an edit.
+    async fn note_coming(&self, key: EntryKey, (said, words): (&Said, Words), coming: Digest) -> Result<(), SyncError> {
+        if !said.entry.uid().is_empty() && words == Words::Own {
             return Ok(());
         }
         self.run.commit(move |tx| tx.note_coming(key, coming)).await?;
@@ -233,6 +234,15 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         let (code, reason) = (code.to_owned(), reason.to_owned());
         self.run.commit(move |tx| tx.add_trouble(folder, &subject, &label, (&code, &reason), now)).await
     }
+}
+
+/// Whose words a file is about to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Words {
+    /// What both sides agreed on, and nothing else.
+    Agreed,
+    /// Also some of its own that are still to be sent.
+    Own,
 }
 
 /// An entry's file as it was read.

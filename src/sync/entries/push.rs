@@ -7,7 +7,7 @@ use super::super::{Action, NoticeKind, Progress, Step, SyncError};
 use super::look::Found;
 use super::pull::BATCH;
 use super::take::{brief_of, said_with_uid};
-use super::{Entries, INEXPRESSIBLE, Read};
+use super::{Entries, INEXPRESSIBLE, Read, Words};
 use crate::local::LocalWrite;
 use crate::pim::{Digest, Entry, EntryField, EntryKey, EntryKind, FileKey, FolderKey, ItemId, Said, Tag};
 use crate::plan::entry::{self, Agreed, Pushed};
@@ -333,7 +333,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
             let read = self.read(&file_place.dir()?, says.entry.kind(), file).await?;
             let sent = row.brief.digest;
             match read.filter(|read| read.digest == sent) {
-                Some(read) => match self.write(file_place, (key, file), read, &says).await? {
+                Some(read) => match self.write(file_place, (key, file), read, (&says, Words::Agreed)).await? {
                     Some(written) => row.brief.digest = written,
                     None => self.expect_echo(),
                 },

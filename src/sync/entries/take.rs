@@ -3,7 +3,7 @@
 use super::super::tree::Place;
 use super::super::{Action, NoticeKind, Step, SyncError};
 use super::look::Found;
-use super::{Entries, INEXPRESSIBLE, Read, patched};
+use super::{Entries, INEXPRESSIBLE, Read, Words, patched};
 use crate::format::entry::{extension, stem};
 use crate::local::vdir::digest_of;
 use crate::local::{LocalWrite, NewEntry};
@@ -102,8 +102,10 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         }
         let (mut digest, said) = (read.digest, read.said.clone());
         let says = file.clone().or(said.ok());
+        let pending = says.as_ref() != Some(&agreed.here);
         if let Some(file) = &file {
-            match self.write(file_place, (key, &file_name), read, file).await? {
+            let words = if pending { Words::Own } else { Words::Agreed };
+            match self.write(file_place, (key, &file_name), read, (file, words)).await? {
                 Some(written) => digest = written,
                 // Somebody was faster: it is compared anew.
                 None => return self.mark_stale(place, key).await,
@@ -112,7 +114,6 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
             self.run.step(Step::FileChanged)?;
         }
         row.brief.ino = self.number(&file_place.dir()?, &file_name).await?;
-        let pending = says.as_ref() != Some(&agreed.here);
         row.brief.id = server.id.clone();
         row.brief.change_key = server.change_key.clone();
         row.brief.search = server.search_key.as_ref().map(search_hash);
@@ -188,7 +189,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         let digest = digest_of(&content);
         let new = NewEntry { stem: stem(&said.entry), extension: extension(said.entry.kind()), content };
         let dir = self.directory(place).await?;
-        self.note_coming(key, said, digest).await?;
+        self.note_coming(key, (said, Words::Own), digest).await?;
         let names = self.run.blocking(move |local| local.create_entries(&dir, vec![new])).await?;
         let Some((file, stat)) = names.into_iter().next() else { return Ok(None) };
         self.run.step(Step::Delivered)?;

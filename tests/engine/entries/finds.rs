@@ -282,3 +282,19 @@ fn a_picture_that_is_replaced_is_not_lost_on_the_way() {
         assert_eq!(photo.data().unwrap()[17], 2, "{photo:?}");
     }
 }
+
+#[test]
+fn what_was_being_written_when_a_run_was_cut_off_goes_with_its_deletion_there() {
+    for like in BOTH {
+        let world = World::new(like);
+        let others = Others(&world);
+        others.create(SpecialFolder::Contacts, &ada());
+        settled(&world);
+        others.update(SpecialFolder::Contacts, |entry| as_contact(entry).company = "Theirs".into());
+        cut_off_at(&world, Step::FileChanged);
+        others.delete(SpecialFolder::Contacts);
+        settled(&world);
+        assert_eq!(files(&world, "Contacts"), BTreeMap::new());
+        assert_eq!(others.all(SpecialFolder::Contacts).len(), 0);
+    }
+}
