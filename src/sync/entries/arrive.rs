@@ -173,12 +173,12 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         else {
             return Ok(None);
         };
-        let row = EntryRow {
-            brief: brief_of(place.key(), &server, &name, Digest([0; 16])),
-            server: there,
-            here: None,
-            sent: None,
-        };
+        // Nothing is agreed yet: a run that is cut off here has to compare both sides again.
+        let mut nothing = Said::nothing(server.entry.kind());
+        nothing.entry.set_uid(there.entry.uid().into());
+        let brief = brief_of(place.key(), &server, &name, Digest([0; 16]));
+        let brief = EntryBrief { standing: EntryStanding::Stale, ..brief };
+        let row = EntryRow { brief, server: nothing, here: None, sent: None };
         let key = self.note_new(place, place.key(), row.clone()).await?;
         let row = EntryRow { brief: EntryBrief { key, ..row.brief }, ..row };
         self.run.tally(place, |tally| tally.adopted += 1);

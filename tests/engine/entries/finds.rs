@@ -5,8 +5,8 @@ use std::fs;
 use std::sync::Arc;
 
 use super::{BOB, BOTH, ada, as_contact, copies, edit, files, note, only_file, settled, write};
-use crate::world::World;
 use crate::world::others::Others;
+use crate::world::{CutAt, World};
 use pimsync::exchange::{Action, Rule};
 use pimsync::pim::SpecialFolder;
 use pimsync::sync::{Step, SyncError};
@@ -296,5 +296,31 @@ fn what_was_being_written_when_a_run_was_cut_off_goes_with_its_deletion_there() 
         settled(&world);
         assert_eq!(files(&world, "Contacts"), BTreeMap::new());
         assert_eq!(others.all(SpecialFolder::Contacts).len(), 0);
+    }
+}
+
+#[test]
+fn an_adoption_that_was_cut_off_is_decided_again() {
+    for like in BOTH {
+        for at in 1.. {
+            let world = World::new(like);
+            let others = Others(&world);
+            others.create(SpecialFolder::Notes, &note("Milk\nfresh"));
+            settled(&world);
+            edit(&world, "Notes", "fresh", "cold");
+            others.update(SpecialFolder::Notes, |entry| *entry = note("Milk\nsour"));
+            for suffix in ["", "-wal", "-shm"] {
+                drop(fs::remove_file(world.database().join(format!("state.db{suffix}"))));
+            }
+            let cut = world.try_sync(&Default::default(), Arc::new(CutAt { at: Some(at), ..CutAt::default() }));
+            settled(&world);
+            let there = others.all(SpecialFolder::Notes);
+            assert_eq!(there.len(), 1, "cut off at step {at}");
+            assert_eq!(there[0].entry, note("Milk\nsour"), "cut off at step {at}: theirs holds");
+            assert_eq!(copies(&world), ["Milk\ncold"], "cut off at step {at}: and mine is kept");
+            if cut.is_ok() {
+                break;
+            }
+        }
     }
 }
