@@ -9,7 +9,9 @@ use super::guard::{Brake, FolderSize, Guard};
 use super::item::{ConflictPolicy, Held, Side};
 use super::proof::MessageRemoval;
 use crate::pim::event::{Answer, Attendee, Person};
-use crate::pim::{Contact, ContactField, Entry, EntryField, EntryKind, Event, EventField, FolderKey, Note, Said, Task};
+use crate::pim::{
+    Contact, ContactField, Entry, EntryField, EntryKind, Event, EventField, FolderKey, Note, Said, Task, TaskField,
+};
 
 /// What was agreed about an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -188,6 +190,14 @@ pub struct Pushed {
     pub refused: Vec<EntryField>,
 }
 
+/// Whether the server keeps of a completion what it has room for: the day (PidLidTaskDateCompleted), in whatever zone. The file keeps the time.
+fn same_day(shall: &Said, back: &Said, field: EntryField) -> bool {
+    let (Entry::Task(shall), Entry::Task(back)) = (&shall.entry, &back.entry) else { return false };
+    let times = shall.completed.zip(back.completed);
+    field == EntryField::Task(TaskField::Completed)
+        && times.is_some_and(|(one, other)| one.0.abs_diff(other.0) <= 86_400)
+}
+
 /// Whether these are the same people, under names that the server has for them: an address tells who somebody is.
 fn same_people(shall: &Said, back: &Said, field: EntryField) -> bool {
     let (Entry::Event(shall), Entry::Event(back)) = (&shall.entry, &back.entry) else { return false };
@@ -219,10 +229,10 @@ pub fn pushed(shall: &Said, sent: &[EntryField], back: Said, here: &Said) -> Pus
     let mut refused = Vec::new();
     for field in shall.diff(&back) {
         // What nothing was said of is the server's to say, such as the UID of an event that had none.
-        if sent.contains(&field) && is_said(&field) && !same_people(shall, &back, field) {
-            refused.push(field);
-        } else {
+        if !sent.contains(&field) || !is_said(&field) || same_people(shall, &back, field) {
             file.take(&back, field);
+        } else if !same_day(shall, &back, field) {
+            refused.push(field);
         }
     }
     let agreed = Agreed { server: back, here: file.clone() };

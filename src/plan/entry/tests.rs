@@ -135,3 +135,16 @@ fn what_nothing_was_said_of_is_the_servers_to_say() {
     let after = pushed(&shall, &sent, said((1, 2, 0)), &said((1, 0, 0)));
     assert_eq!((after.file, after.refused), (Some(said((1, 2, 0))), vec![]));
 }
+
+#[test]
+fn a_server_that_keeps_the_day_of_a_completion_refuses_nothing() {
+    let done = |at: i64| Said {
+        entry: Entry::Task(Box::new(Task { completed: Some(crate::pim::UnixTime(at)), ..Task::default() })),
+        extra: crate::pim::Text::default(),
+    };
+    let (here, day) = (done(1_800_000_000), done(1_800_000_000 / 86_400 * 86_400));
+    let sent = [EntryField::Task(crate::pim::TaskField::Completed)];
+    let same = pushed(&here, &sent, day.clone(), &here);
+    assert_eq!((same.file, same.refused, same.agreed), (None, vec![], Agreed { server: day, here: here.clone() }));
+    assert_eq!(pushed(&here, &sent, done(1_700_000_000), &here).refused, sent, "another day is another one");
+}
