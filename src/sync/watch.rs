@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
-use super::timing::{Event, Haste, Moment, Orders, Outcome, Rhythm, Timing, Work};
+use super::timing::{Event, HEARTBEAT, Haste, Moment, Orders, Outcome, Rhythm, Timing, Work};
 use crate::clock::Clock;
 use crate::pim::UnixTime;
 
@@ -192,45 +192,40 @@ impl<W: Worker> Driver<W> {
             orders = match ended {
                 // Work that panicked is no reason to stop.
                 Some(ended) => self.ended(ended.unwrap_or(Outcome::Failed)),
-                None => self.gather(),
+                None => {
+                    let now = self.hear();
+                    self.orders(now)
+                }
             };
         }
     }
 
-    /// Tells the machine what was said. Once it is stopped, it is told no more: what it would begin has no time left.
-    fn gather(&mut self) -> Orders {
-        let nothing = Orders { begin: None, wake_in: super::timing::HEARTBEAT };
-        if self.signals.is_stopped() {
-            return nothing;
-        }
-        // What was noticed together is told together, so that none of it gets ahead of the rest.
+    /// Tells the machine what was said. What was noticed together is told together, so that none of it gets ahead of the rest.
+    fn hear(&mut self) -> Moment {
         let now = moment(&*self.clock);
         for event in self.signals.take_events() {
             self.timing.note(now, event);
+        }
+        now
+    }
+
+    /// What to do now. Once it is stopped, nothing is begun: it would have no time left. And who asked goes first.
+    fn orders(&mut self, now: Moment) -> Orders {
+        if self.signals.is_stopped() || !self.signals.gathered().asks.is_empty() {
+            return Orders { begin: None, wake_in: HEARTBEAT };
         }
         self.timing.on(now, Event::Tick)
     }
 
     fn ended(&mut self, outcome: Outcome) -> Orders {
         self.under_way = None;
-        let now = moment(&*self.clock);
-        for event in self.signals.take_events() {
-            self.timing.note(now, event);
-        }
+        let now = self.hear();
         self.timing.note(now, Event::Ended(outcome));
         self.well_since = match (self.timing.is_well(), self.well_since) {
             (true, since) => since.or(Some(now.wall)),
             (false, _) => None,
         };
-        if self.signals.is_stopped() {
-            return Orders { begin: None, wake_in: super::timing::HEARTBEAT };
-        }
-        // Who asked goes first.
-        if self.signals.gathered().asks.is_empty() {
-            self.timing.on(now, Event::Tick)
-        } else {
-            Orders { begin: None, wake_in: Duration::from_millis(1) }
-        }
+        self.orders(now)
     }
 
     fn begin_asked(&mut self, running: &mut JoinSet<Outcome>) {

@@ -313,9 +313,7 @@ fn a_lost_state_is_made_anew_from_both_sides() {
         write(&world, "Contacts/bob.vcf", BOB);
         settled(&world);
         let before = ["Contacts", "Notes", "Tasks"].map(|folder| files(&world, folder));
-        for suffix in ["", "-wal", "-shm"] {
-            drop(fs::remove_file(world.database().join(format!("state.db{suffix}"))));
-        }
+        world.lose_state();
         let report = settled(&world);
         assert_eq!(report.total().adopted, 4, "{report:?}");
         assert_eq!(["Contacts", "Notes", "Tasks"].map(|folder| files(&world, folder)), before);

@@ -202,9 +202,7 @@ fn a_lost_state_is_made_anew_without_a_copy() {
         world.settle();
         world.shift("m1", "Inbox/Sub");
         world.settle();
-        for suffix in ["", "-wal", "-shm"] {
-            let _ = fs::remove_file(world.database().join(format!("state.db{suffix}")));
-        }
+        world.lose_state();
         let report = world.sync();
         assert_eq!((report.total().downloaded, report.total().uploaded), (0, 0), "{report:?}");
         world.assert_settled();

@@ -58,7 +58,7 @@ fn state_lost_with_edits_pending_costs_none_of_them() {
         world.put("Inbox", "new", ":2,S");
         world.remove("d");
         world.mailbox.set_categories(&world.id("a"), &["Blue"]).unwrap();
-        forget_state(&world);
+        world.lose_state();
         let dry = world.dry_run();
         world.sync();
         world.assert_settled();
@@ -113,7 +113,7 @@ fn a_lost_state_is_made_anew_from_messages_of_every_kind() {
         world.settle();
         let before = identities(&world);
         assert_eq!((before.0.len(), before.1.len()), (13, 13));
-        forget_state(&world);
+        world.lose_state();
         let report = world.sync();
         let total = report.total();
         assert_eq!((total.downloaded, total.uploaded, total.adopted), (0, 0, 13), "{report:?}");
@@ -125,13 +125,6 @@ fn a_lost_state_is_made_anew_from_messages_of_every_kind() {
         world.mailbox.delete_item(&world.id("flagged")).unwrap();
         let total = world.sync().total();
         assert_eq!((total.deleted_here, total.deleted_there, total.uploaded), (1, 1, 0));
-    }
-}
-
-fn forget_state(world: &World) {
-    for suffix in ["", "-wal", "-shm"] {
-        // A journal need not be there.
-        let _ = fs::remove_file(world.database().join(format!("state.db{suffix}")));
     }
 }
 
@@ -188,7 +181,7 @@ fn a_state_that_is_older_than_the_tree_takes_nothing_from_the_server() {
         fs::copy(world.database().join("state.db"), &state).unwrap();
         later(&world);
         let there = world.remote();
-        forget_state(&world);
+        world.lose_state();
         fs::copy(&state, world.database().join("state.db")).unwrap();
         world.settle();
         assert_eq!(world.remote(), there);
@@ -211,7 +204,7 @@ fn a_tree_that_is_older_than_the_state_is_stopped_by_the_brake() {
         let report = world.sync();
         assert!(!report.is_clean());
         assert_eq!(world.remote()["Inbox"].len(), 40);
-        forget_state(&world);
+        world.lose_state();
         world.settle();
         assert_eq!(world.local()["Inbox"].len(), 40);
     }

@@ -539,9 +539,7 @@ impl Hand<'_> {
     }
 
     fn lose_state(&mut self) -> Option<String> {
-        for suffix in ["", "-wal", "-shm"] {
-            drop(fs::remove_file(self.world.database().join(format!("state.db{suffix}"))));
-        }
+        self.world.lose_state();
         self.model.epoch.state_lost = true;
         Some("state.db is lost".to_owned())
     }

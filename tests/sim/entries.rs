@@ -392,9 +392,7 @@ impl Play {
         if self.random.u32(0..20) == 0 {
             self.trace.push("the state is lost".to_owned());
             self.state_lost = true;
-            for suffix in ["", "-wal", "-shm"] {
-                drop(fs::remove_file(self.world.database().join(format!("state.db{suffix}"))));
-            }
+            self.world.lose_state();
         }
         self.runs += 1;
         let request = Request { brake: Brake::Released, ..Request::default() };

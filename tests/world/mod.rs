@@ -114,6 +114,13 @@ impl World {
         self.home.path().join("Database")
     }
 
+    /// `state.db` is gone; its journals need not be there.
+    pub fn lose_state(&self) {
+        for suffix in ["", "-wal", "-shm"] {
+            drop(fs::remove_file(self.database().join(format!("state.db{suffix}"))));
+        }
+    }
+
     pub fn account_dir(&self) -> PathBuf {
         self.database().join("Exchange").join(ACCOUNT)
     }

@@ -2,6 +2,8 @@
 //!
 //! The last writer wins there: no version is asked for. So the list is read again right before it is written.
 
+use std::marker::PhantomData;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -53,8 +55,8 @@ impl EwsClient {
             Err(error) => return Ok(Err(own_error(ItemErrorClass::Permanent, "Inexpressible", error.to_string()))),
         };
         let written = match now {
-            Some(_) => only(self.settle(&Update(&wanted), Vec::new()).await?),
-            None => only(self.settle(&Creation(&wanted), Vec::new()).await?),
+            Some(_) => only(self.settle(&Put::<Update>::of(&wanted), Vec::new()).await?),
+            None => only(self.settle(&Put::<Creation>::of(&wanted), Vec::new()).await?),
         };
         if let Err(error) = written {
             return Ok(Err(error));
@@ -100,45 +102,50 @@ fn put(version: Version, operation: &str, document: &CategoryDocument) -> Payloa
     }))
 }
 
-/// The list gets another document.
-struct Update<'a>(&'a CategoryDocument);
+/// How the list gets its document.
+trait Way: Sync {
+    const OPERATION: &'static str;
+    const REPEATABLE: bool;
+}
 
-impl Writes for Update<'_> {
-    type Done = ();
+/// It has one already.
+struct Update;
+
+impl Way for Update {
     const OPERATION: &'static str = "UpdateUserConfiguration";
     const REPEATABLE: bool = true;
+}
 
-    fn count(&self) -> usize {
-        1
-    }
+/// There is no list yet.
+struct Creation;
 
-    fn payload(&self, version: Version, _: &[usize]) -> Payload<'_> {
-        put(version, Self::OPERATION, self.0)
-    }
+impl Way for Creation {
+    const OPERATION: &'static str = "CreateUserConfiguration";
+    const REPEATABLE: bool = false;
+}
 
-    fn read(&self, _: usize, _: &Response) -> PerItem<()> {
-        Ok(())
-    }
+struct Put<'a, W> {
+    document: &'a CategoryDocument,
+    way: PhantomData<W>,
+}
 
-    async fn fates(&self, client: &EwsClient, _: &[usize]) -> Result<Vec<Fate<()>>, RemoteError> {
-        Ok(vec![if client.says(self.0).await? { Fate::Settled(Ok(())) } else { Fate::NotDone }])
+impl<'a, W: Way> Put<'a, W> {
+    fn of(document: &'a CategoryDocument) -> Self {
+        Self { document, way: PhantomData }
     }
 }
 
-/// The mailbox gets its first list.
-struct Creation<'a>(&'a CategoryDocument);
-
-impl Writes for Creation<'_> {
+impl<W: Way> Writes for Put<'_, W> {
     type Done = ();
-    const OPERATION: &'static str = "CreateUserConfiguration";
-    const REPEATABLE: bool = false;
+    const OPERATION: &'static str = W::OPERATION;
+    const REPEATABLE: bool = W::REPEATABLE;
 
     fn count(&self) -> usize {
         1
     }
 
     fn payload(&self, version: Version, _: &[usize]) -> Payload<'_> {
-        put(version, Self::OPERATION, self.0)
+        put(version, Self::OPERATION, self.document)
     }
 
     fn read(&self, _: usize, _: &Response) -> PerItem<()> {
@@ -146,6 +153,6 @@ impl Writes for Creation<'_> {
     }
 
     async fn fates(&self, client: &EwsClient, _: &[usize]) -> Result<Vec<Fate<()>>, RemoteError> {
-        Ok(vec![if client.says(self.0).await? { Fate::Settled(Ok(())) } else { Fate::NotDone }])
+        Ok(vec![if client.says(self.document).await? { Fate::Settled(Ok(())) } else { Fate::NotDone }])
     }
 }

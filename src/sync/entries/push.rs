@@ -37,7 +37,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
     /// Sends what changed in these folders.
     pub(super) async fn push(&self, places: &[&Place]) -> Result<(), SyncError> {
         self.end_file_troubles(places).await?;
-        let waiting = self.waiting()?;
+        let (waiting, unread) = (self.waiting()?, self.unread_kinds()?);
         for place in places {
             let there = place.on_server && self.with_look(place.key(), |look| look.listed_there) == Some(true);
             if !place.on_server {
@@ -46,7 +46,10 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
             if there {
                 self.push_moves(place).await?;
                 self.push_changes(place, &waiting).await?;
-                self.push_new(place, &waiting).await?;
+                // One of the new files may be what could not be read there.
+                if place.entry_kind().is_none_or(|kind| !unread.contains(&kind)) {
+                    self.push_new(place, &waiting).await?;
+                }
             }
         }
         Ok(())
@@ -359,11 +362,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
     async fn push_new(&self, place: &Place, waiting: &BTreeSet<(FolderKey, String)>) -> Result<(), SyncError> {
         let sure = self.with_look(place.key(), |look| look.is_sure()) == Some(true);
         let Some(kind) = place.entry_kind().filter(|_| sure) else { return Ok(()) };
-        // One of the files may be what could not be read there.
-        if self.unread_kinds()?.contains(&kind) {
-            return Ok(());
-        }
-        // Or an upload of which it is still not known whether the server has it.
+        // One of the files may be an upload of which it is still not known whether the server has it.
         if !self.run.state().read(|state| state.entry_uploads(place.key()))?.is_empty() {
             self.expect_echo();
             return Ok(());

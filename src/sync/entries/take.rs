@@ -143,10 +143,6 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         server: &ServerEntry,
         said: Said,
     ) -> Result<(), SyncError> {
-        if self.run.is_dry() {
-            self.run.planned(place.path(), Action::Download, said.entry.label().to_owned(), String::new());
-            return Ok(());
-        }
         let Some((file, ino, digest)) = self.write_file(place, (row.brief.key, server), &said).await? else {
             return Ok(());
         };
@@ -164,10 +160,6 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         server: &ServerEntry,
         said: Said,
     ) -> Result<(), SyncError> {
-        if self.run.is_dry() {
-            self.run.planned(place.path(), Action::Download, said.entry.label().to_owned(), String::new());
-            return Ok(());
-        }
         let Some((file, ino, _)) = self.write_file(place, (row.brief.key, server), &said).await? else { return Ok(()) };
         row.brief = EntryBrief { file, ino: Some(ino), digest: UNLIKE_ANY, stat: None, ..row.brief };
         row.brief.standing = EntryStanding::Stale;
@@ -175,13 +167,17 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         self.set_row(place, row).await
     }
 
-    /// Writes a file for an entry that has none. Returns its name, its number and its hash; nothing where no file can hold the entry.
+    /// Writes a file for an entry that has none. Returns its name, its number and its hash; nothing in a dry run, or where no file can hold the entry.
     async fn write_file(
         &self,
         place: &Place,
         (key, server): (EntryKey, &ServerEntry),
         said: &Said,
     ) -> Result<Option<(String, u64, Digest)>, SyncError> {
+        if self.run.is_dry() {
+            self.run.planned(place.path(), Action::Download, said.entry.label().to_owned(), String::new());
+            return Ok(None);
+        }
         let content = match patched(None, said, self.run.now()) {
             Ok(content) => content,
             Err(reason) => return self.cannot_hold(place, server, &reason).await.map(|()| None),

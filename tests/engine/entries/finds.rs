@@ -206,9 +206,7 @@ fn what_cannot_be_read_when_the_state_was_lost_is_not_uploaded_again() {
         others.create(SpecialFolder::Notes, &note("Milk\nfresh"));
         settled(&world);
         edit(&world, "Notes", "fresh", "cold");
-        for suffix in ["", "-wal", "-shm"] {
-            drop(fs::remove_file(world.database().join(format!("state.db{suffix}"))));
-        }
+        world.lose_state();
         unreadable(&world);
         world.sync();
         world.server.faults().clear();
@@ -313,9 +311,7 @@ fn an_adoption_that_was_cut_off_is_decided_again() {
             settled(&world);
             edit(&world, "Notes", "fresh", "cold");
             others.update(SpecialFolder::Notes, |entry| *entry = note("Milk\nsour"));
-            for suffix in ["", "-wal", "-shm"] {
-                drop(fs::remove_file(world.database().join(format!("state.db{suffix}"))));
-            }
+            world.lose_state();
             let cut = world.try_sync(&Default::default(), Arc::new(CutAt { at: Some(at), ..CutAt::default() }));
             settled(&world);
             let there = others.all(SpecialFolder::Notes);

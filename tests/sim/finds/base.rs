@@ -9,7 +9,7 @@ fn a_message_that_was_rewritten_before_the_state_was_lost_is_kept() {
     world.arrive("Inbox", "b");
     world.sync();
     fs::write(world.file("a"), World::mime_with("a", "rewritten")).unwrap();
-    lose_state(&world);
+    world.lose_state();
     let report = world.sync();
     assert_eq!((report.total().conflicts, report.total().adopted), (1, 2));
     assert_eq!(world.conflicts(), ["rewritten"]);
@@ -135,7 +135,7 @@ fn a_message_that_is_edited_while_it_is_adopted_is_edited() {
     world.arrive("Inbox", "a");
     world.arrive("Inbox", "b");
     world.sync();
-    lose_state(&world);
+    world.lose_state();
     let id = world.id("b");
     world.mailbox.set_read(&id, true).unwrap();
     world.mailbox.set_flag(&world.id("a"), Flag::Flagged).unwrap();
@@ -161,7 +161,7 @@ fn messages_of_one_message_id_are_known_by_what_they_say() {
         world.mailbox.add_message("Inbox", NewMessage { mime: &old, ..NewMessage::default() }).unwrap();
         world.mailbox.add_message("Inbox", NewMessage { mime: &new, ..NewMessage::default() }).unwrap();
         world.sync();
-        lose_state(&world);
+        world.lose_state();
         for file in files(&world.account_dir().join("Inbox")) {
             let bytes = fs::read(&file).unwrap();
             fs::remove_file(&file).unwrap();

@@ -12,7 +12,7 @@ fn a_draft_that_was_edited_before_the_state_was_lost_is_kept() {
     world.put("Drafts", "mine", ":2,DS");
     world.settle();
     fs::write(world.file("letter"), World::mime_with("letter", "edited")).unwrap();
-    lose_state(&world);
+    world.lose_state();
     let report = world.sync();
     assert_eq!((report.total().conflicts, report.total().adopted), (1, 3));
     assert_eq!((world.remote()["Drafts"][0].body.as_str(), world.conflicts()), ("letter", vec!["edited".to_owned()]));
@@ -109,7 +109,7 @@ fn an_adopted_draft_that_wins_against_the_server_is_pushed_even_if_it_is_moved_m
         world.policy = ConflictPolicy::Local;
         world.arrive_as("Drafts", "a", NewMessage { draft: true, ..NewMessage::default() });
         world.sync();
-        lose_state(&world);
+        world.lose_state();
         fs::write(world.file("a"), World::mime_with("a", "mine")).unwrap();
         drop(world.try_sync(&Request::default(), CutAtNth::new(nth, Step::PageNoted)));
         world.shift("a", "Sent Items");
@@ -142,7 +142,7 @@ fn a_draft_that_is_edited_while_it_is_adopted_is_edited() {
         let world = World::new(like);
         world.arrive_as("Drafts", "a", NewMessage { draft: true, ..NewMessage::default() });
         world.sync();
-        lose_state(&world);
+        world.lose_state();
         world.arrive_as("Drafts", "b", NewMessage { draft: true, ..NewMessage::default() });
         let file = world.file("a");
         let edit = During::nth(1, Step::BodiesStaged, move || fs::write(file, World::mime_with("a", "mine")).unwrap());

@@ -129,7 +129,7 @@ fn a_folder_that_is_moved_while_it_is_adopted_keeps_its_messages_one() {
         world.arrive("Two", "a");
         world.sync();
         world.flag("other", "S");
-        lose_state(&world);
+        world.lose_state();
         let (from, to) = (world.account_dir().join("Two"), world.account_dir().join("One/Two"));
         let moved = During::nth(1, Step::FoldersNoted, move || fs::rename(from, to).unwrap());
         let report = sync_in_order(&world, &Request::default(), moved);

@@ -86,12 +86,6 @@ fn draft() -> NewMessage<'static> {
     NewMessage { draft: true, ..NewMessage::default() }
 }
 
-fn lose_state(world: &World) {
-    for suffix in ["", "-wal", "-shm"] {
-        drop(fs::remove_file(world.database().join(format!("state.db{suffix}"))));
-    }
-}
-
 fn copies(world: &World, name: &str) -> usize {
     world.remote().values().flatten().filter(|seen| seen.id == format!("{name}@example.org")).count()
 }

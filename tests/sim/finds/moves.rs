@@ -233,7 +233,7 @@ fn a_message_whose_file_was_taken_for_another_gets_one_of_its_own() {
         world.arrive("Inbox", "a");
         world.mailbox.copy_item(&world.id("a"), "Archive").unwrap();
         world.settle();
-        lose_state(&world);
+        world.lose_state();
         world.sync_with(&only("Inbox"));
         fs::remove_file(&files(&world.account_dir().join("Inbox"))[0]).unwrap();
         world.settle();
