@@ -12,7 +12,7 @@ mod value;
 pub use line::Line;
 pub use parse::{ContentError, Limits};
 pub use property::{Parameter, Property};
-pub use value::{escape, join, split, unescape};
+pub use value::{decode_base64, escape, join, split, unescape};
 
 use line::Ending;
 

@@ -120,8 +120,16 @@ impl EntryFile {
     /// It says something that the server cannot hold: which property, and what would work.
     pub fn said(&self) -> Result<Said, EntryError> {
         let (entry, besides) = match self {
-            Self::Contact(file) => (Entry::Contact(Box::new(file.contact())), file.besides()),
-            Self::Event(file) => (Entry::Event(Box::new(file.event()?)), file.besides()),
+            Self::Contact(file) => {
+                let contact = file.contact();
+                let besides = file.besides(&contact);
+                (Entry::Contact(Box::new(contact)), besides)
+            }
+            Self::Event(file) => {
+                let event = file.event()?;
+                let besides = file.besides(&event);
+                (Entry::Event(Box::new(event)), besides)
+            }
             Self::Note(file) => (Entry::Note(file.note()), file.besides()),
             Self::Task(file) => (Entry::Task(Box::new(file.task()?)), file.besides()),
         };

@@ -102,10 +102,12 @@ impl VcardFile {
         emails.enumerate().min_by_key(|(_, email)| rank(email)).map_or(0, |(at, _)| at)
     }
 
-    /// What the file says besides what a contact has fields for: its lines as they are.
-    pub fn besides(&self) -> String {
+    /// What the file says besides `contact`, which is all that it says of what a contact has fields for: its lines as they are.
+    pub fn besides(&self, contact: &Contact) -> String {
         let mut rest = self.clone();
-        rest.patch(&Contact::default());
+        if let Some(card) = rest.document.components_mut("VCARD").next() {
+            table::patch(card, contact, &Contact::default(), self.version);
+        }
         let card = rest.document.components("VCARD").next();
         card.map(|card| card.besides(&["VERSION", "FN", "N", "PRODID", "REV", "KIND"])).unwrap_or_default()
     }
@@ -119,7 +121,8 @@ impl VcardFile {
     pub fn patch(&mut self, contact: &Contact) {
         let version = self.version;
         if let Some(card) = self.document.components_mut("VCARD").next() {
-            table::patch(card, contact, version);
+            let before = table::read(card);
+            table::patch(card, &before, contact, version);
         }
     }
 }

@@ -1,13 +1,12 @@
 //! Contacts (item class `IPM.Contact`).
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::fields::item;
-use super::{Categories, Digest, Sensitivity, Text, UnixTime};
+use super::{Blob, Categories, Sensitivity, Text, UnixTime};
 
 item! {
     /// A contact. Empty text is the same as none.
@@ -143,24 +142,18 @@ impl Address {
 }
 
 /// A picture of somebody. Two are equal when their bytes are.
-///
-/// What is noted of one is its hash: a remembered picture can be compared, and not written.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Photo {
-    digest: Digest,
+    #[serde(flatten)]
+    content: Blob,
     #[serde(skip)]
     kind: Text,
-    #[serde(skip)]
-    data: Bytes,
 }
 
 impl Photo {
     /// The picture with these bytes; `kind` is the media type's second half, such as `jpeg`, and empty where nobody tells it.
     pub fn new(kind: impl Into<Text>, data: impl Into<Bytes>) -> Self {
-        let data = data.into();
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&data);
-        Self { digest: Digest::of(&hasher), kind: kind.into(), data }
+        Self { content: Blob::new(data), kind: kind.into() }
     }
 
     /// The media type's second half, or nothing.
@@ -170,22 +163,13 @@ impl Photo {
 
     /// Its bytes; `None` where it is only remembered.
     pub fn data(&self) -> Option<&Bytes> {
-        Some(&self.data).filter(|data| !data.is_empty())
-    }
-}
-
-impl fmt::Debug for Photo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.data() {
-            Some(data) => f.debug_struct("Photo").field("kind", &self.kind).field("data", data).finish(),
-            None => f.debug_struct("Photo").field("digest", &self.digest).finish(),
-        }
+        self.content.data().filter(|data| !data.is_empty())
     }
 }
 
 impl PartialEq for Photo {
     fn eq(&self, other: &Self) -> bool {
-        self.digest == other.digest
+        self.content == other.content
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::fields::merge_field;
@@ -265,4 +266,40 @@ pub struct ServerEntry {
     pub entry: Entry,
     /// What its file says besides: left on it by a push, since the server has no fields for it.
     pub extra: Option<Text>,
+    /// What is attached to it and has no place in its file.
+    pub left: Vec<LeftThere>,
+}
+
+/// What is attached to an entry and stays on the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LeftThere {
+    /// An item, or a link to something.
+    Item {
+        /// What it is called.
+        name: Text,
+    },
+    /// More than a file can have.
+    Large {
+        /// What it is called.
+        name: Text,
+        /// Its size.
+        bytes: u64,
+    },
+    /// A file of a single occurrence.
+    OfOccurrence {
+        /// Which one: the day on which it was.
+        day: Date,
+        /// What it is called.
+        name: Text,
+    },
+}
+
+impl fmt::Display for LeftThere {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Item { name } => write!(f, "the attached item or link {name:?}"),
+            Self::Large { name, bytes } => write!(f, "the attachment {name:?} of {} MB", bytes >> 20),
+            Self::OfOccurrence { day, name } => write!(f, "the attachment {name:?} of the occurrence of {day}"),
+        }
+    }
 }

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::{Date, DateTime};
 use serde::{Deserialize, Serialize};
 
-use super::fields::{Merged, item, merge_field};
+use super::fields::{Merged, is_default, item, merge_field};
 use super::recurrence::Recurrence;
-use super::{Categories, Importance, Sensitivity, Text};
+use super::{Attachments, Categories, Importance, Sensitivity, Text};
 
 item! {
     /// What every occurrence of a series has of its own.
@@ -140,6 +140,9 @@ pub struct Event {
     pub organiser: Option<Person>,
     /// Who is invited.
     pub attendees: Vec<Attendee>,
+    /// Files that belong to it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub attachments: Attachments,
     /// How it repeats.
     pub recurrence: Option<Recurrence>,
     /// The days whose occurrence was deleted.
@@ -159,6 +162,8 @@ pub enum EventField {
     Organiser,
     /// Who is invited.
     Attendees,
+    /// Files that belong to it.
+    Attachments,
     /// How it repeats.
     Recurrence,
     /// Whether the occurrence of that day is there, as ever, or different in those respects.
@@ -264,6 +269,7 @@ impl Event {
         self.details.diff(&other.details).into_iter().for_each(|field| check(true, EventField::Details(field)));
         check(self.organiser != other.organiser, EventField::Organiser);
         check(self.attendees != other.attendees, EventField::Attendees);
+        check(self.attachments != other.attachments, EventField::Attachments);
         check(self.recurrence != other.recurrence, EventField::Recurrence);
         let days: BTreeSet<Date> = self.exceptional_days().chain(other.exceptional_days()).collect();
         for day in days {
@@ -279,6 +285,7 @@ impl Event {
             EventField::Details(field) => self.details.take(&from.details, field),
             EventField::Organiser => self.organiser.clone_from(&from.organiser),
             EventField::Attendees => self.attendees.clone_from(&from.attendees),
+            EventField::Attachments => self.attachments.clone_from(&from.attachments),
             EventField::Recurrence => self.recurrence.clone_from(&from.recurrence),
             EventField::Occurrence(day) => {
                 self.deleted.remove(&day);
@@ -343,6 +350,8 @@ impl Event {
         told(conflict, EventField::Organiser);
         let (attendees, conflict) = merge_field(&base.attendees, &remote.attendees, &local.attendees);
         told(conflict, EventField::Attendees);
+        let (attachments, conflict) = merge_field(&base.attachments, &remote.attachments, &local.attachments);
+        told(conflict, EventField::Attachments);
         let (recurrence, conflict) = merge_field(&base.recurrence, &remote.recurrence, &local.recurrence);
         told(conflict, EventField::Recurrence);
         let mut item = Self {
@@ -350,6 +359,7 @@ impl Event {
             details: details.item,
             organiser,
             attendees,
+            attachments,
             recurrence,
             deleted: BTreeSet::new(),
             overrides: BTreeMap::new(),

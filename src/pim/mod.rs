@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows of files, networks, databases or clocks.
 
+pub mod attachment;
 pub mod category_list;
 mod classes;
 pub mod contact;
@@ -18,10 +19,11 @@ pub mod recurrence;
 pub mod task;
 mod text;
 
+pub use attachment::{Attachment, Attachments, Blob};
 pub use category_list::{CategoryColour, CategoryList, MasterCategory};
 pub use classes::{Importance, Sensitivity};
 pub use contact::{Address, AddressKey, Contact, ContactField, DayOfLife, Gender, PhoneKey, Photo};
-pub use entry::{Entry, EntryField, EntryKind, Said, ServerEntry};
+pub use entry::{Entry, EntryField, EntryKind, LeftThere, Said, ServerEntry};
 pub use event::{Event, EventField};
 pub use fields::{FieldValue, Merged};
 pub use folder::{ActivityMark, FolderKind, ServerFolder, SpecialFolder};

@@ -113,8 +113,8 @@ fn missing_on_the_way(from: &Said, to: &Said, now: &Said) -> Vec<EntryField> {
     }
 }
 
-/// What was agreed by an upload whose answer was lost: what was sent. Pictures and the exceptions of a series are sent one by one after it; one
-/// that the server does not have was never there.
+/// What was agreed by an upload whose answer was lost: what was sent. Pictures, attachments and the exceptions of a series are sent one by one
+/// after it; one that the server does not have was never there.
 pub fn uploaded(sent: &Said, there: &Said) -> Said {
     let missing: Vec<EntryField> = match (&sent.entry, &there.entry) {
         (Entry::Event(event), Entry::Event(now)) => {
@@ -127,6 +127,9 @@ pub fn uploaded(sent: &Said, there: &Said) -> Said {
     };
     let mut agreed = sent.clone();
     missing.into_iter().for_each(|field| agreed.take(there, field));
+    if let (Entry::Event(agreed), Entry::Event(now)) = (&mut agreed.entry, &there.entry) {
+        agreed.attachments = agreed.attachments.common(&now.attachments);
+    }
     agreed
 }
 

@@ -209,6 +209,9 @@ pub trait RemoteRead: Send + Sync {
     fn messages(&self, ids: &[ItemId])
     -> impl Future<Output = Result<Vec<PerItem<ServerMessage>>, RemoteError>> + Send;
 
+    /// What these items are called, whatever they are.
+    fn subjects(&self, ids: &[ItemId]) -> impl Future<Output = Result<Vec<PerItem<String>>, RemoteError>> + Send;
+
     /// Fetches bodies into `sink`, in one request or few; `sizes` are what the listing said, to cut batches by. Returns per slot
     /// how it went; a slot with an error may have begun, and what it wrote is void.
     fn bodies(
@@ -223,6 +226,24 @@ pub trait RemoteRead: Send + Sync {
     /// [`ItemErrorClass::Permanent`] with the code `OtherClass`. What cannot be said here without guessing, such as a series in a zone that
     /// nobody knows, is [`ItemErrorClass::Unrenderable`].
     fn entries(
+        &self,
+        kind: EntryKind,
+        ids: &[ItemId],
+    ) -> impl Future<Output = Result<Vec<PerItem<ServerEntry>>, RemoteError>> + Send
+    where
+        Self: Sync,
+    {
+        async move {
+            let mut entries = Vec::new();
+            while let Some(rest) = ids.get(entries.len()..).filter(|rest| !rest.is_empty()) {
+                entries.extend(self.first_entries(kind, rest).await?);
+            }
+            Ok(entries)
+        }
+    }
+
+    /// The same for the first of these, at least one: how many are held at once is bounded where large files belong to them.
+    fn first_entries(
         &self,
         kind: EntryKind,
         ids: &[ItemId],

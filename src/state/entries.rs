@@ -31,6 +31,24 @@ impl EntryStanding {
     }
 }
 
+/// What a file is about to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Coming {
+    /// Its hash.
+    pub digest: Digest,
+    /// Whose words these are.
+    pub words: Words,
+}
+
+/// Whose words a file is about to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Words {
+    /// What both sides agreed on, and nothing else.
+    Agreed,
+    /// Also some of its own that are still to be sent.
+    Own,
+}
+
 /// What a comparison with a directory and with a listing needs of each entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryBrief {
@@ -52,8 +70,8 @@ pub struct EntryBrief {
     pub stat: Option<FileStat>,
     /// The file's number on the file system, by which it is known under another name.
     pub ino: Option<u64>,
-    /// Hash of what the file is about to say: of a note, which has no UID and is not known otherwise; of others where both sides agreed on that.
-    pub coming: Option<Digest>,
+    /// What the file is about to say: of a note, which has no UID and is not known otherwise; of others where both sides agreed on that.
+    pub coming: Option<Coming>,
     /// How it stands.
     pub standing: EntryStanding,
 }
@@ -104,10 +122,11 @@ impl EntryRow {
     }
 }
 
-const BRIEF: &str = "entry.key, entry.folder, entry.remote_id, entry.change_key, search_hash, file, digest, len, mtime_ns, entry.ino, coming, standing";
+const BRIEF: &str = "entry.key, entry.folder, entry.remote_id, entry.change_key, search_hash, file, digest, len, mtime_ns, entry.ino, coming, coming_agreed, standing";
 
 fn brief(row: &Row<'_>) -> rusqlite::Result<EntryBrief> {
     let ino = row.get::<_, Option<i64>>("ino")?.map(i64::cast_unsigned);
+    let words = if row.get("coming_agreed")? { Words::Agreed } else { Words::Own };
     let stat = match (row.get::<_, Option<i64>>("len")?, row.get("mtime_ns")?, ino) {
         (Some(len), Some(mtime_ns), Some(ino)) => Some(FileStat { len: len.unsigned_abs(), mtime_ns, ino }),
         _ => None,
@@ -122,7 +141,7 @@ fn brief(row: &Row<'_>) -> rusqlite::Result<EntryBrief> {
         digest: Digest(row.get("digest")?),
         stat,
         ino,
-        coming: row.get::<_, Option<_>>("coming")?.map(Digest),
+        coming: row.get::<_, Option<_>>("coming")?.map(|digest| Coming { digest: Digest(digest), words }),
         standing: EntryStanding::of(row.get("standing")?),
     })
 }
@@ -225,8 +244,9 @@ impl Writer<'_> {
     /// Adds an entry; its `key` is not looked at.
     pub fn add_entry(&self, entry: &EntryRow) -> Result<EntryKey, StateError> {
         let sql = "INSERT INTO entry (key, folder, remote_id, remote_hash, change_key, search_hash, server, here, sent, file, digest, len, mtime_ns,
-                   ino, coming, standing)
-                   VALUES (:key, :folder, :id, :id_hash, :change_key, :search, :server, :here, :sent, :file, :digest, :len, :mtime, :ino, :coming, :standing)";
+                   ino, coming, coming_agreed, standing)
+                   VALUES (:key, :folder, :id, :id_hash, :change_key, :search, :server, :here, :sent, :file, :digest, :len, :mtime, :ino, :coming,
+                   :coming_agreed, :standing)";
         self.store_entry(sql, entry, None)?;
         Ok(EntryKey(self.last_insert_rowid()))
     }
@@ -235,7 +255,7 @@ impl Writer<'_> {
     pub fn set_entry(&self, entry: &EntryRow) -> Result<(), StateError> {
         let sql = "UPDATE entry SET folder = :folder, remote_id = :id, remote_hash = :id_hash, change_key = :change_key,
                    search_hash = :search, server = :server, here = :here, sent = :sent, file = :file, digest = :digest, len = :len, mtime_ns = :mtime,
-                   ino = :ino, coming = :coming, standing = :standing WHERE key = :key";
+                   ino = :ino, coming = :coming, coming_agreed = :coming_agreed, standing = :standing WHERE key = :key";
         self.store_entry(sql, entry, Some(entry.brief.key))
     }
 
@@ -256,7 +276,8 @@ impl Writer<'_> {
             ":len": brief.stat.map(|stat| stat.len.cast_signed()),
             ":mtime": brief.stat.map(|stat| stat.mtime_ns),
             ":ino": brief.ino.map(u64::cast_signed),
-            ":coming": brief.coming.map(|digest| digest.0),
+            ":coming": brief.coming.map(|coming| coming.digest.0),
+            ":coming_agreed": brief.coming.is_some_and(|coming| coming.words == Words::Agreed),
             ":standing": brief.standing as i64,
         })?;
         Ok(())
@@ -280,9 +301,13 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Notes the hash of what an entry's file is about to say.
-    pub fn note_coming(&self, key: EntryKey, coming: Digest) -> Result<(), StateError> {
-        self.prepare_cached("UPDATE entry SET coming = ?2 WHERE key = ?1")?.execute(params![key.0, coming.0])?;
+    /// Notes what an entry's file is about to say.
+    pub fn note_coming(&self, key: EntryKey, coming: Coming) -> Result<(), StateError> {
+        self.prepare_cached("UPDATE entry SET coming = ?2, coming_agreed = ?3 WHERE key = ?1")?.execute(params![
+            key.0,
+            coming.digest.0,
+            coming.words == Words::Agreed
+        ])?;
         Ok(())
     }
 
@@ -373,7 +398,7 @@ mod tests {
         assert_eq!(state.read(|tx| tx.entry(noted.brief.key)).unwrap().as_ref(), Some(&noted));
         noted.here = Some(Said { extra: "X-A:1".into(), ..noted.server.clone() });
         noted.brief.stat = None;
-        noted.brief.coming = Some(Digest([9; 16]));
+        noted.brief.coming = Some(Coming { digest: Digest([9; 16]), words: Words::Agreed });
         noted.brief.standing = EntryStanding::Stale;
         state.write(|tx| tx.set_entry(&noted)).unwrap();
         assert_eq!(state.read(|tx| tx.entry(noted.brief.key)).unwrap().as_ref(), Some(&noted));

@@ -9,6 +9,7 @@ mod entries;
 mod folders;
 mod items;
 mod journal;
+mod only_there;
 mod pulling;
 mod schema;
 mod trouble;
@@ -21,10 +22,11 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 pub use categories::CategoryListRow;
-pub use entries::{EntryBrief, EntryRow, EntryStanding, EntryUploadRow, KnownEntry};
+pub use entries::{Coming, EntryBrief, EntryRow, EntryStanding, EntryUploadRow, KnownEntry, Words};
 pub use folders::{Account, AccountKey, FolderRow, Listing};
 pub use items::{Brief, ItemRow, KnownFile, Standing, name_hash, search_hash};
 pub use journal::{Replacing, RunResult, RunRow, UploadIntent};
+pub use only_there::OnlyThere;
 pub use pulling::Pulling;
 pub use trouble::{CHANGED, Conflict, HeldRow, LONGEST_PATIENCE, Subject, Trouble, UNRENDERED, WAITS_FOR_FOLDER};
 

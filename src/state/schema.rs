@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::{StateError, damaged};
 
 /// The format of the tables below.
-const FORMAT: i64 = 6;
+const FORMAT: i64 = 7;
 /// Tells our databases from others' (`file` shows it).
 const APPLICATION_ID: i64 = 0x7069_6d73;
 
@@ -168,6 +168,7 @@ CREATE TABLE entry (
     digest BLOB NOT NULL,     -- of the file
     len INTEGER, mtime_ns INTEGER, ino INTEGER, -- the file's, where they tell that it did not change
     coming BLOB,              -- hash of what the file is about to say
+    coming_agreed INTEGER NOT NULL DEFAULT 0, -- 1: both sides agreed on all of that
     standing INTEGER NOT NULL -- 0 agreed, 1 arriving, 2 gone on the server, 3 to be read again there
 ) STRICT;
 CREATE INDEX entry_remote ON entry(remote_hash);
@@ -185,6 +186,9 @@ CREATE TABLE entry_upload (
 /// What the fifth format added to the fourth.
 const FIFTH: &str = "ALTER TABLE entry ADD COLUMN coming BLOB;";
 
+/// What the seventh format added to the tables of the sixth.
+const SEVENTH: &str = "ALTER TABLE entry ADD COLUMN coming_agreed INTEGER NOT NULL DEFAULT 0;";
+
 /// The master list of categories, which the sixth format added.
 const CATEGORIES: &str = "
 CREATE TABLE category_list (
@@ -200,6 +204,17 @@ CREATE TABLE category_list (
 ) STRICT;
 ";
 
+/// What is on the server only, which the seventh format added.
+const ONLY_THERE: &str = "
+CREATE TABLE only_there (
+    folder INTEGER NOT NULL REFERENCES folder(key) ON DELETE CASCADE,
+    remote_id TEXT NOT NULL,
+    class TEXT NOT NULL,      -- of the item; empty: something attached to it
+    name TEXT NOT NULL,       -- what people know it by
+    PRIMARY KEY (folder, remote_id, class, name)
+) STRICT, WITHOUT ROWID;
+";
+
 /// What the third format added to the second.
 const THIRD: &str = "
 ALTER TABLE upload ADD COLUMN flags INTEGER;
@@ -213,17 +228,18 @@ pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), StateE
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "cache_size", -8192)?;
-    let change = match check_version(connection, path)? {
-        0 => &format!("{TABLES}{PULLING}{REPLACING}{ENTRIES}{CATEGORIES}"),
-        1 => {
-            &format!("ALTER TABLE upload ADD COLUMN rendering BLOB;\n{PULLING}{THIRD}{REPLACING}{ENTRIES}{CATEGORIES}")
-        }
-        2 => &format!("{THIRD}{REPLACING}{ENTRIES}{CATEGORIES}"),
-        3 => &format!("{ENTRIES}{CATEGORIES}"),
-        4 => &format!("{FIFTH}{CATEGORIES}"),
-        5 => CATEGORIES,
+    let version = check_version(connection, path)?;
+    let change = match version {
+        0 => format!("{TABLES}{PULLING}{REPLACING}{ENTRIES}"),
+        1 => format!("ALTER TABLE upload ADD COLUMN rendering BLOB;\n{PULLING}{THIRD}{REPLACING}{ENTRIES}"),
+        2 => format!("{THIRD}{REPLACING}{ENTRIES}"),
+        3 => ENTRIES.to_owned(),
+        4 => format!("{FIFTH}{SEVENTH}"),
+        5 | 6 => SEVENTH.to_owned(),
         _ => return Ok(()),
     };
+    let categories = if version < 6 { CATEGORIES } else { "" };
+    let change = &format!("{change}{categories}{ONLY_THERE}");
     connection.execute_batch("BEGIN IMMEDIATE")?;
     connection.execute_batch(change)?;
     connection.pragma_update(None, "application_id", APPLICATION_ID)?;

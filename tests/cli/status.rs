@@ -64,17 +64,31 @@ fn folders_of_other_kinds_are_told_of() {
 }
 
 #[test]
-fn distribution_lists_are_counted_and_left_where_they_are() {
+fn what_has_no_file_is_named_and_left_where_it_is() {
     let machine = Machine::with_messages(1);
     machine.mailbox.add_list("Contacts", "Rowers", &[]).unwrap();
+    let entry = "<t:Message><t:ItemClass>IPM.Activity</t:ItemClass><t:Subject>Rang Bob</t:Subject></t:Message>";
+    machine.mailbox.add_item("Calendar", entry).unwrap();
+    let odd = "<t:Message><t:ItemClass>IPM.Odd.Thing</t:ItemClass><t:Subject>Odd</t:Subject></t:Message>";
+    let odd = machine.mailbox.add_item("Contacts", odd).unwrap();
     machine.run(&["sync"]).expect_code(0);
     machine
         .run(&["status"])
         .expect_code(0)
-        .expect_out("On the server only (distribution lists")
-        .expect_out("  Contacts: 1\n");
+        .expect_out("On the server only, where they stay")
+        .expect_out("  Calendar: journal entry \"Rang Bob\"\n")
+        .expect_out("  Contacts: distribution list \"Rowers\"; item \"Odd\" of class IPM.Odd.Thing\n");
+    let status = machine.json(&["status"], 0);
+    assert_eq!(
+        folder(&status, "Contacts")["only_there"][0],
+        serde_json::json!({"class": "IPM.DistList", "name": "Rowers"})
+    );
     assert_eq!(fs::read_dir(machine.folder("Contacts")).unwrap().count(), 0);
     machine.run(&["sync", "--full"]).expect_code(0).expect_out("nothing to do");
+    // What is gone there is no longer named; what was met before it could be named is counted.
+    machine.mailbox.delete_item(&odd).unwrap();
+    machine.run(&["sync"]).expect_code(0);
+    machine.run(&["status"]).expect_code(0).expect_out("  Contacts: distribution list \"Rowers\"\n");
 }
 
 #[test]

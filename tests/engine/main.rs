@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod attachments;
 #[path = "../remote/canned.rs"]
 mod canned;
 mod categories;

@@ -129,11 +129,11 @@ fn an_exception_is_taken_back_and_all_others_stay() {
     }
 }
 
-/// The server carries out requests up to the `nth` and answers that one no more, nor any after it.
-fn silent_from(world: &World, nth: u64) {
+/// The server carries out requests before the `nth`, and what `at_first` says of that one, and answers it no more, nor any after it.
+pub(super) fn silent_from(world: &World, nth: u64, at_first: Action) {
     let faults = world.server.faults();
     faults.clear();
-    faults.add(Rule::always(Action::ResetAfterCommit).nth(nth));
+    faults.add(Rule::always(at_first).nth(nth));
     for nth in nth + 1..nth + 120 {
         faults.add(Rule::always(Action::ResetBeforeCommit).nth(nth));
     }
@@ -156,7 +156,7 @@ fn cut_off_everywhere(like: Personality, how: Edit, after: &dyn Fn(&World, &str)
     for nth in requests_of(&world) {
         let world = before(like);
         change(&world, how);
-        silent_from(&world, nth);
+        silent_from(&world, nth, Action::ResetAfterCommit);
         drop(world.try_sync(&Default::default(), Arc::new(CutAt::default())));
         world.server.faults().clear();
         // A change that did not get through waits for a while.

@@ -131,6 +131,7 @@ async fn contacts_are_read_with_their_pictures() {
                 ..Contact::default()
             }),
             extra: Some("X-OWN:1".into()),
+            left: Vec::new(),
         })
     };
     let gone = |class| own_error(class, "ErrorItemNotFound", "The specified object was not found in the store.");
@@ -439,6 +440,7 @@ async fn events_are_read_with_their_exceptions() {
         tag: None,
         entry: event(with_exceptions()),
         extra: None,
+        left: Vec::new(),
     };
     let other = own_error(ItemErrorClass::Permanent, "OtherClass", "it is no event");
     let ids = [A, B].map(item);
@@ -470,6 +472,7 @@ async fn events_of_an_old_server() {
         tag: None,
         entry: event(Event { details, ..Event::default() }),
         extra: None,
+        left: Vec::new(),
     };
     talk.gives(&talk.client.entries(EntryKind::Event, &[item(A)]).await, &vec![Ok(read)]);
 }

@@ -48,8 +48,12 @@ impl RemoteRead for Eager {
         self.0.bodies(items, sink).await
     }
 
-    async fn entries(&self, kind: EntryKind, ids: &[ItemId]) -> Answer<Vec<PerItem<ServerEntry>>> {
-        self.0.entries(kind, ids).await
+    async fn subjects(&self, ids: &[ItemId]) -> Answer<Vec<PerItem<String>>> {
+        self.0.subjects(ids).await
+    }
+
+    async fn first_entries(&self, kind: EntryKind, ids: &[ItemId]) -> Answer<Vec<PerItem<ServerEntry>>> {
+        self.0.first_entries(kind, ids).await
     }
 
     async fn find_tagged(&self, folder: &FolderId, tags: &[Tag]) -> Answer<Vec<ServerMessage>> {

@@ -417,6 +417,16 @@ impl World {
         troubles.into_iter().map(|trouble| format!("{:?}: {}", trouble.subject, trouble.code)).collect()
     }
 
+    /// What `state.db` notes as being on the server only.
+    pub fn only_there(&self) -> Vec<String> {
+        let state = State::open(&self.database().join("state.db")).unwrap();
+        let account = state.read(|state| state.account(ACCOUNT)).unwrap().unwrap();
+        let folders = state.read(|state| state.folders(account.key)).unwrap();
+        let rows = state.read(|state| state.only_there(account.key)).unwrap();
+        let folder = |key| folders.iter().find(|folder| folder.key == key).and_then(|folder| folder.dir.clone());
+        rows.into_iter().map(|row| format!("{}: {}{}", folder(row.folder).unwrap(), row.class, row.name)).collect()
+    }
+
     /// The conflict copies' bodies.
     pub fn conflicts(&self) -> Vec<String> {
         let dir = self.database().join("On My Computer").join("Conflicts");

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use super::pending::{LocalFolders, Pending};
-use super::{AccountStanding, ConflictCopy, FolderResult, FolderStanding, HeldBack, LastRun, Skipped};
+use super::{AccountStanding, ConflictCopy, FolderResult, FolderStanding, HeldBack, LastRun, OnlyThere, Skipped};
 use crate::cli::account::RunNote;
 use crate::cli::context::Context;
 use crate::identity::Account;
@@ -74,6 +74,7 @@ fn new_folder((path, pending): (String, Option<Pending>)) -> FolderStanding {
         held: Vec::new(),
         skipped: Vec::new(),
         conflicts: Vec::new(),
+        only_there: Vec::new(),
     }
 }
 
@@ -91,6 +92,7 @@ struct Known {
     skipped: HashMap<FolderKey, Vec<Skipped>>,
     conflicts: Vec<crate::state::Conflict>,
     categories: CategoryListRow,
+    only_there: HashMap<FolderKey, Vec<OnlyThere>>,
 }
 
 impl Known {
@@ -109,6 +111,7 @@ impl Known {
             skipped: by_folder(state.troubles(account)?.into_iter().map(|trouble| (trouble.folder, skipped(trouble)))),
             conflicts: state.conflicts(account)?,
             categories: state.category_list(account)?,
+            only_there: by_folder(state.only_there(account)?.into_iter().map(|row| (row.folder, only_there(row)))),
         })
     }
 
@@ -141,11 +144,13 @@ impl Known {
     ) -> Result<Vec<FolderStanding>, StateError> {
         let (mut held, mut skipped) = (std::mem::take(&mut self.held), std::mem::take(&mut self.skipped));
         let mut folders = Vec::new();
+        let mut only_there = std::mem::take(&mut self.only_there);
         for row in self.folders.values().filter(|row| row.kind != FolderKind::Internal) {
             let attention = Attention {
                 held: held.remove(&row.key).unwrap_or_default(),
                 skipped: skipped.remove(&row.key).unwrap_or_default(),
                 conflicts: conflicts.remove(&row.key).unwrap_or_default(),
+                only_there: only_there.remove(&row.key).unwrap_or_default(),
             };
             folders.push(self.folder(state, row, local, attention)?);
         }
@@ -157,7 +162,7 @@ impl Known {
         state: &State,
         row: &FolderRow,
         local: &mut LocalFolders,
-        Attention { held, skipped, conflicts }: Attention,
+        Attention { held, skipped, conflicts, only_there }: Attention,
     ) -> Result<FolderStanding, StateError> {
         let path = self.path(row);
         let synced = row.dir.is_some() && (row.kind == FolderKind::Mail || EntryKind::of_folder(row.kind).is_some());
@@ -185,6 +190,7 @@ impl Known {
             held,
             skipped,
             conflicts,
+            only_there,
         })
     }
 
@@ -223,6 +229,11 @@ struct Attention {
     held: Vec<HeldBack>,
     skipped: Vec<Skipped>,
     conflicts: Vec<ConflictCopy>,
+    only_there: Vec<OnlyThere>,
+}
+
+fn only_there(row: crate::state::OnlyThere) -> OnlyThere {
+    OnlyThere { class: Some(row.class).filter(|class| !class.is_empty()), name: row.name }
 }
 
 fn by_folder<T>(all: impl Iterator<Item = (FolderKey, T)>) -> HashMap<FolderKey, Vec<T>> {

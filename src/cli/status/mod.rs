@@ -160,6 +160,17 @@ struct FolderStanding {
     held: Vec<HeldBack>,
     skipped: Vec<Skipped>,
     conflicts: Vec<ConflictCopy>,
+    /// What is on the server and has no file here, and is never touched.
+    only_there: Vec<OnlyThere>,
+}
+
+/// Something that has no file here.
+#[derive(Serialize)]
+struct OnlyThere {
+    /// Its item class (PidTagMessageClass); none where it is attached to an item that has a file.
+    class: Option<String>,
+    /// What it is called.
+    name: String,
 }
 
 /// How the last sync of a folder went.

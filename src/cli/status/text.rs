@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 
 use super::pending::Pending;
-use super::{AccountStanding, FolderResult, FolderStanding, PendingPush, Standing, Watched};
+use super::{AccountStanding, FolderResult, FolderStanding, OnlyThere, PendingPush, Standing, Watched};
 use crate::cli::time::for_people;
 use crate::pim::FolderKind;
 
@@ -120,24 +120,40 @@ fn pending_words(pending: &Pending) -> String {
     if words.is_empty() { "-".to_owned() } else { words.join(", ") }
 }
 
+/// So many things that are on the server only are named of a folder.
+const NAMED: usize = 10;
+
 /// What folders of contacts and their like hold that has no file: distribution lists above all. Nothing where that is nothing.
 fn only_there_text(folders: &[&FolderStanding]) -> String {
     let mut text = String::new();
     for folder in folders.iter().filter(|folder| folder.kind != FolderKind::Mail.as_str() && folder.last_sync.is_some())
     {
-        let known = folder.items + folder.skipped.len() as u64;
-        let only_there = folder.server_items.unwrap_or_default().saturating_sub(known);
-        if only_there == 0 {
-            continue;
+        let items = folder.only_there.iter().filter(|found| found.class.is_some()).count();
+        let known = folder.items + folder.skipped.len() as u64 + items as u64;
+        let unnamed = folder.server_items.unwrap_or_default().saturating_sub(known);
+        let names = folder.only_there.iter().map(only_there_words);
+        let mut lines: Vec<String> = names.take(NAMED).collect();
+        let further = unnamed + folder.only_there.len().saturating_sub(NAMED) as u64;
+        if further > 0 {
+            lines.push(format!("{further} more"));
         }
-        if text.is_empty() {
-            text.push_str(
-                "\nOn the server only (distribution lists, and items of another kind than their folder's):\n",
-            );
+        if !lines.is_empty() {
+            let _ = writeln!(text, "  {}: {}", folder.path, lines.join("; "));
         }
-        let _ = writeln!(text, "  {}: {only_there}", folder.path);
     }
-    text
+    let heading = "\nOn the server only, where they stay (they have no place in a file):\n";
+    if text.is_empty() { text } else { heading.to_owned() + &text }
+}
+
+fn only_there_words(found: &OnlyThere) -> String {
+    let name = &found.name;
+    let words = match found.class.as_deref() {
+        None => return name.clone(),
+        Some("IPM.DistList") => "distribution list",
+        Some("IPM.Activity") => "journal entry",
+        Some(class) => return format!("item {name:?} of class {class}"),
+    };
+    format!("{words} {name:?}")
 }
 
 fn not_synced_text(folders: &[&FolderStanding]) -> String {

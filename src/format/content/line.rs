@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use memchr::memchr;
+use memchr::{memchr, memchr_iter, memchr2};
 
 use super::property::{self, Property};
 
@@ -42,8 +42,11 @@ pub struct Line {
 impl Line {
     /// Takes the bytes of one line, folds and line end included. They are UTF-8 once unfolded.
     pub(super) fn new(raw: Bytes) -> Self {
-        let name = property::name(&String::from_utf8_lossy(&unfold(&raw))).unwrap_or_default().into_boxed_str();
-        Self { raw, name }
+        let name = match head(&raw) {
+            Some(head) => property::name(&text(head)),
+            None => property::name(&text(&unfold(&raw))),
+        };
+        Self { raw, name: name.unwrap_or_default().into_boxed_str() }
     }
 
     /// The bytes as they lie in the file.
@@ -58,7 +61,7 @@ impl Line {
 
     /// The property that it holds.
     pub fn property(&self) -> Option<Property> {
-        Property::of(self, &String::from_utf8_lossy(&unfold(&self.raw)))
+        Property::of(self, &text(&unfold(&self.raw)))
     }
 
     pub(super) fn with_ending(&self, ending: Ending) -> Self {
@@ -66,6 +69,20 @@ impl Line {
             Some(property) => property.to_new_line(ending),
             None => self.clone(),
         }
+    }
+}
+
+/// What is UTF-8 as a rule; looking for what is not takes longer.
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+}
+
+/// The line up to its first colon, where no fold lies in that: a picture has a long value, and its name is told without looking through it.
+fn head(raw: &[u8]) -> Option<&[u8]> {
+    let raw = raw.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(raw);
+    match memchr2(b':', b'\n', raw) {
+        Some(at) if raw.get(at) == Some(&b':') => raw.get(..=at),
+        Some(_) | None => None,
     }
 }
 
@@ -77,10 +94,16 @@ pub(super) fn unfold(raw: &[u8]) -> Cow<'_, [u8]> {
         return Cow::Borrowed(whole);
     }
     let mut line = Vec::with_capacity(whole.len());
-    for (number, piece) in raw.split_inclusive(|byte| *byte == b'\n').enumerate() {
-        let piece = without_end(piece);
-        line.extend_from_slice(if number == 0 { piece } else { piece.get(1..).unwrap_or_default() });
+    let mut begin = 0;
+    let mut take = |piece: &[u8], begin: usize| {
+        line.extend_from_slice(if begin == 0 { piece } else { piece.get(1..).unwrap_or_default() });
+    };
+    for end in memchr_iter(b'\n', raw) {
+        let piece = raw.get(begin..end).unwrap_or_default();
+        take(piece.strip_suffix(b"\r").unwrap_or(piece), begin);
+        begin = end + 1;
     }
+    take(raw.get(begin..).unwrap_or_default(), begin);
     Cow::Owned(line)
 }
 

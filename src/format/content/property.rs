@@ -142,7 +142,9 @@ impl Property {
         }
         line.push(':');
         line.push_str(&self.value);
-        line.retain(|character| character == '\t' || !character.is_ascii_control());
+        if line.bytes().any(|byte| byte != b'\t' && byte.is_ascii_control()) {
+            line.retain(|character| character == '\t' || !character.is_ascii_control());
+        }
         Line::new(fold(&line, ending))
     }
 }

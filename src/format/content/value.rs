@@ -1,5 +1,8 @@
 //! Values of text: escaped, in lists, in structures (RFC 5545 §3.3.11, RFC 6350 §3.4 and §6.2.2).
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 /// Text as a value.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + 8);
@@ -30,6 +33,14 @@ pub fn unescape(value: &str) -> String {
         }
     }
     text
+}
+
+/// The bytes that a value in BASE64 stands for (RFC 4648 §4), also where white space is in it.
+pub fn decode_base64(value: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(value).ok().or_else(|| {
+        let value: Vec<u8> = value.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+        STANDARD.decode(value).ok()
+    })
 }
 
 /// Cuts a value at a separator that is not escaped. The pieces are still escaped.

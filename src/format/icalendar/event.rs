@@ -1,5 +1,6 @@
 //! Events as VEVENT (RFC 5545 §3.6.1): a series and its overrides are one file.
 
+mod attachments;
 mod details;
 mod people;
 mod series;
@@ -105,6 +106,7 @@ impl EventFile {
             uid: parts::text(master, "UID"),
             organiser: people::organiser(master),
             attendees: people::attendees(master),
+            attachments: attachments::attachments(master),
             recurrence,
             details,
             ..Event::default()
@@ -136,21 +138,26 @@ impl EventFile {
     pub fn patch(&mut self, event: &Event) -> Result<(), EventError> {
         let before = self.event()?;
         let mut patched = self.clone();
-        for calendar in patched.document.components_mut("VCALENDAR") {
-            Change::new(calendar, &before, event).write(calendar)?;
-        }
+        patched.change(&before, event)?;
         *self = patched;
         Ok(())
     }
 
-    /// What the file says besides what an event has fields for: lines and components of the event, or of the series, as they are.
-    pub fn besides(&self) -> String {
-        let mut rest = self.clone();
-        if let Ok(Event { uid, details, .. }) = self.event() {
-            let details = Details { when: details.when, ..Details::default() };
-            // A file that can be read can be patched; and were it not, it would say more besides.
-            drop(rest.patch(&Event { uid, details, ..Event::default() }));
+    /// Writes what differs from what the file says, which is `before`.
+    fn change(&mut self, before: &Event, event: &Event) -> Result<(), EventError> {
+        for calendar in self.document.components_mut("VCALENDAR") {
+            Change::new(calendar, before, event).write(calendar)?;
         }
+        Ok(())
+    }
+
+    /// What the file says besides `event`, which is all that it says of what an event has fields for: lines and components of the event, or of the
+    /// series, as they are.
+    pub fn besides(&self, event: &Event) -> String {
+        let mut rest = self.clone();
+        let details = Details { when: event.details.when.clone(), ..Details::default() };
+        // A file that can be read can be patched; and were it not, it would say more besides.
+        drop(rest.change(event, &Event { uid: event.uid.clone(), details, ..Event::default() }));
         rest.events().find(|event| is_master(event)).map(|event| event.besides(super::BOOKKEEPING)).unwrap_or_default()
     }
 
@@ -252,6 +259,7 @@ impl<'a> Change<'a> {
                 EventField::Uid => parts::set_text(master, "UID", &event.uid),
                 EventField::Organiser => people::set_organiser(master, event.organiser.as_ref()),
                 EventField::Attendees => people::set_attendees(master, &event.attendees),
+                EventField::Attachments => attachments::set_attachments(master, &event.attachments),
                 EventField::Details(_) | EventField::Recurrence | EventField::Occurrence(_) => {}
             }
         }

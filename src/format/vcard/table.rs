@@ -220,9 +220,9 @@ pub(super) fn read(card: &Component) -> Contact {
     contact
 }
 
-/// Writes the rows of which a field differs.
-pub(super) fn patch(card: &mut Component, contact: &Contact, version: Version) {
-    let changed = read(card).diff(contact);
+/// Writes the rows of which a field differs from what the card says, which is `before`.
+pub(super) fn patch(card: &mut Component, before: &Contact, contact: &Contact, version: Version) {
+    let changed = before.diff(contact);
     for row in ROWS.iter().filter(|row| row.fields.iter().any(|field| changed.contains(field))) {
         (row.write)(card, contact, version);
     }

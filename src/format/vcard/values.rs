@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::civil::Date;
 
-use super::super::content::{Component, Property, escape, split, unescape};
+use super::super::content::{Component, Property, decode_base64, escape, split, unescape};
 use super::Version;
 use super::keyed::Content;
 use crate::pim::{Address, DayOfLife, Photo, Text};
@@ -236,8 +236,7 @@ pub(super) fn read_photo(property: &Property) -> Option<Photo> {
         }
     };
     let kind = if is_media_type(&kind) { kind } else { String::new() };
-    let data: Vec<u8> = data.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    let data = STANDARD.decode(data).ok().filter(|data| !data.is_empty())?;
+    let data = decode_base64(data).filter(|data| !data.is_empty())?;
     Some(Photo::new(kind.to_ascii_lowercase(), data))
 }
 

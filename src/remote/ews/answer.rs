@@ -89,8 +89,10 @@ impl Verdict {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Response {
     pub(super) verdict: Verdict,
-    /// The whole response message.
+    /// The whole response message, less what went elsewhere.
     pub(super) body: Element,
+    /// The bytes of the attachment in it.
+    pub(super) attached: Option<Bytes>,
 }
 
 impl Response {
@@ -102,7 +104,7 @@ impl Response {
             _ => "ErrorInternalServerError",
         };
         let message = body.value("MessageText").unwrap_or_default();
-        Self { verdict: Verdict::new(code, message, body.child("MessageXml")), body }
+        Self { verdict: Verdict::new(code, message, body.child("MessageXml")), body, attached: None }
     }
 
     /// What stands for a response that never came.
@@ -112,7 +114,7 @@ impl Response {
 
     /// What stands for the response where the request was rejected.
     pub(super) fn refused(code: &str, message: &str) -> Self {
-        Self { verdict: Verdict::new(code, message, None), body: Element::default() }
+        Self { verdict: Verdict::new(code, message, None), body: Element::default(), attached: None }
     }
 
     /// The response if all is well, else its error.
@@ -143,23 +145,45 @@ pub(super) trait Receiver: Send {
     fn response(&mut self, response: Response);
 }
 
-/// Gathers responses, for answers without MIME.
+/// How many bytes the attachments of one answer may have together: one goes alone where it is larger than a batch, and no server takes more.
+const MOST_ATTACHED: usize = 160 << 20;
+
+/// Gathers responses, for answers without MIME, with the attachments in them.
 #[derive(Default)]
-pub(super) struct Gather(pub(super) Vec<Response>);
+pub(super) struct Gather {
+    pub(super) responses: Vec<Response>,
+    /// Whether there was more than can be.
+    pub(super) is_endless: bool,
+    attached: Vec<u8>,
+    is_sound: bool,
+    received: usize,
+}
 
 impl Receiver for Gather {
     fn begin(&mut self, _: usize) -> io::Result<()> {
+        (self.attached, self.is_sound) = (Vec::new(), false);
         Ok(())
     }
-    fn expect(&mut self, _: usize) -> io::Result<()> {
+
+    fn expect(&mut self, length: usize) -> io::Result<()> {
+        self.received = self.received.saturating_add(length);
+        self.is_endless = self.received > MOST_ATTACHED;
+        if self.is_endless { Err(io::Error::other("an attachment without end")) } else { Ok(()) }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.attached.extend_from_slice(bytes);
         Ok(())
     }
-    fn write(&mut self, _: &[u8]) -> io::Result<()> {
-        Ok(())
+
+    fn end(&mut self, sound: bool) {
+        self.is_sound = sound;
     }
-    fn end(&mut self, _: bool) {}
+
     fn response(&mut self, response: Response) {
-        self.0.push(response);
+        let attached = std::mem::take(&mut self.attached);
+        let attached = std::mem::take(&mut self.is_sound).then(|| attached.into());
+        self.responses.push(Response { attached, ..response });
     }
 }
 
@@ -172,15 +196,17 @@ pub(super) struct Answer {
     pub(super) fault: Option<Verdict>,
 }
 
-/// Diverts MIME to the receiver: `MimeContent` of an item right in `Items` of a response message, and no other.
-struct MimeOf<'a> {
+/// Diverts MIME to the receiver: `MimeContent` of an item right in `Items` of a response message, and no other; and the `Content` of a file right
+/// in `Attachments`.
+struct BytesOf<'a> {
     receiver: &'a mut dyn Receiver,
     response: usize,
 }
 
-impl Diversion for MimeOf<'_> {
+impl Diversion for BytesOf<'_> {
     fn diverts(&self, path: &[Element], name: &str) -> bool {
-        name == "MimeContent" && matches!(path, [_, items, _] if &*items.name == "Items")
+        let [_, list, _] = path else { return false };
+        matches!((&*list.name, name), ("Items", "MimeContent") | ("Attachments", "Content"))
     }
     fn begin(&mut self) -> io::Result<()> {
         self.receiver.begin(self.response)
@@ -207,7 +233,7 @@ pub(super) async fn read_answer<S: Stream<Item = io::Result<Bytes>> + Unpin + Se
     while let Some(part) = xml.next_child().await? {
         match &*part.name {
             "Header" => {
-                let header = xml.tree(part, &mut MimeOf { receiver, response: 0 }).await?;
+                let header = xml.tree(part, &mut BytesOf { receiver, response: 0 }).await?;
                 answer.build = ServerBuild::of(&header);
             }
             "Body" => answer.fault = read_body(&mut xml, receiver).await?,
@@ -249,7 +275,7 @@ async fn read_body<S: Stream<Item = io::Result<Bytes>> + Unpin + Send>(
     let mut fault = None;
     while let Some(part) = xml.next_child().await? {
         if &*part.name == "Fault" {
-            fault = Some(fault_of(&xml.tree(part, &mut MimeOf { receiver, response: 0 }).await?));
+            fault = Some(fault_of(&xml.tree(part, &mut BytesOf { receiver, response: 0 }).await?));
         } else {
             read_responses(xml, receiver).await?;
         }
@@ -269,7 +295,7 @@ async fn read_responses<S: Stream<Item = io::Result<Bytes>> + Unpin + Send>(
             continue;
         }
         while let Some(message) = xml.next_child().await? {
-            let body = xml.tree(message, &mut MimeOf { receiver, response }).await?;
+            let body = xml.tree(message, &mut BytesOf { receiver, response }).await?;
             receiver.response(Response::new(body));
             response += 1;
         }

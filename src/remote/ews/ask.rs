@@ -27,7 +27,11 @@ impl EwsClient {
             let payload = Payload::text(write(self.transport.version()));
             let mut gather = Gather::default();
             match self.transport.post(operation, &payload, &mut gather).await {
-                Ok(()) => return Ok(gather.0),
+                Ok(()) => return Ok(gather.responses),
+                Err(_) if gather.is_endless => {
+                    let reason = "an attachment in it is without end".to_owned();
+                    return Err(RemoteError::Protocol { operation, reason });
+                }
                 Err(Failure::Again) => {}
                 Err(Failure::Lost { reason, .. }) if lost + 1 < TRIES => {
                     lost += 1;

@@ -98,6 +98,20 @@ impl RemoteRead for EwsClient {
         self.messages_with(ids, &shape::BY_ID).await
     }
 
+    async fn subjects(&self, ids: &[ItemId]) -> Result<Vec<PerItem<String>>, RemoteError> {
+        const SUBJECT: Property = Property::Field("item:Subject");
+        let responses = self
+            .ask_each("GetItem", ids, ITEMS_PER_CALL, |version, ids| {
+                request::get_items(version, ids.iter().copied(), &[SUBJECT])
+            })
+            .await?;
+        let subject = |response: &Response| {
+            let found = response.checked()?.first().ok_or_else(|| mixed_up("GetItem"))?;
+            Ok(SUBJECT.text(found).as_str().to_owned())
+        };
+        Ok(responses.iter().map(subject).collect())
+    }
+
     async fn bodies(
         &self,
         items: &[(ItemId, u64)],
@@ -106,7 +120,7 @@ impl RemoteRead for EwsClient {
         self.fetch_bodies(items, sink).await
     }
 
-    async fn entries(&self, kind: EntryKind, ids: &[ItemId]) -> Result<Vec<PerItem<ServerEntry>>, RemoteError> {
+    async fn first_entries(&self, kind: EntryKind, ids: &[ItemId]) -> Result<Vec<PerItem<ServerEntry>>, RemoteError> {
         self.read_entries(kind, ids).await
     }
 

@@ -147,7 +147,7 @@ impl EwsClient {
         let failure = self.transport.post(W::OPERATION, &payload, &mut gather).await.err();
         let mut open = Vec::new();
         let mut account = None;
-        let mut responses = gather.0.into_iter();
+        let mut responses = gather.responses.into_iter();
         for slot in batch {
             match responses.next() {
                 Some(response) if response.verdict.class() == CodeClass::Account => {

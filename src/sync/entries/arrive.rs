@@ -6,14 +6,16 @@ use super::super::tree::Place;
 use super::super::{Action, Progress, Step, SyncError, lock};
 use super::look::Found;
 use super::take::{Change, brief_of, said_of, said_with_uid};
-use super::{Entries, Read, patched, says};
-use crate::format::entry::{extension, stem};
+use super::{Entries, says};
+use crate::format::entry::{EntryFile, extension, stem};
 use crate::local::vdir::digest_of;
 use crate::local::{LocalWrite, Moved, NewEntry, foldername};
-use crate::pim::{Digest, EntryKey, EntryKind, FolderKey, ItemId, Said, ServerEntry, ServerMessage, Tag, Text};
+use crate::pim::{
+    Digest, EntryKey, EntryKind, FolderKey, ItemId, Said, ServerEntry, ServerMessage, Tag, Text, UnixTime,
+};
 use crate::plan::entry::{self, Pull};
 use crate::remote::{ItemErrorClass, RemoteError, RemoteWrite};
-use crate::state::{EntryBrief, EntryRow, EntryStanding, EntryUploadRow, search_hash};
+use crate::state::{Coming, EntryBrief, EntryRow, EntryStanding, EntryUploadRow, Words, search_hash};
 
 /// Tags that are looked for with one request.
 const TAGS: usize = 25;
@@ -120,7 +122,8 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         mut row: EntryRow,
     ) -> Result<EntryKey, SyncError> {
         let found = self.with_look(lies_in, |look| look.loose.remove(&row.brief.file)).flatten();
-        row.brief.coming = found.as_ref().filter(|_| lies_in != place.key()).map(|found| found.digest);
+        let coming = found.as_ref().filter(|_| lies_in != place.key());
+        row.brief.coming = coming.map(|found| Coming { digest: found.digest, words: Words::Own });
         let added = row.clone();
         let key = self.run.commit(move |tx| tx.add_entry(&added)).await?;
         row.brief.key = key;
@@ -276,7 +279,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
     }
 
     /// Writes the files of new entries: rows first, then the files, durably, then their names.
-    pub(super) async fn create(&self, place: &Place, kind: EntryKind, news: Vec<ServerEntry>) -> Result<(), SyncError> {
+    pub(super) async fn create(&self, place: &Place, news: Vec<ServerEntry>) -> Result<(), SyncError> {
         if self.run.is_dry() {
             for server in news {
                 self.run.planned(place.path(), Action::Download, server.entry.label().to_owned(), String::new());
@@ -284,25 +287,24 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
             return Ok(());
         }
         let (mut rows, mut files) = (Vec::new(), Vec::new());
+        let mut wanted = Vec::new();
         for server in news {
-            let mut said = said_of(server.clone());
-            if said.entry.uid().is_empty() {
-                said.entry.set_uid(self.new_uid(&server)?.into());
-            }
-            match patched(None, &said, self.run.now()) {
-                Ok(content) => {
-                    let digest = digest_of(&content);
-                    let name = foldername::encode(&stem(&said.entry), &|_| false).name + extension(kind);
-                    let brief = brief_of(place.key(), &server, &name, digest);
-                    let brief = EntryBrief { standing: EntryStanding::Arriving, ..brief };
-                    // What a file says is not always what it was made of: a field that a format cannot hold in full.
-                    let here = Read::of(kind, crate::local::EntryContent::Bytes(content.clone().into()))
-                        .and_then(|read| read.said.ok());
-                    let here = here.filter(|here| *here != said);
-                    files.push(NewEntry { stem: stem(&said.entry), extension: extension(kind), content });
-                    rows.push(EntryRow { brief, server: said, here, sent: None });
+            let uid = if server.entry.uid().is_empty() { Some(self.new_uid(&server)?) } else { None };
+            wanted.push((server, uid));
+        }
+        let (folder, now) = (place.key(), self.run.now());
+        let made = self
+            .run
+            .blocking(move |_| Ok(wanted.into_iter().map(|(server, uid)| made(server, uid, (folder, now))).collect()))
+            .await;
+        let made: Vec<Made> = made?;
+        for made in made {
+            match made {
+                Ok((row, file)) => {
+                    rows.push(row);
+                    files.push(file);
                 }
-                Err(reason) => self.cannot_hold(place, &server, &reason).await?,
+                Err((server, reason)) => self.cannot_hold(place, &server, &reason).await?,
             }
         }
         if rows.is_empty() {
@@ -346,6 +348,28 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         let chosen = if copies.is_empty() { uids.last() } else { uids.first() };
         Ok(chosen.cloned().unwrap_or_default())
     }
+}
+
+/// The row and the file of a new entry; or why no file can hold it.
+type Made = Result<(EntryRow, NewEntry), (Box<ServerEntry>, String)>;
+
+fn made(server: ServerEntry, uid: Option<String>, (folder, now): (FolderKey, UnixTime)) -> Made {
+    let mut said = said_of(server.clone());
+    if let Some(uid) = uid {
+        said.entry.set_uid(uid.into());
+    }
+    let file = match EntryFile::new(&said, now) {
+        Ok(file) => file,
+        Err(reason) => return Err((Box::new(server), reason.to_string())),
+    };
+    let (content, kind) = (file.to_bytes(), said.entry.kind());
+    let name = foldername::encode(&stem(&said.entry), &|_| false).name + extension(kind);
+    let brief = brief_of(folder, &server, &name, digest_of(&content));
+    let brief = EntryBrief { standing: EntryStanding::Arriving, ..brief };
+    // What a file says is not always what it was made of: a field that a format cannot hold in full.
+    let here = file.said().ok().filter(|here| *here != said);
+    let file = NewEntry { stem: stem(&said.entry), extension: extension(kind), content };
+    Ok((EntryRow { brief, server: said, here, sent: None }, file))
 }
 
 /// The UIDs that a file of the entry can have: its own; else one by its id, and one by its search key.

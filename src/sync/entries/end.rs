@@ -12,7 +12,7 @@ use crate::plan::entry::{self, Agreed, End, Missing, ends};
 use crate::plan::proof::MessageRemoval;
 use crate::plan::{FolderSize, Held, HeldReason, Side};
 use crate::remote::{Disposal, ItemErrorClass, RemoteWrite, Versioned};
-use crate::state::{EntryBrief, EntryStanding};
+use crate::state::{Coming, EntryBrief, EntryStanding, Words};
 
 impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
     /// What is missing on one side goes on the other, unless it was edited there, or that would be too much at once.
@@ -81,7 +81,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         let read = self.read(&file_place.dir()?, kind, &name).await?;
         let agreed = Agreed { server: known.server.clone(), here: known.said_here().clone() };
         // A run that was cut off may have written what both sides agreed on, and not have noted it.
-        let was_coming = |read: &Read| !known.server.entry.uid().is_empty() && Some(read.digest) == row.coming;
+        let was_coming = |read: &Read| row.coming == Some(Coming { digest: read.digest, words: Words::Agreed });
         let is_same = |read: &Read| match (&read.said, &known.sent) {
             _ if was_coming(read) => true,
             (Ok(said), _) if *said == agreed.here => true,

@@ -381,7 +381,7 @@ fn destination(looks: &Looks, kind: EntryKind, row: &EntryBrief, uid: Option<&st
     let is_arriving = row.standing == EntryStanding::Arriving && kind == EntryKind::Note;
     let has_uid = |found: &Found| uid.is_some() && found.clues.as_ref().ok().map(|clues| clues.uid.as_str()) == uid;
     loose()
-        .find(|(_, found)| found.digest == row.digest || Some(found.digest) == row.coming)
+        .find(|(_, found)| found.digest == row.digest || row.coming.is_some_and(|coming| coming.digest == found.digest))
         .or_else(|| loose().find(|(_, found)| ino == Some(found.ino) && found.clues.is_ok()))
         .or_else(|| loose().find(|(_, found)| has_uid(found)))
         .or_else(|| loose().find(|(to, found)| *to == row.folder && is_arriving && found.name == row.file))

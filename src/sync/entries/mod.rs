@@ -9,6 +9,7 @@
 mod arrive;
 mod end;
 mod look;
+mod only_there;
 mod pull;
 mod push;
 mod take;
@@ -26,7 +27,7 @@ use crate::local::vdir::digest_of;
 use crate::local::{Changed, EntryContent, FolderDir, LocalWrite};
 use crate::pim::{Digest, EntryKey, EntryKind, FileKey, FolderKey, Said, Tag, Text};
 use crate::remote::{ItemError, RemoteWrite};
-use crate::state::{CHANGED, EntryUploadRow, Subject};
+use crate::state::{CHANGED, Coming, EntryUploadRow, Subject, Words};
 use look::Look;
 
 /// So often an entry is tried to be read while others wait for what it turns out to be: for half an hour.
@@ -179,6 +180,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         if !said.entry.uid().is_empty() && words == Words::Own {
             return Ok(());
         }
+        let coming = Coming { digest: coming, words };
         self.run.commit(move |tx| tx.note_coming(key, coming)).await?;
         self.run.step(Step::ChangesNoted)
     }
@@ -234,15 +236,6 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         let (code, reason) = (code.to_owned(), reason.to_owned());
         self.run.commit(move |tx| tx.add_trouble(folder, &subject, &label, (&code, &reason), now)).await
     }
-}
-
-/// Whose words a file is about to have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Words {
-    /// What both sides agreed on, and nothing else.
-    Agreed,
-    /// Also some of its own that are still to be sent.
-    Own,
 }
 
 /// An entry's file as it was read.

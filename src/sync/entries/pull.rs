@@ -10,7 +10,7 @@ use super::super::{Activity, Progress, Step, SyncError};
 use super::Entries;
 use super::look::Look;
 use crate::local::LocalWrite;
-use crate::pim::{EntryKey, EntryKind, ItemId, ServerEntry, SyncState};
+use crate::pim::{EntryKey, ItemId, ServerEntry, SyncState};
 use crate::remote::{ItemChange, ItemError, ItemErrorClass, PerItem, RemoteError, RemoteWrite};
 use crate::state::{EntryBrief, EntryStanding, Listing, Subject};
 
@@ -80,6 +80,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         let folder = &place.row.id;
         let mut unmet: Option<HashSet<ItemId>> = None;
         if since.is_none() {
+            self.forget_only_there(place).await?;
             let is_there = |row: &&EntryBrief| row.standing != EntryStanding::Gone;
             unmet = self
                 .with_look(place.key(), |look| look.rows.values().filter(is_there).map(|row| row.id.clone()).collect());
@@ -156,7 +157,8 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         state: Option<&SyncState>,
     ) -> Result<(), SyncError> {
         let Some(kind) = place.entry_kind() else { return Ok(()) };
-        let (mut wanted, mut gone, mut back) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut wanted, mut gone, mut back, mut strangers) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut forgotten = Vec::new();
         let mut met = HashSet::new();
         // The last word on each item counts.
         for change in changes.into_iter().rev().filter(|change| met.insert(change.id().clone())) {
@@ -173,12 +175,15 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
                 }
                 (ItemChange::Present(message), Some(_)) => wanted.push(message.id),
                 (ItemChange::Present(message), None) if message.class.is_of(kind.class()) => wanted.push(message.id),
+                (ItemChange::Present(message), None) => strangers.push(*message),
                 (ItemChange::Gone(id), Some(row)) if row.folder == place.key() => gone.push((row.key, id)),
-                (ItemChange::Present(_) | ItemChange::Gone(_), _) | (ItemChange::Read { .. }, _) => {}
+                (ItemChange::Gone(id), None) => forgotten.push(id),
+                (ItemChange::Gone(_), Some(_)) | (ItemChange::Read { .. }, _) => {}
             }
         }
         wanted.reverse();
         self.read_and_take(place, &wanted).await?;
+        self.note_strangers(place, strangers).await?;
         self.with_look(place.key(), |look| {
             // One that was met under another id is not gone.
             let left = |look: &Look, key: &EntryKey, id: &ItemId| look.rows.get(key).is_some_and(|row| row.id == *id);
@@ -200,8 +205,10 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
                 }
                 for (key, id) in gone {
                     tx.set_entry_standing(key, EntryStanding::Gone)?;
+                    tx.end_only_there(folder, &id)?;
                     tx.end_trouble(folder, &Subject::Message(id))?;
                 }
+                forgotten.iter().try_for_each(|id| tx.end_only_there(folder, id))?;
                 if let Some(state) = state {
                     // The folder counts as not asked until its listing has come to an end.
                     (listing.state, listing.activity) = (Some(state), None);
@@ -216,36 +223,33 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
     /// Reads entries from the server and brings what they say into the files; the next ones are on their way meanwhile.
     async fn read_and_take(&self, place: &Place, ids: &[ItemId]) -> Result<(), SyncError> {
         let Some(kind) = place.entry_kind() else { return Ok(()) };
-        let mut have = None;
-        for next in ids.chunks(BATCH).map(Some).chain([None]) {
+        let mut rest = ids;
+        let mut have: Option<(&[ItemId], _)> = None;
+        while have.is_some() || !rest.is_empty() {
+            let next = rest.get(..BATCH).unwrap_or(rest);
             let read = async {
-                match next {
-                    Some(ids) => self.run.remote().entries(kind, ids).await.map(|answers| Some((ids, answers))),
-                    None => Ok(None),
-                }
+                if next.is_empty() { Ok(Vec::new()) } else { self.run.remote().first_entries(kind, next).await }
             };
             let take = async {
                 match have.take() {
-                    Some((ids, answers)) => self.take(place, kind, ids, answers).await,
+                    Some((ids, answers)) => self.take(place, ids, answers).await,
                     None => Ok(()),
                 }
             };
             // Not the one without the other: what is under way in the files is not dropped because of a lost connection.
             let (read, taken) = future::join(read, take).await;
             taken?;
-            have = read?;
+            let answers = read?;
+            let (answered, left) = rest.split_at(answers.len().min(next.len()));
+            have = (!answered.is_empty()).then_some((answered, answers));
+            rest = left;
         }
         Ok(())
     }
 
     /// Brings what entries say on the server into the files.
-    async fn take(
-        &self,
-        place: &Place,
-        kind: EntryKind,
-        ids: &[ItemId],
-        answers: Vec<PerItem<ServerEntry>>,
-    ) -> Result<(), SyncError> {
+    async fn take(&self, place: &Place, ids: &[ItemId], answers: Vec<PerItem<ServerEntry>>) -> Result<(), SyncError> {
+        self.note_left(place, answers.iter().filter_map(|answer| answer.as_ref().ok())).await?;
         let is_gone = |error: &ItemError| error.class == ItemErrorClass::Gone;
         let told = ids.iter().zip(&answers).filter(|(_, answer)| answer.as_ref().err().is_none_or(is_gone));
         self.end_item_troubles(place, told.map(|(id, _)| id)).await?;
@@ -265,7 +269,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
                 }
             }
         }
-        self.create(place, kind, news).await
+        self.create(place, news).await
     }
 
     async fn end_item_troubles(&self, place: &Place, ids: impl Iterator<Item = &ItemId>) -> Result<(), SyncError> {

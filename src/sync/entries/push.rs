@@ -7,12 +7,12 @@ use super::super::{Action, NoticeKind, Progress, Step, SyncError};
 use super::look::Found;
 use super::pull::BATCH;
 use super::take::{brief_of, said_with_uid};
-use super::{Entries, INEXPRESSIBLE, Read, Words};
+use super::{Entries, INEXPRESSIBLE, Read};
 use crate::local::LocalWrite;
 use crate::pim::{Digest, Entry, EntryField, EntryKey, EntryKind, FileKey, FolderKey, ItemId, Said, Tag};
 use crate::plan::entry::{self, Agreed, Pushed};
 use crate::remote::{EntryUpdate, EntryUpload, ItemError, ItemErrorClass, Placed, RemoteError, RemoteWrite, Versioned};
-use crate::state::{CHANGED, EntryBrief, EntryRow, EntryStanding, EntryUploadRow, Subject};
+use crate::state::{CHANGED, EntryBrief, EntryRow, EntryStanding, EntryUploadRow, Subject, Words};
 
 /// A file that is to become an entry on the server.
 struct Upload {

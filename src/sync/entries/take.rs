@@ -3,14 +3,14 @@
 use super::super::tree::Place;
 use super::super::{Action, NoticeKind, Step, SyncError};
 use super::look::Found;
-use super::{Entries, INEXPRESSIBLE, Read, Words, patched};
+use super::{Entries, INEXPRESSIBLE, Read, patched};
 use crate::format::entry::{extension, stem};
 use crate::local::vdir::digest_of;
 use crate::local::{LocalWrite, NewEntry};
 use crate::pim::{Digest, EntryKey, EntryKind, FolderKey, Said, ServerEntry};
 use crate::plan::entry::{self, Agreed, Here, Pull};
 use crate::remote::{ItemError, ItemErrorClass, RemoteWrite};
-use crate::state::{CHANGED, EntryBrief, EntryRow, EntryStanding, search_hash};
+use crate::state::{CHANGED, EntryBrief, EntryRow, EntryStanding, Words, search_hash};
 
 impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
     /// Takes in what the server says of a known entry now.

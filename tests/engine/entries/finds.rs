@@ -302,6 +302,44 @@ fn what_was_being_written_when_a_run_was_cut_off_goes_with_its_deletion_there() 
 }
 
 #[test]
+fn a_note_that_was_being_written_when_a_run_was_cut_off_goes_with_its_deletion_there() {
+    for like in BOTH {
+        let world = World::new(like);
+        let others = Others(&world);
+        others.create(SpecialFolder::Notes, &note("Buy milk\nfirst"));
+        settled(&world);
+        others.update(SpecialFolder::Notes, |entry| *entry = note("Buy milk\nsecond"));
+        cut_off_at(&world, Step::FileChanged);
+        others.delete(SpecialFolder::Notes);
+        settled(&world);
+        assert_eq!(files(&world, "Notes"), BTreeMap::new());
+        assert_eq!(others.all(SpecialFolder::Notes).len(), 0);
+    }
+}
+
+#[test]
+fn a_note_with_words_of_its_own_that_was_being_written_stays() {
+    for like in BOTH {
+        let world = World::new(like);
+        let others = Others(&world);
+        let with = |text: &str, colour| {
+            pimsync::pim::Entry::Note(pimsync::pim::Note { text: text.into(), colour, ..Default::default() })
+        };
+        others.create(SpecialFolder::Notes, &with("Buy milk\nfirst", Default::default()));
+        settled(&world);
+        others.update(SpecialFolder::Notes, |entry| {
+            *entry = with("Buy milk\nfirst", Some(pimsync::pim::NoteColour::Pink))
+        });
+        edit(&world, "Notes", "first", "mine");
+        cut_off_at(&world, Step::FileChanged);
+        others.delete(SpecialFolder::Notes);
+        settled(&world);
+        assert!(only_file(&world, "Notes").1.contains("mine"));
+        assert_eq!(others.all(SpecialFolder::Notes).len(), 1, "an edit wins over a deletion");
+    }
+}
+
+#[test]
 fn an_adoption_that_was_cut_off_is_decided_again() {
     for like in BOTH {
         for at in 1.. {

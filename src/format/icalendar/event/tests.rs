@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::format::icalendar::rule::tests::{ZONES, series};
 use crate::pim::event::{Answer, At, Attendee, Busy, Details, EventState, Person, Role, When, ZoneName};
-use crate::pim::{Category, Importance, Sensitivity, Text};
+use crate::pim::{Attachment, Attachments, Blob, Category, Importance, Sensitivity, Text};
 
 const NOW: UnixTime = UnixTime(1_772_000_000);
 
@@ -270,6 +270,15 @@ fn people() -> impl Strategy<Value = (Option<Person>, Vec<Attendee>)> {
     (prop::option::of(person), prop::collection::vec(attendee, 0..3))
 }
 
+fn attachments() -> impl Strategy<Value = Attachments> {
+    let file = ("[A-Za-z ,:;\"^.äß]{0,9}", prop::collection::vec(any::<u8>(), 0..90), "([a-z]{1,5}/[a-z.+-]{1,9})?")
+        .prop_map(|(name, data, media_type)| Attachment {
+            media_type: media_type.into(),
+            ..Attachment::new(&name, Blob::new(data))
+        });
+    prop::collection::vec(file, 0..3).prop_map(|files| files.into_iter().collect())
+}
+
 /// Any event.
 pub(crate) fn event() -> impl Strategy<Value = Event> {
     let exceptions = prop::collection::vec((any::<prop::sample::Index>(), any::<bool>()), 0..5);
@@ -283,10 +292,10 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
             };
             let count = chosen.len();
             let overrides = prop::collection::vec(details(first), count);
-            (words(), details(first), people(), Just(recurrence), Just(chosen), overrides)
+            (words(), details(first), people(), attachments(), Just(recurrence), Just(chosen), overrides)
         })
-        .prop_map(|(uid, details, (organiser, attendees), recurrence, chosen, differences)| {
-            let mut event = Event { uid, details, organiser, attendees, recurrence, ..Event::default() };
+        .prop_map(|(uid, details, (organiser, attendees), attachments, recurrence, chosen, differences)| {
+            let mut event = Event { uid, details, organiser, attendees, attachments, recurrence, ..Event::default() };
             for ((day, deleted), different) in chosen.into_iter().zip(differences) {
                 if deleted {
                     event.overrides.remove(&day);

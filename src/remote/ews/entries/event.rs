@@ -9,9 +9,10 @@ use super::super::ask::own_error;
 use super::super::property::{Content, Property, leaf, node};
 use super::super::shape::{is_true, item_id, parse_time};
 use super::super::xml::Element;
+use super::attachments::{ATTACHMENTS, places};
 use super::classes::{CATEGORIES, SENSITIVITY, categories_row, importance_row, name_of, named, sensitivity_row};
 use super::spelling::{self, BODY, Change, Context, Row, Spelled, Value, text_row};
-use super::{photo, recurrence, when};
+use super::{recurrence, when};
 use crate::pim::event::{Answer, Attendee, Busy, Details, Event, EventState, Person, Role, When};
 use crate::pim::{ItemId, Text};
 use crate::remote::{ItemError, ItemErrorClass, PerItem};
@@ -221,7 +222,7 @@ fn attendee_element(person: &Person) -> Element {
 
 /// The properties that are asked for of an event.
 pub(super) fn asked() -> Vec<Property> {
-    spelling::asked(DETAILS).chain(spelling::asked(SERIES)).collect()
+    spelling::asked(DETAILS).chain(spelling::asked(SERIES)).chain([ATTACHMENTS]).collect()
 }
 
 /// An occurrence that is different.
@@ -347,24 +348,16 @@ pub(super) fn cannot_restore(day: Date, why: &str) -> ItemError {
 }
 
 /// What an occurrence has besides its fields, and would not get back: its own attachments, and guests of its own.
-pub(super) const BESIDES: [Property; 4] = [photo::ATTACHMENTS, ROLES[0].1, ROLES[1].1, ROLES[2].1];
+pub(super) const BESIDES: [Property; 4] = [ATTACHMENTS, ROLES[0].1, ROLES[1].1, ROLES[2].1];
 
 /// Whether an occurrence has something besides that its series does not have.
 pub(super) fn has_more_than(occurrence: &Element, series: &Element) -> bool {
-    let files = |item: &Element| -> Vec<String> {
-        let list = photo::ATTACHMENTS.find(item).into_iter().flat_map(|list| &list.children);
-        let mut names: Vec<String> = list
-            .map(|file| {
-                format!("{:?} {:?}", file.value("Name"), file.value("Size").or_else(|| file.value("ContentType")))
-            })
-            .collect();
-        names.sort();
-        names
-    };
+    let files =
+        |item: &Element| -> BTreeSet<(String, u64)> { places(item).map(|place| (place.name, place.size)).collect() };
     let guests = |item: &Element| -> BTreeSet<String> {
         attendees(item).iter().map(|guest| format!("{:?} {}", guest.role, guest.person.address.as_str())).collect()
     };
-    files(occurrence) != files(series) || guests(occurrence) != guests(series)
+    !files(occurrence).is_subset(&files(series)) || guests(occurrence) != guests(series)
 }
 
 /// Whether the server can hold it.

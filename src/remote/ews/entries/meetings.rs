@@ -23,7 +23,7 @@ use crate::clock::Clock;
 use crate::pim::event::{Answer, Mailing, When};
 use crate::pim::recurrence::End;
 use crate::pim::{ChangeKey, Entry, EntryKind, Event, ItemId};
-use crate::remote::{ItemErrorClass, PerItem, RemoteError};
+use crate::remote::{ItemErrorClass, PerItem, RemoteError, RemoteRead};
 
 /// What is known of the owner of the mailbox where meetings are concerned.
 pub(in super::super) struct Meetings {
@@ -149,7 +149,7 @@ impl EwsClient {
         if self.meetings.mailing == Mailing::Nobody || ids.is_empty() {
             return Ok(Vec::new());
         }
-        let found = self.read_entries(EntryKind::Event, ids).await?;
+        let found = self.entries(EntryKind::Event, ids).await?;
         let refs: Vec<ItemRef<'_>> = ids.iter().map(ItemRef::Item).collect();
         let responses = self.get(&refs, BodyType::Best, &[MY_RESPONSE]).await?;
         let mut own = Vec::new();

@@ -2,10 +2,12 @@
 //!
 //! How a field is spelled is told in one place: a row of the table of its kind.
 
+mod attachments;
 mod classes;
 mod contact;
 mod day;
 mod event;
+mod files;
 mod meetings;
 mod note;
 mod occurrences;

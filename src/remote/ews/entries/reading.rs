@@ -10,12 +10,14 @@ use super::super::read::mixed_up;
 use super::super::request::Version;
 use super::super::shape::{self, SEARCH_KEY};
 use super::super::xml::Element;
+use super::attachments::{ATTACHMENTS, places};
 use super::event::Exception;
+use super::files::{self, Files};
 use super::request::{BodyType, ItemRef};
 use super::spelling::{self, BODY};
-use super::{contact, event, note, photo, request, task};
+use super::{contact, event, note, request, task};
 use crate::pim::event::Details;
-use crate::pim::{ChangeKey, Contact, Entry, EntryKind, ItemId, SearchKey, ServerEntry, Tag};
+use crate::pim::{ChangeKey, Contact, Entry, EntryKind, Event, ItemId, LeftThere, SearchKey, ServerEntry, Tag};
 use crate::remote::{ItemError, ItemErrorClass, PerItem, RemoteError};
 
 /// What the file of an entry says besides.
@@ -33,7 +35,7 @@ fn asked(kind: EntryKind) -> Vec<Property> {
     match kind {
         EntryKind::Contact => {
             properties.extend(spelling::asked(contact::ROWS));
-            properties.push(photo::ATTACHMENTS);
+            properties.push(ATTACHMENTS);
         }
         EntryKind::Event => properties.extend(event::asked()),
         EntryKind::Note => properties.extend(spelling::asked(note::ROWS)),
@@ -57,23 +59,20 @@ impl EwsClient {
             }
             is_of_class(&item, kind).then_some(item).ok_or_else(|| other_class(kind))
         });
-        let found: Vec<PerItem<Element>> = found.collect();
-        let entries: Vec<PerItem<Entry>> = match kind {
+        let mut found: Vec<PerItem<Element>> = found.collect();
+        let entries: Vec<PerItem<Made>> = match kind {
             EntryKind::Contact => {
                 let photos = self.photos(&found).await?;
-                let contact = |(item, photo): (&Element, _)| {
+                each(&found, photos, |item, photo| {
                     let contact: Contact = spelling::read(contact::ROWS, item);
-                    Ok(Entry::Contact(Box::new(Contact { photo, ..contact })))
-                };
-                each(&found, photos, contact)
+                    Ok((Entry::Contact(Box::new(Contact { photo, ..contact })), Vec::new()))
+                })
             }
             EntryKind::Event => {
-                let exceptions = self.exceptions(&found).await?;
-                each(&found, exceptions, |(item, exceptions)| {
-                    let mut event = event::read(item, exceptions)?;
-                    self.meetings.add_answer(&mut event, item);
-                    Ok(Entry::Event(Box::new(event)))
-                })
+                found.truncate(files::at_once(&found));
+                let parts = self.exceptions(&found).await?.into_iter().zip(self.files(&found).await?);
+                let parts = parts.map(|(exceptions, files)| Ok((exceptions?, files?))).collect();
+                each(&found, parts, |item, (exceptions, files)| self.event(item, exceptions, files))
             }
             EntryKind::Note => alone(&found, |item| Entry::Note(spelling::read(note::ROWS, item))),
             EntryKind::Task => alone(&found, |item| Entry::Task(Box::new(spelling::read(task::ROWS, item)))),
@@ -83,6 +82,19 @@ impl EwsClient {
             .zip(entries)
             .map(|(item, entry)| server_entry(item.as_ref().map_err(Clone::clone)?, entry?))
             .collect())
+    }
+
+    fn event(&self, item: &Element, exceptions: Vec<Different>, files: Files) -> PerItem<Made> {
+        let Files { attachments, mut left } = files;
+        let of_series: Vec<String> = places(item).map(|place| place.name).collect();
+        for Different { day, files, .. } in &exceptions {
+            let own = files.iter().filter(|name| !of_series.contains(name));
+            left.extend(own.map(|name| LeftThere::OfOccurrence { day: *day, name: name.as_str().into() }));
+        }
+        let exceptions = exceptions.into_iter().map(|different| (different.day, different.details)).collect();
+        let mut event = Event { attachments, ..event::read(item, exceptions)? };
+        self.meetings.add_answer(&mut event, item);
+        Ok((Entry::Event(Box::new(event)), left))
     }
 
     /// These items with the properties of that kind.
@@ -170,7 +182,7 @@ impl EwsClient {
     }
 
     /// The occurrences that are different, of each of these series.
-    async fn exceptions(&self, series: &[PerItem<Element>]) -> Result<Vec<PerItem<Vec<(Date, Details)>>>, RemoteError> {
+    async fn exceptions(&self, series: &[PerItem<Element>]) -> Result<Vec<PerItem<Vec<Different>>>, RemoteError> {
         let wanted: Vec<Vec<Exception>> =
             series.iter().map(|item| item.as_ref().map(event::exceptions).unwrap_or_default()).collect();
         let refs: Vec<ItemRef<'_>> = wanted.iter().flatten().map(|exception| ItemRef::Item(&exception.id)).collect();
@@ -179,7 +191,8 @@ impl EwsClient {
             let taken: Vec<_> = wanted.into_iter().zip(found.by_ref()).collect();
             let exception = |(wanted, found): (Exception, PerItem<Found>)| {
                 let (_, _, item) = found.map_err(still_there)?;
-                Ok((wanted.day, event::details(&item)))
+                let files = places(&item).map(|place| place.name).collect();
+                Ok(Different { day: wanted.day, details: event::details(&item), files })
             };
             taken.into_iter().map(exception).collect()
         };
@@ -200,18 +213,30 @@ pub(super) fn only<T>(results: Vec<PerItem<T>>) -> PerItem<T> {
     results.into_iter().next().unwrap_or_else(|| Err(mixed_up("the request")))
 }
 
+/// An occurrence that is different.
+struct Different {
+    /// The day on which it was.
+    day: Date,
+    details: Details,
+    /// What its files are called.
+    files: Vec<String>,
+}
+
+/// An entry, and what is attached to it besides.
+type Made = (Entry, Vec<LeftThere>);
+
 /// Makes entries of items and what was fetched for each of them.
 fn each<T>(
     found: &[PerItem<Element>],
     fetched: Vec<PerItem<T>>,
-    entry: impl Fn((&Element, T)) -> PerItem<Entry>,
-) -> Vec<PerItem<Entry>> {
+    entry: impl Fn(&Element, T) -> PerItem<Made>,
+) -> Vec<PerItem<Made>> {
     let pairs = found.iter().zip(fetched);
-    pairs.map(|(item, fetched)| entry((item.as_ref().map_err(Clone::clone)?, fetched?))).collect()
+    pairs.map(|(item, fetched)| entry(item.as_ref().map_err(Clone::clone)?, fetched?)).collect()
 }
 
-fn alone(found: &[PerItem<Element>], entry: impl Fn(&Element) -> Entry) -> Vec<PerItem<Entry>> {
-    found.iter().map(|item| item.as_ref().map(&entry).map_err(Clone::clone)).collect()
+fn alone(found: &[PerItem<Element>], entry: impl Fn(&Element) -> Entry) -> Vec<PerItem<Made>> {
+    found.iter().map(|item| item.as_ref().map(|item| (entry(item), Vec::new())).map_err(Clone::clone)).collect()
 }
 
 /// Sub-classes count.
@@ -226,7 +251,7 @@ fn other_class(kind: EntryKind) -> ItemError {
     own_error(ItemErrorClass::Permanent, "OtherClass", format!("it is no {}", kind.word()))
 }
 
-fn server_entry(item: &Element, entry: Entry) -> PerItem<ServerEntry> {
+fn server_entry(item: &Element, (entry, left): Made) -> PerItem<ServerEntry> {
     let (id, change_key) = shape::item_id(item).ok_or_else(|| mixed_up("GetItem"))?;
     Ok(ServerEntry {
         id,
@@ -235,5 +260,6 @@ fn server_entry(item: &Element, entry: Entry) -> PerItem<ServerEntry> {
         tag: Property::Tag.of(item).filter(|tag| !tag.is_empty()).map(Tag::new),
         entry,
         extra: Some(EXTRA.text(item)).filter(|extra| !extra.is_empty()),
+        left,
     })
 }

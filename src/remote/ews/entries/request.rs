@@ -5,9 +5,10 @@ use super::super::request::{
     FolderRef, Version, begin_told_update, delete, end_update, invitations_word, request, write_properties,
 };
 use super::super::xml::{Element, Xml};
+use super::attachments::Sort;
 use super::spelling::Value;
 use crate::pim::event::Mailing;
-use crate::pim::{ChangeKey, EntryKind, FolderId, ItemId, Photo};
+use crate::pim::{ChangeKey, EntryKind, FolderId, ItemId};
 use crate::remote::Disposal;
 
 /// An item by its id, or an occurrence by its number in its series.
@@ -147,18 +148,33 @@ pub(super) fn delete_attachments(version: Version, ids: &[&str]) -> String {
     request(version, "m:DeleteAttachment", &[], |xml| write_attachment_ids(xml, ids))
 }
 
-/// The picture of a contact, under the name by which Outlook knows it. `data` is base64.
-pub(super) fn create_photo(version: Version, contact: &ItemId, photo: &Photo, data: &str) -> String {
-    let kind = Some(photo.kind().as_str()).filter(|kind| !kind.is_empty()).unwrap_or("jpeg");
+/// A file to be attached.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NewFile<'a> {
+    pub(super) sort: Sort,
+    pub(super) name: &'a str,
+    pub(super) media_type: &'a str,
+    /// By which HTML shows it; empty where it does not.
+    pub(super) content_id: &'a str,
+}
+
+/// A file attached to an item.
+pub(super) fn create_attachment(version: Version, item: &ItemId, file: &NewFile<'_>, base64: &str) -> String {
+    let is_shown = !file.content_id.is_empty();
     request(version, "m:CreateAttachment", &[], |xml| {
-        xml.empty("m:ParentItemId", &[("Id", contact.as_str())]);
+        xml.empty("m:ParentItemId", &[("Id", item.as_str())]);
         xml.element("m:Attachments", |xml| {
             xml.element("t:FileAttachment", |xml| {
-                xml.leaf("t:Name", "ContactPicture.jpg");
-                xml.leaf("t:ContentType", &format!("image/{kind}"));
-                xml.leaf("t:IsInline", "false");
-                xml.leaf("t:IsContactPhoto", "true");
-                xml.tree(&leaf("Content", data));
+                xml.leaf("t:Name", file.name);
+                xml.leaf("t:ContentType", file.media_type);
+                if is_shown {
+                    xml.leaf("t:ContentId", file.content_id);
+                }
+                xml.leaf("t:IsInline", if is_shown { "true" } else { "false" });
+                if file.sort == Sort::Picture {
+                    xml.leaf("t:IsContactPhoto", "true");
+                }
+                xml.tree(&leaf("Content", base64));
             });
         });
     })

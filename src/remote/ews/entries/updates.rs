@@ -96,7 +96,7 @@ impl EwsClient {
         Ok(())
     }
 
-    /// Changes what is no property of the item: its picture, its exceptions.
+    /// Changes what is no property of the item: its picture, its files, its exceptions.
     async fn complete_change(
         &self,
         update: &EntryUpdate<'_>,
@@ -110,7 +110,15 @@ impl EwsClient {
                     photo => self.set_photo(update.id, photo.as_ref()).await,
                 }
             }
-            (Entry::Event(from), Entry::Event(to)) if to.recurrence.is_some() => {
+            (Entry::Event(from), Entry::Event(to)) => {
+                let key = match from.attachments == to.attachments {
+                    true => Ok(key),
+                    false => self.set_files(update.id, key, &from.attachments, &to.attachments).await?,
+                };
+                let Ok(key) = key else { return Ok(key) };
+                if to.recurrence.is_none() {
+                    return Ok(Ok(key));
+                }
                 if !from.is_rewritten_as(to) {
                     return match event::has_same_exceptions(from, to) {
                         true => Ok(Ok(key)),
@@ -217,7 +225,9 @@ impl EwsClient {
 fn has_more(update: &EntryUpdate<'_>) -> bool {
     match (update.from, update.to) {
         (Entry::Contact(from), Entry::Contact(to)) => from.photo != to.photo,
-        (Entry::Event(from), Entry::Event(to)) => to.recurrence.is_some() && from != to,
+        (Entry::Event(from), Entry::Event(to)) => {
+            from.attachments != to.attachments || (to.recurrence.is_some() && from != to)
+        }
         _ => false,
     }
 }

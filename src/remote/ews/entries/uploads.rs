@@ -64,12 +64,17 @@ impl EwsClient {
                 Some(photo) => Some(self.add_photo(id, photo).await?),
                 None => None,
             },
-            Entry::Event(event) if event.recurrence.is_some() && event::has_exceptions(event) => {
+            Entry::Event(event) => {
+                let attached = self.add_files(id, event.attachments.iter()).await?;
+                let has_more = event.recurrence.is_some() && event::has_exceptions(event);
+                if attached.is_err() || !has_more {
+                    return Ok(attached.transpose());
+                }
                 let event = owned(event, &self.meetings);
                 let mailing = self.meetings.mailing(&event);
                 Some(self.apply_exceptions(id, &event::bare(&event), &event, mailing).await?)
             }
-            Entry::Event(_) | Entry::Note(_) | Entry::Task(_) => None,
+            Entry::Note(_) | Entry::Task(_) => None,
         })
     }
 
