@@ -2,11 +2,11 @@
 //!
 //! Nothing is overwritten unseen. A file is replaced by letting it change places with the new content, which lies durable beside it; one that is to
 //! go is taken aside first. What came out is looked at before it is dropped: an edit of another program in that instant goes back. Both places are
-//! hidden directories, which such programs pass over, and say enough for the next run to put right what a crash left:
+//! hidden, so that such programs pass over them, and say enough for the next run to put right what a crash left:
 //!
 //! | in the directory | what it is | what becomes of it |
 //! |---|---|---|
-//! | `.pimsync.new/N` | a file that was being written | removed: its source still has it |
+//! | `.pimsync.new.N` | a file that was being written | removed: its source still has it |
 //! | `.pimsync.aside/NAME` | an entry that was to be removed | put back: whether it may go is decided anew |
 //! | `.pimsync.swap.OLD.NEW/NAME` | one of the two contents of an entry that was being replaced | removed when its digest is OLD or NEW; anything else was somebody's edit, and becomes an entry |
 
@@ -30,7 +30,8 @@ use crate::pim::Digest;
 /// Bytes of a file; what is larger is no entry that anybody wrote.
 pub const MAX_ENTRY: u64 = 64 << 20;
 
-const NEW: &str = ".pimsync.new";
+/// New files have no directory of their own: making and removing one for each batch makes ext4 slow at making files.
+const NEW: &str = ".pimsync.new.";
 const ASIDE: &str = ".pimsync.aside";
 const SWAP: &str = ".pimsync.swap.";
 
@@ -258,11 +259,9 @@ pub(super) fn create_in(
     entries: &[NewEntry],
     taken: &mut BTreeSet<String>,
 ) -> Result<Vec<(String, FileStat)>, LocalError> {
-    let staging = path.join(NEW);
-    make_dir(&staging)?;
     let mut staged = Vec::new();
     for (number, entry) in entries.iter().enumerate() {
-        staged.push(stage(&staging, number, &entry.content)?);
+        staged.push(stage(path, number, &entry.content)?);
     }
     let paths: Vec<&Path> = staged.iter().map(PathBuf::as_path).collect();
     platform::sync_all(&paths, path).map_err(|error| LocalError::io("write", path, error))?;
@@ -272,7 +271,6 @@ pub(super) fn create_in(
         names.push((give_name(path, staged, entry, taken)?, stat));
     }
     sync(path)?;
-    drop(fs::remove_dir(&staging));
     Ok(names)
 }
 
@@ -291,13 +289,11 @@ pub(super) fn replace_in(folder: &Path, name: &OsStr, expect: Digest, content: &
     // An earlier try may have been interrupted.
     clear_swap(folder, &swap_dir, &mut Leftovers::default())?;
     // Written elsewhere first: what is cut off there is removed, and what lies here and is neither of the two is somebody's.
-    let (staging, staged) = (folder.join(NEW), folder.join(NEW).join("swap"));
-    make_dir(&staging)?;
+    let staged = folder.join(format!("{NEW}swap"));
     remove_file(&staged)?;
     write_durably(&staged, content)?;
     make_dir(&swap_dir)?;
     platform::rename_new(&staged, &swap).map_err(|error| LocalError::io("write", &swap, error))?;
-    drop(fs::remove_dir(&staging));
     sync(&swap_dir)?;
     sync(folder)?;
     let done = match platform::exchange(&swap, &path) {
@@ -362,7 +358,12 @@ pub(super) fn remove_from(folder: &Path, name: &OsStr, expect: Digest) -> Result
 pub(super) fn clear(folder: &Path, done: &mut Leftovers) -> Result<(), LocalError> {
     let mut ours = Vec::new();
     list(folder, true, &mut |entry| {
-        if entry.kind == Kind::Dir && entry.name.starts_with(b".pimsync.") {
+        let is_ours = match entry.kind {
+            Kind::Dir => entry.name.starts_with(b".pimsync."),
+            Kind::File => entry.name.starts_with(NEW.as_bytes()),
+            Kind::Link | Kind::Special => false,
+        };
+        if is_ours {
             ours.extend(String::from_utf8(entry.name.to_vec()));
         }
     })
@@ -370,12 +371,9 @@ pub(super) fn clear(folder: &Path, done: &mut Leftovers) -> Result<(), LocalErro
     for name in &ours {
         let path = folder.join(name);
         match name.as_str() {
-            NEW => {
-                for (file, _) in files_in(&path)? {
-                    remove_file(&file)?;
-                    done.removed += 1;
-                }
-                drop(fs::remove_dir(&path));
+            name if name.starts_with(NEW) => {
+                remove_file(&path)?;
+                done.removed += 1;
             }
             ASIDE => {
                 for (file, name) in files_in(&path)? {
@@ -391,8 +389,8 @@ pub(super) fn clear(folder: &Path, done: &mut Leftovers) -> Result<(), LocalErro
     if ours.is_empty() { Ok(()) } else { sync(folder) }
 }
 
-fn stage(staging: &Path, number: usize, content: &[u8]) -> Result<PathBuf, LocalError> {
-    let path = staging.join(number.to_string());
+fn stage(folder: &Path, number: usize, content: &[u8]) -> Result<PathBuf, LocalError> {
+    let path = folder.join(format!("{NEW}{number}"));
     remove_file(&path)?;
     let written = platform::create_new(&path).and_then(|mut file| file.write_all(content));
     written.map_err(|error| {
