@@ -100,7 +100,11 @@ class Server:
                 )
                 items = re.findall(r"<t:Message>(.*?)</t:Message>", answer, re.S)
                 for item in items:
-                    name = html.unescape(re.search(r"<t:InternetMessageId>(.*?)</t:InternetMessageId>", item)[1])
+                    name = re.search(r"<t:InternetMessageId>(.*?)</t:InternetMessageId>", item)
+                    if not name:
+                        # A note is no message.
+                        continue
+                    name = html.unescape(name[1])
                     read = "<t:IsRead>true<" in item
                     found.append((path, name, read, "<t:FlagStatus>Flagged<" in item))
                     ids[name] = re.search(r'<t:ItemId [^>]*?Id="([^"]+)"', item)[1]

@@ -3,7 +3,8 @@
     tests/interop/power.py PIMSYNC [--images N] [--all] [--seed S] [--jobs J] [--only RUN:PLACE:LOSS]
     tests/interop/power.py PIMSYNC --forget-syncs [--images N] [--seed S]
 
-Three synchronisations (the first one, one with changes of every kind on both sides, one that moves and removes folders) are run under strace. From what
+Four synchronisations (the first one, one with changes of every kind on both sides, one that moves and removes folders, one of contacts, notes and events
+that are new and changed on both sides) are run under strace. From what
 each did, the disk is made anew as a power failure after any of its calls could have left it; the server, which keeps its power, is put back to what it
 was at that moment. Then `pimsync sync` has to bring both sides to just what they were when no power failed: everything there, everything once, and
 nothing left to do.
@@ -36,6 +37,7 @@ import urllib.parse
 
 import disk
 from embedded import ACCOUNT, Server
+from entries import There
 
 DATABASE = ("Identities", "Main", "Database")
 # Seconds until the power is back and somebody synchronizes again. A lock of dovecot-keywords counts as left over after two minutes.
@@ -122,7 +124,8 @@ def essence(content):
 class Tree:
     """The account's directory, as other programs change it."""
 
-    def __init__(self, root):
+    def __init__(self, root, program=None):
+        self.program = program
         self.database = root.joinpath(*DATABASE)
         self.top = self.database / "Exchange" / ACCOUNT
 
@@ -154,6 +157,22 @@ class Tree:
         draft = path.parent.parent / "tmp" / "editor"
         draft.write_bytes(mime(name, text))
         draft.rename(path)
+
+    def write(self, path, content):
+        (self.top / path).write_bytes(content)
+
+    def replace(self, path, old, new):
+        self.write(path, (self.top / path).read_bytes().replace(old, new))
+
+    def entries(self):
+        """What the files of contacts, events and notes say, but for what is made up for each: sorted."""
+        found = []
+        for folder, pattern in (("Contacts", "*.vcf"), ("Calendar", "*.ics"), ("Notes", "*.md")):
+            for path in self.top.joinpath(folder).glob("*"):
+                assert path.match(pattern), f"{path} was left over"
+                text = re.sub(r"(?m)^(UID|DTSTAMP):.*\r?\n", "", path.read_bytes().decode())
+                found.append((folder, hashlib.sha256(text.encode()).hexdigest()[:12], text[:300]))
+        return sorted(found)
 
     def messages(self):
         """(folder, Message-ID, read, flagged, text) of everything, sorted."""
@@ -197,6 +216,9 @@ def both(server, tree):
         "folders here": sorted(path.parent.relative_to(tree.top).as_posix() for path in tree.top.rglob("cur")),
         "conflicts": tree.conflicts(),
         "categories": tree.categories(),
+        "entries": tree.entries(),
+        "contacts and notes there": sorted(map(str, There(server).told().items())),
+        "events there": There(server).series(),
     }
 
 
@@ -274,7 +296,53 @@ def before_third(server, tree):
     tree.add("Trips/2026", "trip", "S")
 
 
-RUNS = {"first": before_first, "changes": before_second, "folders": before_third}
+def card(number, word):
+    return f"BEGIN:VCARD\r\nVERSION:4.0\r\nUID:k{number}\r\nFN:Number {number}\r\nORG:{word}\r\nX-MINE:{number}\r\nEND:VCARD\r\n".encode()
+
+
+def series(number, *files):
+    attached = [f"ATTACH;ENCODING=BASE64;VALUE=BINARY;FILENAME={name}:{base64.b64encode(text.encode()).decode()}" for name, text in files]
+    return "\r\n".join([
+        "BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//power//EN", "BEGIN:VEVENT", f"UID:e{number}", "DTSTAMP:20260101T000000Z",
+        f"SUMMARY:Number {number}", *attached, "DTSTART:20260105T100000Z", "DTEND:20260105T110000Z", "RRULE:FREQ=WEEKLY;COUNT=10",
+        "EXDATE:20260119T100000Z", "END:VEVENT", "BEGIN:VEVENT", f"UID:e{number}", "DTSTAMP:20260101T000000Z",
+        "RECURRENCE-ID:20260202T100000Z", f"SUMMARY:Other {number}", "DTSTART:20260202T120000Z", "DTEND:20260202T130000Z", "END:VEVENT",
+        "END:VCALENDAR", "",
+    ]).encode()  # fmt: skip
+
+
+def before_entries(server, tree):
+    """New ones on both sides; synchronized, and then changed, so that the run under strace has some of everything."""
+    there = There(server)
+    there.add(range(6))
+    there.add_series(0, [("plan.txt", "The plan")])
+    tree.write("Contacts/k10.vcf", card(10, "W0"))
+    tree.write("Notes/Note 10.md", b"Note 10\nW0")
+    tree.write("Calendar/e10.ics", series(10, ("list.txt", "A list")))
+    program, root = tree.program, tree.database.parents[2]
+    done = subprocess.run([program, "sync"], env=environment(root), capture_output=True, text=True)
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+
+    there.add(range(20, 23))
+    there.add_series(1, [("one.txt", "1"), ("two.txt", "2")])
+    there.edit({0, 1}, "W1")
+    for number in (11, 12):
+        tree.write(f"Contacts/k{number}.vcf", card(number, "W0"))
+        tree.write(f"Notes/Note {number}.md", f"Note {number}\nW0".encode())
+    tree.write("Calendar/e11.ics", series(11, ("a.txt", "A"), ("b.txt", "B")))
+    tree.write("Calendar/e10.ics", series(10, ("list.txt", "Another list")).replace(b"Number 10", b"Number 10 b"))
+    tree.write("Contacts/k10.vcf", card(10, "W1"))
+    tree.replace("Notes/Note 2.md", b"W0", b"W1")
+    # The one and the other field of a contact, and the two deletions of an item that nobody edited.
+    told = next(path for path in tree.top.glob("Contacts/*.vcf") if b"FN:Number 3\r" in path.read_bytes())
+    told.write_bytes(told.read_bytes().replace(b"END:VCARD", b"NICKNAME:Three\r\nEND:VCARD"))
+    there.edit({3}, "W1")
+    (tree.top / "Notes/Note 4.md").unlink()
+    [own] = [item for item in there.items("notes", ["item:Subject"]) if "<t:Subject>Note 5<" in item]
+    server.delete(re.findall(r'<t:ItemId [^>]*?Id="([^"]+)"', own))
+
+
+RUNS = {"first": before_first, "changes": before_second, "folders": before_third, "entries": before_entries}
 
 
 # -- ways to lose power
@@ -367,7 +435,7 @@ def record_all(program, home):
         (home / "password").write_text("demo")
         setup = [program, "setup", ACCOUNT, "--server", relay.url, "--password-file", str(home / "password"), "--non-interactive", "--no-sync"]
         subprocess.run(setup, env=environment(root), check=True, stdout=subprocess.DEVNULL)
-        tree = Tree(root)
+        tree = Tree(root, program)
         for name, edit in RUNS.items():
             edit(server, tree)
             start, known = disk.Disk.read(root)
@@ -461,6 +529,9 @@ def keep_identities(root, before, now):
         rows = state.execute("SELECT key, dev, ino FROM folder WHERE ino IS NOT NULL").fetchall() if tables else []
         if rows:
             state.execute("BEGIN")
+            for (_, old), (_, new) in translated.items():
+                state.execute("UPDATE entry SET ino = -? WHERE ino = ?", (new, old))
+            state.execute("UPDATE entry SET ino = -ino WHERE ino < 0")
             for key, dev, ino in rows:
                 state.execute("UPDATE folder SET dev = ?, ino = ? WHERE key = ?", (*translated.get((dev, ino), (0, 0)), key))
             state.execute("COMMIT")

@@ -129,7 +129,6 @@ fn what_a_crash_left_is_put_right() {
     let place = Place::new();
     let swap = format!("{SWAP}{}.{}", hex(digest_of(b"old")), hex(digest_of(b"new")));
     for (dir, name, content) in [
-        (NEW, "0", "half"),
         (ASIDE, "Bob.vcf", "to be removed"),
         (swap.as_str(), "Ada.vcf", "old"),
         (swap.as_str(), "Eve.vcf", "an edit"),
@@ -137,6 +136,7 @@ fn what_a_crash_left_is_put_right() {
         fs::create_dir_all(place.path(dir)).unwrap();
         fs::write(place.path(dir).join(name), content).unwrap();
     }
+    fs::write(place.path(&format!("{NEW}0")), "half").unwrap();
     fs::write(place.path("Ada.vcf"), "new").unwrap();
     fs::write(place.path("Eve.vcf"), "new").unwrap();
     let done = place.clear();
