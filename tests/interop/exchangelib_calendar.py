@@ -3,7 +3,7 @@ Usage: exchangelib_calendar.py URL ADDRESS PASSWORD"""
 
 from datetime import date, timedelta
 
-from exchangelib import Attendee, CalendarItem, EWSDateTime, EWSTimeZone, ExtendedProperty, Mailbox
+from exchangelib import Attendee, CalendarItem, EWSDateTime, EWSTimeZone, ExtendedProperty, FileAttachment, Mailbox
 from exchangelib.errors import ErrorItemNotFound, ErrorOccurrenceCrossingBoundary
 from exchangelib.folders import Calendar
 from exchangelib.recurrence import (
@@ -56,6 +56,24 @@ def a_calendar_of_its_own(account):
     Calendar(parent=account.calendar, name="Interop").save()
     account.root.clear_cache()
     assert calendar(account).folder_class == "IPF.Appointment"
+
+
+@step
+def files_of_events(account):
+    item = event(account, "Review", at(2026, 7, 3, 9), at(2026, 7, 3, 10), location="Hall")
+    item.attach(FileAttachment(name="Plan für Juli.txt", content=b"The plan", content_type="text/plain"))
+    item.attach(FileAttachment(name="plan.png", content=b"PNG", is_inline=True, content_id="plan@1"))
+    read = calendar(account).get(subject="Review")
+    assert sorted((file.name, file.content) for file in read.attachments) == [("Plan für Juli.txt", b"The plan"), ("plan.png", b"PNG")]
+    assert {file.name: file.content_id for file in read.attachments}["plan.png"] == "plan@1"
+    # A change of the event leaves them alone, and each has its own way out.
+    read.location = "Garden"
+    save(read, "location")
+    read = calendar(account).get(subject="Review")
+    read.detach(next(file for file in read.attachments if file.name == "plan.png"))
+    read = calendar(account).get(subject="Review")
+    assert [file.name for file in read.attachments] == ["Plan für Juli.txt"] and read.location == "Garden"
+    read.delete()
 
 
 @step
