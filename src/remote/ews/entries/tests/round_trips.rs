@@ -155,6 +155,8 @@ proptest! {
                 details: kept(event.details.clone(), &rendered),
                 organiser: None,
                 attendees,
+                // They go in requests of their own.
+                attachments: Default::default(),
                 overrides: overrides.collect(),
                 ..event.clone()
             }
