@@ -242,6 +242,19 @@ pub trait RemoteRead: Send + Sync {
         }
     }
 
+    /// The same, of entries that are expected to say this by now: it can take fewer requests.
+    fn entries_like(
+        &self,
+        kind: EntryKind,
+        expected: &[(ItemId, &Entry)],
+    ) -> impl Future<Output = Result<Vec<PerItem<ServerEntry>>, RemoteError>> + Send
+    where
+        Self: Sync,
+    {
+        let ids: Vec<ItemId> = expected.iter().map(|(id, _)| id.clone()).collect();
+        async move { self.entries(kind, &ids).await }
+    }
+
     /// The same for the first of these, at least one: how many are held at once is bounded where large files belong to them.
     fn first_entries(
         &self,

@@ -331,3 +331,25 @@ fn an_exception_can_be_in_another_zone_than_its_series() {
         assert_eq!(start, date(2026, 3, 9).at(18, 0, 0, 0), "{like:?} {abroad}");
     }
 }
+
+/// What was sent is read back with its exceptions in one request, and a changed series costs no more than any other event.
+#[test]
+fn a_changed_series_with_exceptions_takes_four_requests() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.sync();
+        write(&world, "Calendar/tea.ics", &series());
+        settled(&world);
+        let (path, text) = only_file(&world, "Calendar");
+        fs::write(path, text.replacen("SUMMARY:Tea", "SUMMARY:Green tea", 1)).unwrap();
+        world.server.clear_requests();
+        world.sync();
+        let operations: Vec<String> = world.server.requests().into_iter().map(|request| request.operation).collect();
+        let reads = operations.iter().filter(|operation| *operation == "GetItem").count();
+        // Of a server that does not compare versions, the version is asked for before.
+        let compared = usize::from(like == Personality::Gromox);
+        assert_eq!((reads, operations.len()), (1 + compared, 4 + compared), "{operations:?}");
+        settled(&world);
+        assert_eq!(exceptions(&there(&world)), wanted(Edit::Prolong));
+    }
+}

@@ -102,6 +102,10 @@ async fn a_picture_that_is_none_is_not_no_picture() {
         });
         let found = read(&canned, EntryKind::Contact, &["c"]).await.unwrap();
         let error = found[0].as_ref().unwrap_err();
-        assert_eq!((error.class, error.code.as_str()), (ItemErrorClass::Transient, "AttachmentUnreadable"), "{content}");
+        assert_eq!(
+            (error.class, error.code.as_str()),
+            (ItemErrorClass::Transient, "AttachmentUnreadable"),
+            "{content}"
+        );
     }
 }

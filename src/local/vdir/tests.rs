@@ -128,11 +128,9 @@ fn an_edit_in_the_last_instant_goes_back() {
 fn what_a_crash_left_is_put_right() {
     let place = Place::new();
     let swap = format!("{SWAP}{}.{}", hex(digest_of(b"old")), hex(digest_of(b"new")));
-    for (dir, name, content) in [
-        (ASIDE, "Bob.vcf", "to be removed"),
-        (swap.as_str(), "Ada.vcf", "old"),
-        (swap.as_str(), "Eve.vcf", "an edit"),
-    ] {
+    for (dir, name, content) in
+        [(ASIDE, "Bob.vcf", "to be removed"), (swap.as_str(), "Ada.vcf", "old"), (swap.as_str(), "Eve.vcf", "an edit")]
+    {
         fs::create_dir_all(place.path(dir)).unwrap();
         fs::write(place.path(dir).join(name), content).unwrap();
     }

@@ -9,7 +9,8 @@ use super::request::{self, FolderRef};
 use super::shape::{self, Property};
 use super::xml::Element;
 use crate::pim::{
-    CategoryList, EntryKind, FolderId, ItemId, ServerEntry, ServerFolder, ServerMessage, SpecialFolder, SyncState, Tag,
+    CategoryList, Entry, EntryKind, FolderId, ItemId, ServerEntry, ServerFolder, ServerMessage, SpecialFolder,
+    SyncState, Tag,
 };
 use crate::remote::{
     BodySink, ChangePage, Fetched, FolderActivity, FolderChanges, FoundList, ItemChange, ItemError, ItemErrorClass,
@@ -118,6 +119,14 @@ impl RemoteRead for EwsClient {
         sink: &mut dyn BodySink,
     ) -> Result<Vec<PerItem<Fetched>>, RemoteError> {
         self.fetch_bodies(items, sink).await
+    }
+
+    async fn entries_like(
+        &self,
+        kind: EntryKind,
+        expected: &[(ItemId, &Entry)],
+    ) -> Result<Vec<PerItem<ServerEntry>>, RemoteError> {
+        self.read_like(kind, expected).await
     }
 
     async fn first_entries(&self, kind: EntryKind, ids: &[ItemId]) -> Result<Vec<PerItem<ServerEntry>>, RemoteError> {

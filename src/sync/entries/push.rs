@@ -279,8 +279,9 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         if done.is_empty() {
             return Ok(());
         }
-        let ids: Vec<ItemId> = done.iter().map(|update| update.row.brief.id.clone()).collect();
-        let answers = self.run.remote().entries(kind, &ids).await?;
+        let expected: Vec<(ItemId, &Entry)> =
+            done.iter().map(|update| (update.row.brief.id.clone(), &update.shall.entry)).collect();
+        let answers = self.run.remote().entries_like(kind, &expected).await?;
         for (update, answer) in done.into_iter().zip(answers) {
             self.run.tally(place, |tally| tally.changed_there += 1);
             let Update { mut row, file_folder, file, digest, here, shall, sent } = update;

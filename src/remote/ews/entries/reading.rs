@@ -1,5 +1,7 @@
 //! Reading entries: by their ids, and then what else belongs to them, each in few requests.
 
+use std::collections::HashMap;
+
 use jiff::civil::Date;
 
 use super::super::EwsClient;
@@ -18,7 +20,7 @@ use super::spelling::{self, BODY};
 use super::{contact, event, note, request, task};
 use crate::pim::event::Details;
 use crate::pim::{ChangeKey, Contact, Entry, EntryKind, Event, ItemId, LeftThere, SearchKey, ServerEntry, Tag};
-use crate::remote::{ItemError, ItemErrorClass, PerItem, RemoteError};
+use crate::remote::{ItemError, ItemErrorClass, PerItem, RemoteError, RemoteRead};
 
 /// What the file of an entry says besides.
 pub(super) const EXTRA: Property = Property::Public("pimsync-file", "String");
@@ -50,8 +52,42 @@ impl EwsClient {
         kind: EntryKind,
         ids: &[ItemId],
     ) -> Result<Vec<PerItem<ServerEntry>>, RemoteError> {
-        let refs: Vec<ItemRef<'_>> = ids.iter().map(ItemRef::Item).collect();
-        let found = self.items(&refs, kind).await?;
+        self.read_with_occurrences(kind, ids, &[]).await
+    }
+
+    /// What these entries say, which is this as far as we know: occurrences that are different then are asked for along with their series. Others
+    /// take another request.
+    pub(in super::super) async fn read_like(
+        &self,
+        kind: EntryKind,
+        expected: &[(ItemId, &Entry)],
+    ) -> Result<Vec<PerItem<ServerEntry>>, RemoteError> {
+        let ids: Vec<ItemId> = expected.iter().map(|(id, _)| id.clone()).collect();
+        let mut occurrences = Vec::new();
+        for (id, entry) in expected {
+            let Entry::Event(event) = entry else { continue };
+            let rule = event.recurrence.as_ref();
+            let numbers = event.overrides.keys().filter_map(|day| rule?.index_of(*day));
+            occurrences.extend(numbers.map(|number| (id, number)));
+        }
+        let mut entries = self.read_with_occurrences(kind, &ids, &occurrences).await?;
+        let rest = ids.get(entries.len()..).unwrap_or_default();
+        entries.extend(self.entries(kind, rest).await?);
+        Ok(entries)
+    }
+
+    async fn read_with_occurrences(
+        &self,
+        kind: EntryKind,
+        ids: &[ItemId],
+        occurrences: &[(&ItemId, usize)],
+    ) -> Result<Vec<PerItem<ServerEntry>>, RemoteError> {
+        let expected = occurrences.iter().map(|(series, number)| ItemRef::Occurrence(series, *number));
+        let expected = expected.take(ITEMS_PER_CALL.saturating_sub(ids.len()));
+        let refs: Vec<ItemRef<'_>> = ids.iter().map(ItemRef::Item).chain(expected).collect();
+        let mut found = self.items(&refs, kind).await?;
+        let met = found.split_off(ids.len().min(found.len())).into_iter().filter_map(Result::ok);
+        let met: HashMap<ItemId, Element> = met.map(|(id, _, item)| (id, item)).collect();
         let found = ids.iter().zip(found).map(|(asked, found)| {
             let (id, _, item) = found?;
             if id != *asked {
@@ -70,7 +106,7 @@ impl EwsClient {
             }
             EntryKind::Event => {
                 found.truncate(files::at_once(&found));
-                let parts = self.exceptions(&found).await?.into_iter().zip(self.files(&found).await?);
+                let parts = self.exceptions(&found, met).await?.into_iter().zip(self.files(&found).await?);
                 let parts = parts.map(|(exceptions, files)| Ok((exceptions?, files?))).collect();
                 each(&found, parts, |item, (exceptions, files)| self.event(item, exceptions, files))
             }
@@ -181,22 +217,31 @@ impl EwsClient {
         Ok(responses)
     }
 
-    /// The occurrences that are different, of each of these series.
-    async fn exceptions(&self, series: &[PerItem<Element>]) -> Result<Vec<PerItem<Vec<Different>>>, RemoteError> {
+    /// The occurrences that are different, of each of these series; some of them were met already.
+    async fn exceptions(
+        &self,
+        series: &[PerItem<Element>],
+        mut met: HashMap<ItemId, Element>,
+    ) -> Result<Vec<PerItem<Vec<Different>>>, RemoteError> {
         let wanted: Vec<Vec<Exception>> =
             series.iter().map(|item| item.as_ref().map(event::exceptions).unwrap_or_default()).collect();
-        let refs: Vec<ItemRef<'_>> = wanted.iter().flatten().map(|exception| ItemRef::Item(&exception.id)).collect();
+        let open = wanted.iter().flatten().filter(|exception| !met.contains_key(&exception.id));
+        let refs: Vec<ItemRef<'_>> = open.map(|exception| ItemRef::Item(&exception.id)).collect();
         let mut found = self.items(&refs, EntryKind::Event).await?.into_iter();
-        let of_series = |wanted: Vec<Exception>| {
-            let taken: Vec<_> = wanted.into_iter().zip(found.by_ref()).collect();
-            let exception = |(wanted, found): (Exception, PerItem<Found>)| {
-                let (_, _, item) = found.map_err(still_there)?;
-                let files = places(&item).map(|place| place.name).collect();
-                Ok(Different { day: wanted.day, details: event::details(&item), files })
+        let mut different = |wanted: Exception| {
+            let item = match met.remove(&wanted.id) {
+                Some(item) => item,
+                None => found.next().unwrap_or_else(|| Err(mixed_up("GetItem"))).map_err(still_there)?.2,
             };
-            taken.into_iter().map(exception).collect()
+            let files = places(&item).map(|place| place.name).collect();
+            Ok(Different { day: wanted.day, details: event::details(&item), files })
         };
-        Ok(wanted.into_iter().map(of_series).collect())
+        let each = |wanted: Vec<Exception>| {
+            // All of them, whatever becomes of one: the answers are in their order.
+            let all: Vec<PerItem<Different>> = wanted.into_iter().map(&mut different).collect();
+            all.into_iter().collect()
+        };
+        Ok(wanted.into_iter().map(each).collect())
     }
 }
 
