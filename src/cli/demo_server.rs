@@ -60,6 +60,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         sample_messages: args.messages,
         lists: List::samples(),
         record: args.record,
+        ..Options::default()
     })?;
     let mut out = anstream::stdout().lock();
     writeln!(out, "{}", server.url())?;

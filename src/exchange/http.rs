@@ -22,6 +22,7 @@ use super::Personality;
 use super::faults::Action;
 use super::process::{self, Reply};
 use super::server::{RequestLog, Shared};
+use super::stream;
 use super::wire::{Afterword, Wire};
 
 /// The longest request that is taken.
@@ -39,6 +40,8 @@ pub(super) struct Broken;
 pub(super) enum Answer {
     Whole(Option<Bytes>),
     Pieces(mpsc::Receiver<Bytes>),
+    /// What comes until it ends or breaks.
+    Flow(mpsc::Receiver<Result<Bytes, Broken>>),
     /// As many bytes as are still sent of a longer body.
     Cut(Option<Bytes>, u64),
 }
@@ -51,6 +54,7 @@ impl Body for Answer {
         match self.get_mut() {
             Answer::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Answer::Pieces(pieces) => pieces.poll_recv(context).map(|piece| piece.map(|bytes| Ok(Frame::data(bytes)))),
+            Answer::Flow(flow) => flow.poll_recv(context).map(|piece| piece.map(|bytes| bytes.map(Frame::data))),
             Answer::Cut(bytes, _) => match bytes.take() {
                 Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
                 None => Poll::Ready(Some(Err(Broken))),
@@ -61,7 +65,7 @@ impl Body for Answer {
     fn size_hint(&self) -> SizeHint {
         match self {
             Answer::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Answer::Pieces(_) => SizeHint::default(),
+            Answer::Pieces(_) | Answer::Flow(_) => SizeHint::default(),
             Answer::Cut(_, whole) => SizeHint::with_exact(*whole),
         }
     }
@@ -201,6 +205,13 @@ async fn post(
             (status, whole(text, &actions))
         }
         Reply::Pieces(pieces) => (200, Answer::Pieces(pieces)),
+        Reply::Flow(text, plan) => {
+            let (out, flow) = mpsc::channel(4);
+            // The channel is empty: there is room.
+            let _ = out.try_send(Ok(Bytes::from(text)));
+            tokio::spawn(stream::flow(Arc::clone(&shared), plan, out));
+            (200, Answer::Flow(flow))
+        }
     };
     Ok(dress(&shared, &head.headers, status, body))
 }

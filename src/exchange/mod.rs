@@ -20,6 +20,8 @@ mod schema;
 mod server;
 mod soap;
 mod store;
+mod stream;
+mod subscriptions;
 mod time;
 mod wire;
 mod xml;
@@ -98,6 +100,8 @@ pub struct Options {
     pub lists: Vec<List>,
     /// A folder for every request and response body: `NNNNNN-OPERATION-request.xml` and `…-response.xml`.
     pub record: Option<PathBuf>,
+    /// How long a minute of a subscription or a streaming connection is.
+    pub minute: Duration,
 }
 
 impl Default for Options {
@@ -112,6 +116,7 @@ impl Default for Options {
             sample_messages: 0,
             lists: Vec::new(),
             record: None,
+            minute: Duration::from_secs(60),
         }
     }
 }

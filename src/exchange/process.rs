@@ -1,5 +1,6 @@
 //! From the bytes of a request to those of its answer: reads the envelope, checks it, calls the operation.
 
+use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use super::schema;
 use super::server::{RequestLog, Shared};
 use super::soap::{self, Answer, Refusal};
 use super::store;
+use super::stream::Plan;
 use super::xml::{self, Element, Ns};
 use super::zones::Zone;
 
@@ -22,6 +24,8 @@ use super::zones::Zone;
 pub(super) enum Reply {
     Whole(String),
     Pieces(mpsc::Receiver<Bytes>),
+    /// The first of many envelopes, and what the others come from.
+    Flow(String, Plan),
     Fault(u16, String),
 }
 
@@ -78,6 +82,7 @@ pub(super) fn process(shared: &Shared, user: &str, gate: Gate, reply_to: oneshot
         reply_to: Some(reply_to),
         pieces: None,
         waiting: None,
+        plan: None,
         whole: recording.is_some() || cut || lost,
         illegal: gate.actions.contains(&Action::IllegalXml),
         odd_base64: gate.actions.contains(&Action::OddBase64),
@@ -119,6 +124,7 @@ fn respond(shared: &Shared, user: &str, gate: &Gate, outlet: &mut Outlet<'_>) ->
     }
     let mailbox = store::mailbox(&shared.store.read(), user).ok().flatten();
     let mailbox = mailbox.ok_or_else(|| refuse(&Refusal::new("ErrorNonExistentMailbox"), ""))?;
+    let plan = OnceCell::new();
     let context = Context {
         store: &shared.store,
         mailbox: &mailbox,
@@ -129,10 +135,13 @@ fn respond(shared: &Shared, user: &str, gate: &Gate, outlet: &mut Outlet<'_>) ->
         faults: &shared.faults,
         lists: &shared.lists,
         actions: &gate.actions,
+        subscriptions: &shared.subscriptions,
+        plan: &plan,
     };
     let mut answer = Answer::begin(like, &request.name, Box::new(|piece| outlet.piece(piece)));
     ops::answer(&context, request, &mut answer).map_err(|refusal| refuse(&refusal, ""))?;
     answer.end();
+    outlet.plan = plan.into_inner();
     Ok(())
 }
 
@@ -252,6 +261,7 @@ struct Outlet<'a> {
     reply_to: Option<oneshot::Sender<Reply>>,
     pieces: Option<mpsc::Sender<Bytes>>,
     waiting: Option<String>,
+    plan: Option<Plan>,
     /// The answer is needed as a whole.
     whole: bool,
     illegal: bool,
@@ -294,6 +304,9 @@ impl Outlet<'_> {
 
     fn finish(mut self) {
         let text = self.waiting.take().unwrap_or_default();
+        if let Some(plan) = self.plan.take().filter(|_| !self.lost) {
+            return self.reply(200, |text| Reply::Flow(text, plan), text);
+        }
         if self.pieces.is_none() {
             return self.reply(200, Reply::Whole, text);
         }
@@ -310,7 +323,7 @@ impl Outlet<'_> {
         self.reply(status, |text| Reply::Fault(status, text), text);
     }
 
-    fn reply(self, status: u16, reply: impl Fn(String) -> Reply, text: String) {
+    fn reply(self, status: u16, reply: impl FnOnce(String) -> Reply, text: String) {
         if let Some(stem) = &self.recording {
             record(stem, "response", &text);
         }

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use super::faults::Faults;
 use super::store::{self, Store};
+use super::subscriptions::Subscriptions;
 use super::{Error, List, Mailbox, Options, Personality, User, http, sample};
 
 /// What one request was.
@@ -37,6 +38,7 @@ pub(super) struct Shared {
     pub(super) latency: Duration,
     pub(super) faults: Faults,
     pub(super) lists: Vec<List>,
+    pub(super) subscriptions: Arc<Subscriptions>,
     pub(super) record: Option<PathBuf>,
     recorded: AtomicU64,
     requests: Mutex<Vec<RequestLog>>,
@@ -79,6 +81,7 @@ impl Server {
             latency: options.latency,
             faults: Faults::new(options.faults),
             lists: options.lists,
+            subscriptions: Arc::new(Subscriptions::new(options.minute)),
             record: options.record,
             recorded: AtomicU64::new(0),
             requests: Mutex::default(),
@@ -115,6 +118,18 @@ impl Server {
     /// The rules by which it misbehaves.
     pub fn faults(&self) -> &Faults {
         &self.shared.faults
+    }
+
+    /// Forgets all subscriptions, as when another server takes the mailboxes over.
+    pub fn forget_subscriptions(&self) {
+        self.shared.subscriptions.forget();
+        // Whoever listens is to notice.
+        self.shared.store.wake();
+    }
+
+    /// Breaks all streaming connections in the middle of what they tell; the subscriptions stay.
+    pub fn break_streams(&self) {
+        self.shared.subscriptions.break_streams();
     }
 
     /// The requests it got, in the order in which they were done with.

@@ -65,6 +65,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("ErrorCannotCreateContactInNonContactFolder", "Cannot create a contact in this folder."),
     ("ErrorCannotCreateTaskInNonTaskFolder", "Cannot create a task in this folder."),
     ("ErrorDeleteDistinguishedFolder", "Distinguished folders cannot be deleted."),
+    ("ErrorExpiredSubscription", "The subscription has expired."),
     ("ErrorFolderExists", "A folder with the specified name already exists."),
     ("ErrorFolderNotFound", "The specified folder could not be found in the store."),
     ("ErrorInternalServerError", "An internal server error occurred. The operation failed."),
@@ -79,6 +80,7 @@ const TEXTS: &[(&str, &str)] = &[
         "ErrorIrresolvableConflict",
         "The send or update operation could not be performed because the change key passed in the request does not match the current change key for the item.",
     ),
+    ("ErrorInvalidWatermark", "The watermark is not known."),
     ("ErrorItemCorrupt", "The item is corrupt."),
     ("ErrorItemNotFound", "The specified object was not found in the store."),
     ("ErrorMessageDispositionRequired", "MessageDisposition is required for message items."),
@@ -102,6 +104,8 @@ const TEXTS: &[(&str, &str)] = &[
     ("ErrorServerBusy", "The server cannot service this request right now. Try again later."),
     ("ErrorExceededConnectionCount", "You have exceeded the available concurrent connections for your account."),
     ("ErrorStaleObject", "The change key is not current."),
+    ("ErrorSubscriptionAccessDenied", "Only the owner of a subscription may use it."),
+    ("ErrorSubscriptionNotFound", "The specified subscription was not found."),
     ("ErrorSyncFolderNotFound", "The folder to be synchronized could not be found."),
 ];
 

@@ -16,6 +16,7 @@
 //! poll_interval = 60                 # the default; seconds between two checks of `watch`
 //! push_delay = 60                    # the default; seconds from the first local change of a folder to its push
 //! at_once = ["Sent Items"]           # the default; folders whose local changes go out at once
+//! notifications = "on"               # the default: `watch` lets the server tell what happens; or "off"
 //! ```
 
 use std::ops::RangeInclusive;
@@ -73,11 +74,24 @@ pub struct WatchSettings {
     pub push_delay: u32,
     /// Folders whose local changes go out at once, by path. `Sent Items` is the folder with that role, whatever its name.
     pub at_once: Vec<String>,
+    /// Whether the server is asked to tell what happens.
+    pub notifications: Notifications,
+}
+
+/// Whether the server is asked to tell what happens there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Notifications {
+    /// It is.
+    #[default]
+    On,
+    /// It is not: the checks find everything.
+    Off,
 }
 
 impl Default for WatchSettings {
     fn default() -> Self {
-        Self { poll_interval: 60, push_delay: 60, at_once: vec![SENT_ITEMS.to_owned()] }
+        let (at_once, notifications) = (vec![SENT_ITEMS.to_owned()], Notifications::default());
+        Self { poll_interval: 60, push_delay: 60, at_once, notifications }
     }
 }
 
@@ -198,6 +212,7 @@ struct RawAccount {
     poll_interval: Option<Spanned<i64>>,
     push_delay: Option<Spanned<i64>>,
     at_once: Option<Spanned<Vec<String>>>,
+    notifications: Option<Spanned<String>>,
 }
 
 /// What is wrong, and where in the text.
@@ -333,7 +348,17 @@ impl RawAccount {
                 .unwrap_or(default.poll_interval),
             push_delay: seconds("push_delay", self.push_delay.as_ref(), PUSH_DELAYS)?.unwrap_or(default.push_delay),
             at_once,
+            notifications: self.notifications()?,
         })
+    }
+
+    fn notifications(&self) -> Result<Notifications, Fault> {
+        match self.notifications.as_ref().map(|word| (word, word.get_ref().as_str())) {
+            None => Ok(Notifications::default()),
+            Some((_, "on")) => Ok(Notifications::On),
+            Some((_, "off")) => Ok(Notifications::Off),
+            Some((word, _)) => Err(fault(word, "notifications must be \"on\" or \"off\"")),
+        }
     }
 }
 
@@ -368,6 +393,7 @@ mod tests {
         assert_eq!(account.meetings, Mailing::Nobody, "nobody is mailed unless that is asked for");
         assert_eq!((account.watch.poll_interval, account.watch.push_delay), (60, 60));
         assert_eq!(account.watch.at_once, ["Sent Items"]);
+        assert_eq!(account.watch.notifications, Notifications::On);
         assert_eq!(parse("format = 1").unwrap(), Config::default());
     }
 
@@ -375,7 +401,7 @@ mod tests {
     fn everything_can_be_said() {
         let config = parse(&account(
             "user = 'X\\a'\npassword_command = 'pass show x'\nca_file = '/c.pem'\nconflicts = 'local'\nmeetings = 'send'\nfolders_at_a_time = 1\n\
-             poll_interval = 300\npush_delay = 0\nat_once = ['/Gesendete Elemente/', 'Team']",
+             poll_interval = 300\npush_delay = 0\nat_once = ['/Gesendete Elemente/', 'Team']\nnotifications = 'off'",
         ));
         let config = config.unwrap();
         let account = &config.accounts[0];
@@ -385,7 +411,8 @@ mod tests {
         assert_eq!((account.conflicts, account.folders_at_a_time), (ConflictPolicy::Local, 1));
         assert_eq!(account.meetings, Mailing::Concerned);
         let at_once = vec!["Gesendete Elemente".to_owned(), "Team".to_owned()];
-        assert_eq!(account.watch, WatchSettings { poll_interval: 300, push_delay: 0, at_once });
+        let notifications = Notifications::Off;
+        assert_eq!(account.watch, WatchSettings { poll_interval: 300, push_delay: 0, at_once, notifications });
     }
 
     #[test]
@@ -398,6 +425,7 @@ mod tests {
             ("folders_at_a_time = 9", "line 7: folders_at_a_time must be 1 to 4"),
             ("poll_interval = 1", "line 7: poll_interval must be 10 to 86400 seconds"),
             ("push_delay = -1", "line 7: push_delay must be 0 to 86400 seconds"),
+            ("notifications = 'never'", "line 7: notifications must be \"on\" or \"off\""),
             ("at_once = ['/']", "line 7: at_once names no folder in one place"),
             ("ca_file = 'c.pem'", "line 7: ca_file must be a whole path"),
             ("password_command = ' '", "line 7: password_command is empty"),

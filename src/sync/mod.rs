@@ -22,6 +22,7 @@ mod categories;
 mod entries;
 pub mod env;
 mod finish;
+pub mod hearing;
 mod letters;
 mod moves;
 mod pages;

@@ -80,6 +80,11 @@ pub enum Outcome {
     Failed,
 }
 
+/// The pause after a failure that so many others came before: doubled each time, up to the longest.
+pub fn growing(first: Duration, before: u32, longest: Duration) -> Duration {
+    first.saturating_mul(1 << before.min(16)).min(longest.max(first))
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -341,7 +346,7 @@ impl Timing {
             Standing::Well => 0,
             Standing::Failing { times, .. } => times,
         };
-        let wait = first.saturating_mul(1 << times.min(16)).min(longest.max(first));
+        let wait = growing(first, times, longest);
         self.standing = Standing::Failing { times: times.saturating_add(1), retry_at: now.saturating_add(wait), wait };
     }
 

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +34,8 @@ pub struct Ask {
 pub struct Signals {
     gathered: Mutex<Gathered>,
     notify: Notify,
+    /// Told when it is stopped, to all who wait for that.
+    stopped: Notify,
 }
 
 #[derive(Default)]
@@ -96,6 +98,17 @@ impl Signals {
             gathered.stop = true;
             gathered.asks.clear();
         });
+        self.stopped.notify_waiters();
+    }
+
+    /// Comes back when it is stopped.
+    pub async fn stopped(&self) {
+        let mut stopped = pin!(self.stopped.notified());
+        // From here on none is missed.
+        stopped.as_mut().enable();
+        if !self.is_stopped() {
+            stopped.await;
+        }
     }
 
     fn say(&self, say: impl FnOnce(&mut Gathered)) {
@@ -111,7 +124,7 @@ impl Signals {
         self.gathered().stop
     }
 
-    fn take_events(&self) -> Vec<Event> {
+    pub(super) fn take_events(&self) -> Vec<Event> {
         let mut gathered = self.gathered();
         let changes = std::mem::take(&mut gathered.changes);
         let hints = std::mem::take(&mut gathered.hints);
@@ -205,6 +218,9 @@ impl<W: Worker> Driver<W> {
         let now = moment(&*self.clock);
         for event in self.signals.take_events() {
             self.timing.note(now, event);
+        }
+        if !self.timing.is_well() {
+            self.well_since = None;
         }
         now
     }

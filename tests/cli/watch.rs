@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::support::{ANNA, Machine, PASSWORD};
-use pimsync::exchange::{Options, Server, User};
+use pimsync::exchange::{Action, Options, Rule, Server, User};
 
 /// Longer than anything takes here, also on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -39,15 +39,26 @@ impl Watch {
         watch
     }
 
-    /// The next line that says so.
+    /// The next line about a run that says so.
     #[track_caller]
     fn wait_for(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+        self.wait_for_line(|line| line["event"] == "run" && wanted(line))
+    }
+
+    #[track_caller]
+    fn wait_for_line(&self, wanted: impl Fn(&Value) -> bool) -> Value {
         loop {
             let line = self.lines.recv_timeout(PATIENCE).expect("watch says nothing");
             if wanted(&line) {
                 return line;
             }
         }
+    }
+
+    /// Waits until the server tells what happens, in that way.
+    #[track_caller]
+    fn wait_until_told(&self, how: &str) {
+        self.wait_for_line(|line| line["event"] == "listening" && line["how"] == how);
     }
 
     /// Waits for a run that did that.
@@ -124,10 +135,79 @@ fn both_sides_are_kept_in_step_until_it_is_told_to_stop() {
     machine.run(&["sync"]).expect_code(0).expect_out("nothing to do");
 }
 
+/// What happens on the server is in a file without a check of all folders, which would come an hour later.
+#[track_caller]
+fn is_told(machine: &Machine, watch: &Watch, name: &str) {
+    for number in 0..3 {
+        let before = machine.messages("Inbox").len();
+        machine.arrive("Inbox", &format!("{name}-{number}"));
+        let run = watch.wait_for_done("downloaded");
+        assert_eq!(machine.messages("Inbox").len(), before + 1);
+        if run["only"] == serde_json::json!(["Inbox"]) {
+            return;
+        }
+        // After each subscription everything is looked at once; that was before the hint.
+    }
+    panic!("everything was looked through to find it");
+}
+
+fn asked(machine: &Machine, operation: &str) -> usize {
+    machine.server.requests().iter().filter(|request| request.operation == operation).count()
+}
+
+#[test]
+fn what_happens_on_the_server_is_told_and_does_not_wait_for_the_next_check() {
+    let machine = Machine::set_up();
+    set(&machine, "poll_interval = 3600\npush_delay = 1");
+    let watch = Watch::begin(&machine);
+    watch.wait_until_told("streaming");
+    is_told(&machine, &watch, "first");
+    // A flag, a move and a deletion, too.
+    let item = machine.mailbox.items("Inbox").unwrap().remove(0);
+    machine.mailbox.set_read(&item.id, true).unwrap();
+    watch.wait_for_done("changed_here");
+    let there = machine.mailbox.move_item(&item.id, "Drafts").unwrap();
+    watch.wait_for(|_| machine.messages("Drafts").len() == 1);
+    machine.mailbox.delete_item(&there).unwrap();
+    watch.wait_for(|_| machine.messages("Drafts").is_empty());
+
+    // The server's answer to what goes out from here brings a run, which is the last.
+    machine.deliver("Inbox", "from-here");
+    watch.wait_for_done("uploaded");
+    let again = watch.lines.recv_timeout(PATIENCE).unwrap();
+    assert_eq!((&again["event"], &again["only"]), (&"run".into(), &serde_json::json!(["Inbox"])), "{again}");
+    is_told(&machine, &watch, "second");
+
+    // A connection that breaks, and a server that forgets.
+    let subscribed = asked(&machine, "Subscribe");
+    machine.server.break_streams();
+    watch.wait_for(|run| run["only"] == serde_json::json!([]));
+    is_told(&machine, &watch, "after a break");
+    machine.server.forget_subscriptions();
+    watch.wait_for(|run| run["only"] == serde_json::json!([]));
+    is_told(&machine, &watch, "after a loss");
+    assert_eq!(asked(&machine, "Subscribe"), subscribed + 2);
+    assert_eq!(watch.end().code(), Some(0));
+    assert_eq!(asked(&machine, "Unsubscribe"), 1, "it says farewell");
+}
+
+#[test]
+fn where_the_server_does_not_tell_at_once_it_is_asked() {
+    let machine = Machine::set_up();
+    set(&machine, "poll_interval = 3600");
+    let no = Action::Fault { code: "ErrorInvalidRequest".to_owned() };
+    machine.server.faults().add(Rule::on("Subscribe", no).containing("Streaming"));
+    let watch = Watch::begin(&machine);
+    watch.wait_until_told("pull");
+    is_told(&machine, &watch, "asked");
+    assert_eq!((asked(&machine, "GetStreamingEvents"), asked(&machine, "GetEvents") > 1), (0, true));
+    assert_eq!(watch.end().code(), Some(0));
+}
+
 #[test]
 fn a_sync_beside_it_is_done_by_it() {
     let machine = Machine::set_up();
-    set(&machine, "poll_interval = 3600\npush_delay = 3600");
+    set(&machine, "poll_interval = 3600\npush_delay = 3600\nnotifications = 'off'");
     let watch = Watch::begin(&machine);
     machine.deliver("Inbox", "from-here");
     machine.arrive("Inbox", "from-there");

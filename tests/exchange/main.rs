@@ -9,5 +9,6 @@ mod faults;
 mod kinds;
 mod meetings;
 mod names;
+mod notifications;
 mod strict;
 mod sync;

@@ -60,7 +60,7 @@ fn what_is_no_xml_or_no_operation_is_refused() {
     assert_eq!((illegal.status, illegal.fault().as_str()), (500, "ErrorSchemaValidation"));
     let deep = format!("{}{}", "<a>".repeat(5000), "</a>".repeat(5000));
     assert_eq!(client.post(&deep).status, 500);
-    assert_eq!(client.call("<m:GetStreamingEvents/>").fault(), "ErrorInvalidRequest");
+    assert_eq!(client.call("<m:GetInboxRules/>").fault(), "ErrorInvalidRequest");
     let old = client.envelope("<m:GetFolder/>").replace("Exchange2013_SP1", "Exchange1999");
     assert_eq!(client.post(&old).fault(), "ErrorInvalidServerVersion");
 }

@@ -29,6 +29,9 @@ for path in sorted(folder.rglob("*.xml")):
     # Exchange wraps this answer in ResponseMessages, which its own schema does not have.
     if path.name.endswith("-GetUserConfiguration-response.xml"):
         continue
+    # One envelope after the other, and those that tell events in a namespace that is not its schema's.
+    if path.name.endswith("-GetStreamingEvents-response.xml"):
+        continue
     text = path.read_bytes()
     # Where a test has the server misbehave, the answer is an HTML page, cut off, or nothing at all.
     if path.name.endswith("-response.xml") and not re.search(rb"</\w+:Envelope>\s*$", text):

@@ -22,6 +22,8 @@ use super::sync::complete_local_folders;
 use super::{ExitCode, Global};
 use crate::clock::{Clock, within};
 use crate::identity::IdentityLock;
+use crate::identity::config::Notifications;
+use crate::sync::hearing::Hearing;
 use crate::sync::timing::Rhythm;
 use crate::sync::watch::Driver;
 use door::{Host, Room};
@@ -36,7 +38,8 @@ const GRACE: Duration = Duration::from_secs(30);
 
 /// Keep the server and the directory in step, for as long as it runs
 ///
-/// All folders are checked once a minute. Local changes of a folder go to the server one minute after the first of them; those of Sent Items
+/// What changes on the server is in the files within seconds where the server tells of it, as Exchange since 2010 SP1 and gromox do; all folders
+/// are checked once a minute besides. Local changes of a folder go to the server one minute after the first of them; those of Sent Items
 /// at once. When the server cannot be reached, it is tried at growing distances, and everything is synchronized when it is reached again. The
 /// times are settings of the account (see pimsync-identity(5)).
 ///
@@ -174,6 +177,10 @@ impl House<'_> {
                     }
                 }
             });
+            if account.watch.notifications == Notifications::On {
+                let signals = Arc::clone(&worker.signals);
+                drivers.spawn(Hearing::new(Arc::clone(&worker), clock.clone(), signals, driver.board()).run());
+            }
             rooms.push(Room { account: account.clone(), worker, board: driver.board() });
             drivers.spawn(driver.run());
         }

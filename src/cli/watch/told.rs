@@ -12,7 +12,9 @@ use super::super::sync::notices_text;
 use super::super::time::{for_people, for_programs};
 use super::metrics::{Life, Metrics};
 use super::worker::Told;
+use crate::remote::Telling;
 use crate::sync::Notice;
+use crate::sync::hearing::{Listening, PULL_INTERVAL};
 use crate::sync::timing::{Scope, Work};
 use crate::sync::watch::Board;
 
@@ -49,6 +51,18 @@ struct RunLine<'a> {
     run: &'a AccountRun,
 }
 
+/// How a server is listened to, as a line for programs.
+#[derive(Serialize)]
+struct ListeningLine<'a> {
+    schema: u32,
+    event: &'static str,
+    account: &'a str,
+    how: &'static str,
+    /// Why it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+}
+
 impl<'a> Teller<'a> {
     pub(super) fn new(output: &'a Output, metrics: Option<Metrics>) -> Self {
         Self { output, metrics, view: output.view(), accounts: BTreeMap::new(), unwritten: None }
@@ -58,6 +72,7 @@ impl<'a> Teller<'a> {
         match told {
             Told::Remark(text) => self.output.remark(&format!("pimsync: {text}")),
             Told::Run(work, run) => self.run(&work, &run)?,
+            Told::Listening(account, listening) => self.listening(&account, &listening)?,
             Told::Board(account, board) => {
                 if let Some(metrics) = &mut self.metrics {
                     metrics.show(&account, &board);
@@ -93,6 +108,24 @@ impl<'a> Teller<'a> {
         let accounts: Vec<String> =
             self.accounts.iter().map(|(name, seen)| format!("{name}: {}", seen.text())).collect();
         accounts.join(" | ")
+    }
+
+    fn listening(&self, account: &str, listening: &Listening) -> anyhow::Result<()> {
+        let (how, reason, text) = match listening {
+            Listening::To(Telling::Streaming) => ("streaming", None, "the server tells of changes at once".to_owned()),
+            Listening::To(Telling::Pull) => {
+                let seconds = PULL_INTERVAL.as_secs();
+                ("pull", None, format!("the server tells of changes when it is asked, every {seconds} seconds"))
+            }
+            Listening::Not(reason) => (
+                "none",
+                Some(reason.as_str()),
+                format!("the server does not tell of changes, so they are found by checks: {reason}"),
+            ),
+        };
+        let is_news = reason.is_some() || self.output.is_verbose();
+        let text = if is_news { format!("{account}: {text}") } else { String::new() };
+        self.output.line(&ListeningLine { schema: SCHEMA, event: "listening", account, how, reason }, &text)
     }
 
     fn run(&mut self, work: &Work, run: &AccountRun) -> anyhow::Result<()> {

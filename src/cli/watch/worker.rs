@@ -1,6 +1,6 @@
 //! What is done for one account: runs of the engine, and listening for changes in its directory.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,9 +11,11 @@ use super::super::account::{AccountRun, run_engine};
 use super::super::context::{Company, Link, Way};
 use crate::identity::{Account, ConfigError, Marker, MarkerError, SecretError};
 use crate::local::notice::{ChangeNotice, Noticed};
-use crate::pim::SpecialFolder;
+use crate::pim::{FolderId, SpecialFolder};
 use crate::remote::RemoteError;
+use crate::remote::ews::EwsClient;
 use crate::state::State;
+use crate::sync::hearing::{Ear, Listening};
 use crate::sync::timing::{Haste, Outcome, Scope, Work};
 use crate::sync::watch::{Board, Signals, Worker};
 use crate::sync::{CutOff, Fault, Observer, Report, Request, Step, SyncError, Unobserved};
@@ -27,6 +29,8 @@ pub(super) enum Told {
     Run(Work, Box<AccountRun>),
     /// How it stands changed.
     Board(String, Board),
+    /// How its server tells what happens there changed.
+    Listening(String, Listening),
     /// Something that people should know once.
     Remark(String),
 }
@@ -59,6 +63,8 @@ impl Fault for StopSwitch {
 #[derive(Default)]
 struct Known {
     dirs: BTreeSet<String>,
+    /// The same by the server's ids.
+    ids: BTreeMap<FolderId, String>,
     /// Those whose changes go out at once.
     hasty: BTreeSet<String>,
 }
@@ -72,13 +78,14 @@ pub(super) struct AccountWorker {
     turn: Arc<tokio::sync::Mutex<()>>,
     link: tokio::sync::Mutex<Option<Arc<Link>>>,
     known: Mutex<Known>,
-    listening: Mutex<Listening>,
+    notices: Mutex<Notices>,
     pub(super) signals: Arc<Signals>,
     told: mpsc::UnboundedSender<Told>,
 }
 
+/// Listening for changes in the directory.
 #[derive(Default)]
-struct Listening {
+struct Notices {
     notice: Option<ChangeNotice>,
     /// When it was tried last, and what was said about it.
     tried: Option<Duration>,
@@ -92,6 +99,23 @@ impl Worker for AccountWorker {
         let run = tokio::task::spawn_blocking(move || runtime.block_on(self.work_through(work)));
         // Work that panicked is no reason to stop.
         run.await.unwrap_or(Outcome::Failed)
+    }
+}
+
+impl Ear for AccountWorker {
+    type Remote = EwsClient;
+
+    async fn remote(&self) -> Option<Arc<EwsClient>> {
+        self.link().await.ok().map(|link| Arc::clone(&link.client))
+    }
+
+    fn folder(&self, id: &FolderId) -> Option<String> {
+        lock(&self.known).ids.get(id).cloned()
+    }
+
+    fn note(&self, listening: Listening) {
+        // Nobody listens any more when the process ends.
+        let _ = self.told.send(Told::Listening(self.account.name.to_string(), listening));
     }
 }
 
@@ -130,7 +154,7 @@ impl AccountWorker {
             turn,
             link: tokio::sync::Mutex::default(),
             known: Mutex::default(),
-            listening: Mutex::default(),
+            notices: Mutex::default(),
             signals: Arc::default(),
             told,
         };
@@ -189,7 +213,8 @@ impl AccountWorker {
                 None => Ok(Vec::new()),
             })?;
             let mut known = Known::default();
-            for (dir, special) in folders.into_iter().filter_map(|row| Some((row.dir?, row.special))) {
+            for (id, dir, special) in folders.into_iter().filter_map(|row| Some((row.id, row.dir?, row.special))) {
+                known.ids.insert(id, dir.clone());
                 if self.account.watch.at_once.iter().any(|name| is_meant(name, &dir, special)) {
                     known.hasty.insert(dir.clone());
                 }
@@ -204,7 +229,7 @@ impl AccountWorker {
 
     /// Begins to listen for changes in the directory, where that does not go on already.
     pub(super) fn listen(self: &Arc<Self>) {
-        let mut listening = lock(&self.listening);
+        let mut listening = lock(&self.notices);
         let now = self.way.env.clock.elapsed();
         let waits = listening.tried.is_some_and(|tried| now.saturating_sub(tried) < LISTEN_AGAIN);
         if listening.notice.is_some() || waits {

@@ -1,5 +1,9 @@
 //! Items of every kind from within: made, changed and told by the elements by which clients know them.
 
+use std::cell::OnceCell;
+use std::sync::Arc;
+use std::time::Duration;
+
 use rusqlite::Connection;
 
 use super::super::Error;
@@ -8,6 +12,7 @@ use super::super::ids::Ids;
 use super::super::ops::{self, Context};
 use super::super::soap::Refusal;
 use super::super::store::{self, Configuration};
+use super::super::subscriptions::Subscriptions;
 use super::super::xml::{self, Element, TYPES};
 use super::super::zones::Zone;
 use super::Mailbox;
@@ -120,6 +125,8 @@ impl Mailbox {
             faults: &Faults::default(),
             lists: &[],
             actions: &[],
+            subscriptions: &Arc::new(Subscriptions::new(Duration::ZERO)),
+            plan: &OnceCell::new(),
         };
         self.store.write(|db| act(&context, db))
     }

@@ -11,12 +11,16 @@ mod folders;
 mod items;
 mod meetings;
 mod names;
+pub(super) mod notifications;
 mod occurrences;
 mod restriction;
 mod send;
 mod shape;
 mod sync;
 mod update;
+
+use std::cell::OnceCell;
+use std::sync::Arc;
 
 use rusqlite::Connection;
 
@@ -25,6 +29,8 @@ use super::ids::{BadId, Id, Ids, key_kind};
 use super::kinds::Reader;
 use super::soap::{Answer, Refusal, stops_batch};
 use super::store::{self, FolderRow, Item, MailboxRow, Store};
+use super::stream::Plan;
+use super::subscriptions::Subscriptions;
 use super::xml::{Element, XmlOut};
 use super::zones::Zone;
 use super::{List, Personality};
@@ -52,6 +58,9 @@ pub(super) struct Context<'a> {
     pub(super) lists: &'a [List],
     /// What befalls the whole request.
     pub(super) actions: &'a [Action],
+    pub(super) subscriptions: &'a Arc<Subscriptions>,
+    /// Takes what a streaming connection goes on with.
+    pub(super) plan: &'a OnceCell<Plan>,
 }
 
 /// Answers a request whose operation is known. An error is for the whole request.
@@ -86,6 +95,15 @@ pub(super) fn answer(context: &Context<'_>, request: &Element, answer: &mut Answ
         "DeleteAttachment" => attachments::delete(context, request, answer),
         "ResolveNames" => names::resolve(context, request, answer),
         "ExpandDL" => names::expand(context, request, answer),
+        "Subscribe" => notifications::subscribe(context, request, answer),
+        "GetEvents" => notifications::get_events(context, request, answer),
+        "Unsubscribe" => notifications::unsubscribe(context, request, answer),
+        "GetStreamingEvents" => {
+            if let Some(plan) = notifications::open_stream(context, request, answer)? {
+                // It is empty until then.
+                let _ = context.plan.set(plan);
+            }
+        }
         "GetServerTimeZones" => directory::time_zones(context, request, answer),
         "ConvertId" => directory::convert(context, request, answer),
         "CreateUserConfiguration" => configuration::create(context, request, answer),

@@ -51,7 +51,8 @@ pub(super) fn deliver(context: &Context<'_>, db: &Connection, new: &NewItem) -> 
     for person in recipients {
         let Some(mailbox) = store::mailbox(db, &person.address)? else { continue };
         let Some(inbox) = store::distinguished_folder(db, mailbox.id, "inbox")? else { continue };
-        store::insert_item(db, mailbox.id, inbox.id, intake::from_mime(bytes.clone()))?;
+        let item = store::insert_item(db, mailbox.id, inbox.id, intake::from_mime(bytes.clone()))?;
+        store::note_new_mail(db, &item)?;
     }
     tracing::debug!(mailbox = %context.mailbox.address, "embedded Exchange: delivered a message");
     Ok(())

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::super::props::ExtendedProperty;
 use super::super::time;
-use super::{items, next_change};
+use super::{events, items, next_change};
 
 /// A folder as it is stored.
 #[derive(Debug, Clone)]
@@ -144,7 +144,9 @@ pub(in super::super) fn create_folder(
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7)",
     )?
     .execute(params![mailbox, parent, name, class, extended, cn, time::now_ticks()])?;
-    Ok(db.last_insert_rowid())
+    let id = db.last_insert_rowid();
+    events::note_folder(db, "CreatedEvent", mailbox, id, parent.unwrap_or(id), None)?;
+    Ok(id)
 }
 
 /// Stores a folder's name, class and extended properties, as a change of the folder.
@@ -153,7 +155,8 @@ pub(in super::super) fn save_folder(db: &Connection, folder: &FolderRow) -> rusq
     let extended = serde_json::to_string(&folder.extended).unwrap_or_else(|_| "[]".to_owned());
     db.prepare_cached("UPDATE folders SET name = ?2, class = ?3, ext = ?4, changed_cn = ?5 WHERE id = ?1")?
         .execute(params![folder.id, folder.name, folder.class, extended, cn])?;
-    Ok(())
+    let parent = folder.parent.unwrap_or(folder.id);
+    events::note_folder(db, "ModifiedEvent", folder.mailbox, folder.id, parent, None)
 }
 
 /// Puts a folder below another one; its id stays.
@@ -166,7 +169,7 @@ pub(in super::super) fn move_folder(
     let cn = next_change(db, folder.mailbox)?;
     db.prepare_cached("UPDATE folders SET parent = ?2, name = ?3, changed_cn = ?4 WHERE id = ?1")?
         .execute(params![folder.id, parent, name, cn])?;
-    Ok(())
+    events::note_folder(db, "MovedEvent", folder.mailbox, folder.id, parent, folder.parent)
 }
 
 /// Removes a folder, its items and all below it for good.
@@ -184,6 +187,8 @@ pub(in super::super) fn delete_folder(db: &Connection, folder: &FolderRow) -> ru
         .execute([folder.id, cn])?;
         db.prepare_cached("DELETE FROM folders WHERE id = ?1")?.execute([folder.id])?;
         db.prepare_cached("DELETE FROM configurations WHERE folder = ?1")?.execute([folder.id])?;
+        let parent = folder.parent.unwrap_or(folder.id);
+        events::note_folder(db, "DeletedEvent", folder.mailbox, folder.id, parent, None)?;
     }
     Ok(())
 }
@@ -195,5 +200,5 @@ pub(super) fn touch(db: &Connection, folder: i64, total: i64, unread: i64, delet
          commit_time = MAX(?5, commit_time + 1) WHERE id = ?1",
     )?
     .execute([folder, total, unread, deleted, time::now_ticks()])?;
-    Ok(())
+    events::note_content(db, folder)
 }

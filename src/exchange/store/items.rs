@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::props::ExtendedProperty;
 use super::super::time;
-use super::{folders, next_change, series};
+use super::{events, folders, next_change, series};
 
 /// A name and an address.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -250,6 +250,7 @@ pub(in super::super) fn insert_item(
         instance: 0,
     };
     insert_row(db, &mut item)?;
+    events::note_item(db, "CreatedEvent", &item, None)?;
     Ok(item)
 }
 
@@ -351,6 +352,9 @@ pub(in super::super) fn save_item(
         item.read_cn,
         item.key_cn,
     ])?;
+    if change != Change::Untold {
+        events::note_item(db, "ModifiedEvent", item, None)?;
+    }
     let unread = if item.associated { 0 } else { i64::from(was_read) - i64::from(item.is_read) };
     folders::touch(db, item.folder, 0, unread, 0)
 }
@@ -362,6 +366,7 @@ pub(in super::super) fn move_item(db: &Connection, item: &Item, folder: i64) -> 
     let mut moved = Item { folder, created_cn: cn, changed_cn: cn, read_cn: cn, ..item.clone() };
     insert_row(db, &mut moved)?;
     series::move_exceptions(db, item.id, &moved)?;
+    events::note_item(db, "MovedEvent", &moved, Some(item))?;
     Ok(moved)
 }
 
@@ -381,6 +386,7 @@ pub(in super::super) fn copy_item(db: &Connection, item: &Item, folder: i64) -> 
     };
     insert_row(db, &mut copy)?;
     series::copy_exceptions(db, item.id, &copy)?;
+    events::note_item(db, "CopiedEvent", &copy, Some(item))?;
     Ok(copy)
 }
 
@@ -388,6 +394,7 @@ pub(in super::super) fn copy_item(db: &Connection, item: &Item, folder: i64) -> 
 pub(in super::super) fn delete_item(db: &Connection, item: &Item) -> rusqlite::Result<()> {
     series::drop_exceptions(db, item.id)?;
     bury(db, item)?;
+    events::note_item(db, "DeletedEvent", item, None)?;
     drop_content(db, item.content)
 }
 

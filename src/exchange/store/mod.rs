@@ -6,6 +6,7 @@
 //! tombstone. SOAP operations and the Rust API go through the same functions, so their changes are tracked alike.
 
 mod config;
+mod events;
 mod folders;
 mod items;
 mod schema;
@@ -17,8 +18,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
+use tokio::sync::watch;
 
 pub(super) use config::Configuration;
+pub(super) use events::{EventRow, Thing};
 pub(super) use folders::FolderRow;
 pub(super) use items::{Change, Item, Meta, NewItem, Person};
 pub(super) use sync::{FolderChange, ItemChange, ItemPage};
@@ -29,6 +32,8 @@ use super::Error;
 #[derive(Debug)]
 pub(super) struct Store {
     connection: Mutex<Connection>,
+    /// Sent to after every change.
+    changed: watch::Sender<()>,
     /// Whether the database was made by this run.
     pub(super) is_new: bool,
 }
@@ -58,7 +63,8 @@ impl Store {
         } else if version == 1 {
             connection.execute_batch(schema::SECOND)?;
         }
-        Ok(Store { connection: Mutex::new(connection), is_new })
+        connection.execute_batch(events::TABLES)?;
+        Ok(Store { connection: Mutex::new(connection), changed: watch::Sender::new(()), is_new })
     }
 
     /// The connection, for reading.
@@ -75,7 +81,18 @@ impl Store {
         let transaction = connection.transaction()?;
         let value = change(&transaction)?;
         transaction.commit()?;
+        self.changed.send_replace(());
         Ok(value)
+    }
+
+    /// Tells of a change where there is none.
+    pub(super) fn wake(&self) {
+        self.changed.send_replace(());
+    }
+
+    /// Tells of every change from now on.
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 }
 
@@ -116,6 +133,7 @@ pub(super) fn last_change(db: &Connection, mailbox: i64) -> rusqlite::Result<i64
 }
 
 pub(super) use config::{delete_configuration, get_configuration, put_configuration};
+pub(super) use events::{events_after, first_event, last_event, listen_to, note_new_mail};
 pub(super) use folders::{
     create_folder, delete_folder, distinguished_folder, folder, folders_under, move_folder, save_folder,
 };

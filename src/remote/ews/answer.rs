@@ -228,37 +228,70 @@ pub(super) async fn read_answer<S: Stream<Item = io::Result<Bytes>> + Unpin + Se
     receiver: &mut dyn Receiver,
 ) -> Result<Answer, XmlError> {
     let mut xml = XmlReader::new(source);
+    if !enter_envelope(&mut xml).await? {
+        return Err(XmlError::CutOff);
+    }
+    let answer = read_envelope(&mut xml, receiver).await?;
+    if answer.fault.is_none() {
+        drain(&mut xml).await;
+    }
+    Ok(answer)
+}
+
+/// An answer of one envelope after the other.
+pub(super) struct Envelopes<S>(XmlReader<S>);
+
+impl<S: Stream<Item = io::Result<Bytes>> + Unpin + Send> Envelopes<S> {
+    pub(super) fn new(source: Source<S>) -> Self {
+        Self(XmlReader::new(source))
+    }
+
+    /// The next envelope once it is there; `None` when no other follows.
+    pub(super) async fn next(&mut self, receiver: &mut dyn Receiver) -> Result<Option<Answer>, XmlError> {
+        self.0.renew();
+        if !enter_envelope(&mut self.0).await? {
+            return Ok(None);
+        }
+        read_envelope(&mut self.0, receiver).await.map(Some)
+    }
+}
+
+/// Reads an envelope that began. After a fault, nothing more of it.
+async fn read_envelope<S: Stream<Item = io::Result<Bytes>> + Unpin + Send>(
+    xml: &mut XmlReader<S>,
+    receiver: &mut dyn Receiver,
+) -> Result<Answer, XmlError> {
     let mut answer = Answer { build: None, fault: None };
-    enter_envelope(&mut xml).await?;
     while let Some(part) = xml.next_child().await? {
         match &*part.name {
             "Header" => {
                 let header = xml.tree(part, &mut BytesOf { receiver, response: 0 }).await?;
                 answer.build = ServerBuild::of(&header);
             }
-            "Body" => answer.fault = read_body(&mut xml, receiver).await?,
+            "Body" => answer.fault = read_body(xml, receiver).await?,
             _ => xml.skip().await?,
         }
         if answer.fault.is_some() {
             return Ok(answer);
         }
     }
-    drain(&mut xml).await;
     Ok(answer)
 }
 
+/// Reads up to the inside of an envelope; whether there was one.
 async fn enter_envelope<S: Stream<Item = io::Result<Bytes>> + Unpin + Send>(
     xml: &mut XmlReader<S>,
-) -> Result<(), XmlError> {
+) -> Result<bool, XmlError> {
     loop {
         match xml.next().await? {
-            Token::Start(root) if &*root.name == "Envelope" => return Ok(()),
+            Token::Start(root) if &*root.name == "Envelope" => return Ok(true),
             Token::Start(root) => return Err(XmlError::Nonsense(format!("it is no SOAP, but <{}>", root.name))),
-            Token::Text(text) if !text.trim().is_empty() => {
+            // Each envelope of a sequence can begin with a byte order mark.
+            Token::Text(text) if !text.trim_matches(['\u{FEFF}', ' ', '\t', '\r', '\n']).is_empty() => {
                 return Err(XmlError::Nonsense("it is no XML".to_owned()));
             }
             Token::Text(_) | Token::End => {}
-            Token::Eof => return Err(XmlError::CutOff),
+            Token::Eof => return Ok(false),
         }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Arrows go down only:
 //! ```text
-//! read  bodies  entries  lists  write     what the engine asks for (RemoteRead, RemoteWrite)
-//!   └──────┴───┼───┴───────┴──────┘
+//! read  bodies  entries  lists  listen  write     what the engine asks for (RemoteRead, RemoteListen, RemoteWrite)
+//!   └──────┴───┼───┴───────┴───────┴──────┘
 //! ask (reads)   settle (writes)  until it is answered: retries, fates of lost writes
 //!   request  shape  property     requests as text; properties as items
 //!   transport  payload  throttle one request, one answer; the gate that all pass
@@ -19,6 +19,7 @@ mod categories;
 mod codes;
 mod codes_table;
 mod entries;
+mod listen;
 mod lists;
 mod payload;
 mod property;

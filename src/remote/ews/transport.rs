@@ -15,7 +15,7 @@ use reqwest::{Certificate, StatusCode, Url};
 use secrecy::ExposeSecret;
 use tokio::sync::{Notify, Semaphore, mpsc};
 
-use super::answer::{Answer, Receiver, Response, ServerBuild, Verdict, read_answer};
+use super::answer::{Answer, Envelopes, Receiver, Response, ServerBuild, Verdict, read_answer};
 use super::codes::CodeClass;
 use super::payload::{Payload, Unreadable};
 use super::request::Version;
@@ -29,6 +29,10 @@ use crate::remote::auth::SignIn;
 
 /// Connections to a server at once: Exchange allows a mailbox few (`EWSMaxConcurrency`, 10 in 2010), and the user's other programs need some.
 const MOST_CONNECTIONS: usize = 4;
+/// The longest pause on a connection over which notifications come: servers say something every 45 seconds.
+const LONGEST_PAUSE: Duration = Duration::from_secs(120);
+/// The operations that are about notifications.
+const NOTIFICATIONS: [&str; 4] = ["Subscribe", "GetStreamingEvents", "GetEvents", "Unsubscribe"];
 /// A request this large that is answered with 400 or 404 was too large: IIS has these two for it.
 const SUSPICIOUSLY_LARGE: u64 = 4 << 20;
 
@@ -146,7 +150,7 @@ impl Transport {
         let permit = self.permits.acquire().await;
         self.throttle.pass().await?;
         let pages = self.trace.as_ref().map(|trace| trace.next(operation));
-        let response = self.send(payload, pages.as_ref()).await?;
+        let response = self.send(operation, payload, pages.as_ref()).await?;
         let status = response.status();
         let headers = response.headers().clone();
         if let Some(pages) = &pages {
@@ -155,7 +159,7 @@ impl Transport {
         if !matches!(status.as_u16(), 200 | 500 | 503) {
             return Err(self.refusal(operation, status, &headers, payload.length()));
         }
-        let source = Source::new(self.chunks(response), pages.map(|pages| pages.response()));
+        let source = Source::new(self.chunks(response, self.limits.idle), pages.map(|pages| pages.response()));
         let mut listening = Listening { receiver, busy: None };
         let result = read_answer(source, &mut listening).await;
         let busy = listening.busy;
@@ -163,6 +167,39 @@ impl Transport {
         match result {
             Ok(answer) => self.take(operation, status, &headers, answer, busy),
             Err(error) => Err(self.unreadable(operation, status, &headers, error)),
+        }
+    }
+
+    /// Sends a request that is answered by one envelope after the other for as long as the server likes, and hands the responses of each to
+    /// `receiver` as they come in. It takes no turn at the connections, since it would keep it.
+    pub(super) async fn listen(
+        &self,
+        operation: &'static str,
+        payload: &Payload<'_>,
+        receiver: &mut dyn Receiver,
+    ) -> Result<(), Failure> {
+        self.throttle.pass().await?;
+        let pages = self.trace.as_ref().map(|trace| trace.next(operation));
+        let response = self.send(operation, payload, pages.as_ref()).await?;
+        let status = response.status();
+        let headers = response.headers().clone();
+        if let Some(pages) = &pages {
+            pages.status(status.as_u16(), &headers);
+        }
+        if !matches!(status.as_u16(), 200 | 500 | 503) {
+            return Err(self.refusal(operation, status, &headers, payload.length()));
+        }
+        let source = Source::new(self.chunks(response, LONGEST_PAUSE), pages.map(|pages| pages.response()));
+        let mut envelopes = Envelopes::new(source);
+        loop {
+            let mut listening = Listening { receiver: &mut *receiver, busy: None };
+            let answer = envelopes.next(&mut listening).await;
+            let busy = listening.busy;
+            match answer {
+                Ok(Some(answer)) => self.take(operation, status, &headers, answer, busy)?,
+                Ok(None) => return Ok(()),
+                Err(error) => return Err(self.unreadable(operation, status, &headers, error)),
+            }
         }
     }
 
@@ -303,9 +340,14 @@ impl Transport {
     }
 
     /// Sends the request; comes back when the answer's headers are there.
-    async fn send(&self, payload: &Payload<'_>, pages: Option<&Pages>) -> Result<reqwest::Response, Failure> {
+    async fn send(
+        &self,
+        operation: &str,
+        payload: &Payload<'_>,
+        pages: Option<&Pages>,
+    ) -> Result<reqwest::Response, Failure> {
         let client = self.http.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let request = client.post(self.url.clone()).headers(self.headers()?);
+        let request = client.post(self.url.clone()).headers(self.headers(operation)?);
         let mut witness = pages.map(Pages::request);
         if let Some(text) = payload.only_text() {
             if let Some(witness) = &mut witness {
@@ -340,7 +382,7 @@ impl Transport {
         }
     }
 
-    fn headers(&self) -> Result<HeaderMap, Failure> {
+    fn headers(&self, operation: &str) -> Result<HeaderMap, Failure> {
         let unusable = |_| {
             Failure::Final(RemoteError::SignInRefused {
                 host: self.host().to_owned(),
@@ -357,6 +399,12 @@ impl Transport {
         let id = uuid(self.clock.unique());
         headers.extend(HeaderValue::from_str(&id).map(|id| (header::HeaderName::from_static("client-request-id"), id)));
         headers.insert("return-client-request-id", HeaderValue::from_static("true"));
+        if NOTIFICATIONS.contains(&operation) {
+            // A subscription is known to one of the servers behind the address; with this and a cookie the others are passed over.
+            headers.insert("x-preferserveraffinity", HeaderValue::from_static("true"));
+            // What is packed comes late.
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        }
         if self.sign_in.user().contains('@') {
             let anchor = header::HeaderName::from_static("x-anchormailbox");
             headers.extend(HeaderValue::from_str(self.sign_in.user()).map(|user| (anchor, user)));
@@ -374,8 +422,12 @@ impl Transport {
     }
 
     /// The answer's body, with a limit on how long nothing comes.
-    fn chunks(&self, response: reqwest::Response) -> Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>> {
-        let (clock, idle) = (self.clock.clone(), self.limits.idle);
+    fn chunks(
+        &self,
+        response: reqwest::Response,
+        idle: Duration,
+    ) -> Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>> {
+        let clock = self.clock.clone();
         Box::pin(stream::unfold((response.bytes_stream(), clock), move |(mut stream, clock)| async move {
             let chunk = match within(&*clock, idle, stream.next()).await {
                 Some(chunk) => chunk?.map_err(|error| io::Error::other(chain(&error))),

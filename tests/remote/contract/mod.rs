@@ -15,6 +15,7 @@ macro_rules! contract {
 mod categories;
 mod entries;
 mod events;
+mod listening;
 mod lists;
 mod meetings;
 mod reading;

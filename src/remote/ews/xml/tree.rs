@@ -137,7 +137,7 @@ pub(crate) struct XmlReader<S> {
     empty: bool,
     elements: usize,
     text: usize,
-    /// How many bytes were MIME.
+    /// How many bytes were MIME, or of documents before this one.
     diverted: u64,
 }
 
@@ -146,6 +146,11 @@ impl<S: Stream<Item = io::Result<Bytes>> + Unpin + Send> XmlReader<S> {
         let mut reader = Reader::from_reader(source);
         reader.config_mut().allow_dangling_amp = true;
         Self { reader, buffer: Vec::new(), depth: 0, empty: false, elements: 0, text: 0, diverted: 0 }
+    }
+
+    /// What comes next is another document, with limits of its own.
+    pub(crate) fn renew(&mut self) {
+        (self.elements, self.text, self.diverted) = (0, 0, self.reader.buffer_position());
     }
 
     /// The next token; comments and processing instructions are passed over, a DTD is an error.
