@@ -38,6 +38,7 @@ complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "status" -d 'Show ho
 complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "backup" -d 'Archive the whole identity, above all what is only on this machine'
 complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "restore" -d 'Bring an item, a folder or everything back from an archive'
 complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "group" -d 'Work on groups of people, which are on this computer only'
+complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "send" -d 'Send a message, as sendmail does'
 complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "demo-server" -d 'Run the embedded Exchange server alone, for any EWS client'
 complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l server -d 'The server: its host, the address of its Outlook on the web, or the URL of its EWS end point' -r
@@ -267,6 +268,21 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_s
 complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from help" -f -a "expand" -d 'Print the addresses of a group, one a line'
 complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from help" -f -a "import" -d 'Copy the members that a distribution list of the server has now into a new group'
 complete -c pimsync -n "__fish_pimsync_using_subcommand group; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pimsync -n "__fish_pimsync_using_subcommand send" -s f -d 'The sender\'s address: says which account sends it' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand send" -l account -d 'The account that sends it, by its name or its address; else that of -f, of From, or the first' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand send" -s o -d 'Options of sendmail: -oi, and others that mean nothing here' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand send" -s F -d 'The sender\'s name; From says it' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand send" -s B -d 'The kind of body; it is sent as it is' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand send" -s b -d 'Only -bm, to read a message' -r -f -a "m\t''"
+complete -c pimsync -n "__fish_pimsync_using_subcommand send" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand send" -l identity -d 'The identity to work on' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand send" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand send" -s t -d 'Read the recipients from To, Cc and Bcc; those on the command line get it, too'
+complete -c pimsync -n "__fish_pimsync_using_subcommand send" -s i -d 'A line with a single dot does not end the message; -oi means the same'
+complete -c pimsync -n "__fish_pimsync_using_subcommand send" -l retry -d 'Send what is kept, also what the server refused, instead of reading a message'
+complete -c pimsync -n "__fish_pimsync_using_subcommand send" -s q -l quiet -d 'Say nothing but errors and what needs attention'
+complete -c pimsync -n "__fish_pimsync_using_subcommand send" -s v -l verbose -d 'Say more on standard error; twice for even more'
+complete -c pimsync -n "__fish_pimsync_using_subcommand send" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l listen -d 'Where to listen; port 0 takes any free one' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l store -d 'Keep the mailboxes in this database file' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l messages -d 'Put this many sample messages into each new mailbox' -r
@@ -282,15 +298,16 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l trace-so
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -s q -l quiet -d 'Say nothing but errors and what needs attention'
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -s v -l verbose -d 'Say more on standard error; twice for even more'
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group demo-server help" -f -a "setup" -d 'Set an account up, and synchronize it for the first time'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group demo-server help" -f -a "sync" -d 'Bring the server and the directory in step'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group demo-server help" -f -a "watch" -d 'Keep the server and the directory in step, for as long as it runs'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group demo-server help" -f -a "status" -d 'Show how everything stands: folders, pending changes, the last sync, what needs attention'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group demo-server help" -f -a "backup" -d 'Archive the whole identity, above all what is only on this machine'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group demo-server help" -f -a "restore" -d 'Bring an item, a folder or everything back from an archive'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group demo-server help" -f -a "group" -d 'Work on groups of people, which are on this computer only'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group demo-server help" -f -a "demo-server" -d 'Run the embedded Exchange server alone, for any EWS client'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group demo-server help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send demo-server help" -f -a "setup" -d 'Set an account up, and synchronize it for the first time'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send demo-server help" -f -a "sync" -d 'Bring the server and the directory in step'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send demo-server help" -f -a "watch" -d 'Keep the server and the directory in step, for as long as it runs'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send demo-server help" -f -a "status" -d 'Show how everything stands: folders, pending changes, the last sync, what needs attention'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send demo-server help" -f -a "backup" -d 'Archive the whole identity, above all what is only on this machine'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send demo-server help" -f -a "restore" -d 'Bring an item, a folder or everything back from an archive'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send demo-server help" -f -a "group" -d 'Work on groups of people, which are on this computer only'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send demo-server help" -f -a "send" -d 'Send a message, as sendmail does'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send demo-server help" -f -a "demo-server" -d 'Run the embedded Exchange server alone, for any EWS client'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send demo-server help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pimsync -n "__fish_pimsync_using_subcommand help; and __fish_seen_subcommand_from backup" -f -a "list" -d 'List the archives of the identity'
 complete -c pimsync -n "__fish_pimsync_using_subcommand help; and __fish_seen_subcommand_from backup" -f -a "prune" -d 'Remove archives that newer ones stand in for'
 complete -c pimsync -n "__fish_pimsync_using_subcommand help; and __fish_seen_subcommand_from backup" -f -a "verify" -d 'Verify that an archive is what was written, and that everything comes back out of it'

@@ -44,6 +44,7 @@
 //! - **Check**: what `watch` does once a minute: a run over all folders, which leaves local changes alone that have more time.
 //! - **Hint**: a word that something changed in a folder. It only says where to look; the check finds what no hint told.
 //! - **Haste**: whether local changes of a folder go out at once, as those of Sent Items do, or after the push delay.
+//! - **Letter**: mail on its way out: accepted, and not known to be sent.
 //! - **Trouble**: an item that could not be read or written; told by `status` and tried again later.
 //!
 //! - **Group**: people and other groups under one name, as a vCard; on this machine only.

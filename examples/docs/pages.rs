@@ -7,7 +7,7 @@ use std::io;
 
 use clap_complete::Shell;
 use clap_mangen::Man;
-use pimsync::cli::{self, ExitCode};
+use pimsync::cli::{self, ExitCode, Sysexit};
 use pimsync::sync::Step;
 
 /// The folders that hold nothing else.
@@ -56,6 +56,7 @@ fn command_pages(command: &clap::Command, files: &mut BTreeMap<String, Vec<u8>>)
     let mut others: Vec<String> = cli_pages().into_iter().filter(|name| *name != format!("{own}.1")).collect();
     others.extend(["pimsync-archive.5", "pimsync-identity.5", "pimsync-json.5", "pimsync-design.7"].map(str::to_owned));
     end.push_str(&see_also(&others));
+    let end = if own == "pimsync-send" { end.replace("@EXIT_CODES@\n", &mail_exit_codes()) } else { end };
     page.extend(fill(&end).into_bytes());
     files.insert(format!("man/{own}.1"), page);
     Ok(())
@@ -90,6 +91,14 @@ fn fill(text: &str) -> String {
 
 fn exit_codes() -> String {
     ExitCode::ALL.iter().fold(String::new(), |mut text, code| {
+        let _ = write!(text, ".TP\n.B {}\n{}\n", code.number(), escape(code.meaning()));
+        text
+    })
+}
+
+/// Those of `send`.
+fn mail_exit_codes() -> String {
+    Sysexit::ALL.iter().fold(String::new(), |mut text, code| {
         let _ = write!(text, ".TP\n.B {}\n{}\n", code.number(), escape(code.meaning()));
         text
     })

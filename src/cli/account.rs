@@ -11,10 +11,12 @@ use super::output::Output;
 use super::{ExitCode, time};
 use crate::identity::{Account, Marker};
 use crate::local::MailTree;
+use crate::local::outgoing::{OUTGOING, Outgoing};
 use crate::pim::UnixTime;
 use crate::plan::Brake;
 use crate::state::{RunResult, State};
-use crate::sync::{Engine, Mode, NoticeKind, Observer, Report, Request, Settings, SyncError, Tally};
+use crate::sync::sending::{SendError, Sender, Which, never_cut};
+use crate::sync::{Engine, Mode, Notice, NoticeKind, Observer, Report, Request, Settings, SyncError, Tally};
 
 /// How a run over an account went.
 #[derive(Debug, Serialize)]
@@ -152,7 +154,11 @@ pub(super) async fn run_engine(
         },
         observer,
     };
-    let result = engine.run(request).await;
+    let notices = post(way, marker, account, link, request).await;
+    let result = engine.run(request).await.map(|mut report| {
+        report.notices.extend(notices);
+        report
+    });
     // One that was stopped has not ended: the next goes on where it was.
     if matches!(result, Err(SyncError::CutOff(_))) {
         return Ok(result?);
@@ -161,6 +167,34 @@ pub(super) async fn run_engine(
     journal.end(way, &state, request, &result)?;
     result
 }
+
+/// Sends the letters that wait; what of them a person should know. Only a run over everything does, so that what was sent comes into Sent Items.
+async fn post(way: &Way, marker: &Marker, account: &Account, link: &Link, request: &Request) -> Vec<Notice> {
+    if request.mode == Mode::DryRun || !request.folders.is_empty() {
+        return Vec::new();
+    }
+    let outgoing = Outgoing::of(&way.layout.database());
+    let name = account.name.as_str();
+    let clock = &*way.env.clock;
+    let sender = Sender { remote: &*link.client, outgoing: &outgoing, account: name, clock, fault: &never_cut };
+    let posted = if marker.fence.is_some() { sender.hold(RESTORED) } else { sender.flush(Which::Due).await };
+    match posted {
+        Ok(posted) => posted.notices,
+        // The run finds it out, too, and tells it.
+        Err(SendError::Remote(error)) => {
+            tracing::info!(%error, "letters that wait were not sent");
+            Vec::new()
+        }
+        Err(error) => {
+            let (folder, kind) = (OUTGOING.to_owned(), NoticeKind::FolderFailed);
+            vec![Notice { folder, kind, item: None, text: error.to_string() }]
+        }
+    }
+}
+
+/// Why letters of an identity that was restored stay: they may have been sent after the backup.
+const RESTORED: &str =
+    "the identity was restored from a backup: it is sent once pimsync sync --allow-deletes has confirmed that";
 
 /// What is asked of a run over an identity that was restored.
 fn fenced(request: &Request, marker: &Marker) -> Request {

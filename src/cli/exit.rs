@@ -19,10 +19,69 @@ pub enum ExitCode {
     Locked,
     /// The server could not be reached.
     Unreachable,
+    /// What `send` tells, as sendmail does.
+    Mail(Sysexit),
+}
+
+/// The exit codes that mail programs know (`sysexits.h`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sysexit {
+    /// Sent, or safe.
+    Ok,
+    /// The arguments make no sense.
+    Usage,
+    /// The message makes no sense.
+    Data,
+    /// An address makes no sense.
+    NoUser,
+    /// The server refuses it.
+    Unavailable,
+    /// It could not be read or kept.
+    Io,
+    /// The server is not reached.
+    TryLater,
+    /// There is no such account.
+    Config,
+}
+
+impl Sysexit {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 8] =
+        [Self::Ok, Self::Usage, Self::Data, Self::NoUser, Self::Unavailable, Self::Io, Self::TryLater, Self::Config];
+
+    /// What it means, for the manual.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Ok => "The message was sent, or is kept safely and will be.",
+            Self::Usage => "The arguments make no sense, or do not fit the message.",
+            Self::Data => "The message makes no sense; it was not taken.",
+            Self::NoUser => "A recipient is no mail address; the message was not taken.",
+            Self::Unavailable => {
+                "The server refuses the message, or with --retry, some are still not sent. It is kept, and a refused one is not tried again before pimsync send --retry."
+            }
+            Self::Io => "The message could not be read or kept.",
+            Self::TryLater => "Only with --retry: the server is not reached.",
+            Self::Config => "There is no such identity or account.",
+        }
+    }
+
+    /// The number that the process ends with.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Usage => 64,
+            Self::Data => 65,
+            Self::NoUser => 67,
+            Self::Unavailable => 69,
+            Self::Io => 74,
+            Self::TryLater => 75,
+            Self::Config => 78,
+        }
+    }
 }
 
 impl ExitCode {
-    /// All of them, in the order of their numbers.
+    /// All of them but those of `send`, in the order of their numbers.
     pub const ALL: [Self; 7] =
         [Self::Done, Self::Failed, Self::Usage, Self::Held, Self::SignInRefused, Self::Locked, Self::Unreachable];
 
@@ -36,6 +95,7 @@ impl ExitCode {
             Self::SignInRefused => 4,
             Self::Locked => 5,
             Self::Unreachable => 6,
+            Self::Mail(code) => code.number(),
         }
     }
 
@@ -55,6 +115,7 @@ impl ExitCode {
             Self::Unreachable => {
                 "The server could not be reached. Nothing is lost: the next run goes on where this one ended."
             }
+            Self::Mail(_) => "What sysexits.h says; only pimsync send.",
         }
     }
 }
@@ -79,5 +140,7 @@ mod tests {
     fn scripts_rely_on_the_numbers() {
         let numbers: Vec<u8> = ExitCode::ALL.into_iter().map(ExitCode::number).collect();
         assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6]);
+        let numbers: Vec<u8> = Sysexit::ALL.into_iter().map(|code| ExitCode::Mail(code).number()).collect();
+        assert_eq!(numbers, [0, 64, 65, 67, 69, 74, 75, 78], "sysexits.h");
     }
 }

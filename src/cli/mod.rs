@@ -13,6 +13,7 @@ mod group;
 mod output;
 mod progress;
 mod restore;
+mod send;
 mod server_url;
 mod setup;
 mod status;
@@ -23,7 +24,7 @@ mod watch;
 use std::path::PathBuf;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-pub use exit::ExitCode;
+pub use exit::{ExitCode, Sysexit};
 use output::Output;
 
 /// Keep an Exchange mailbox and a directory of plain files in step, both ways
@@ -31,7 +32,7 @@ use output::Output;
 /// pimsync mirrors an Exchange account as plain files: mail as Maildirs that neomutt, aerc and notmuch can work on, contacts, events, tasks
 /// and notes as files that khal, khard, todoman or an editor can; and brings what is changed there back to the server. `pimsync setup` sets an account up and synchronizes it for the first time, `pimsync sync`
 /// brings both sides in step, `pimsync watch` keeps them so, `pimsync status` tells what is pending, held back or in conflict, `pimsync backup`
-/// archives everything, above all what is only on this machine, and `pimsync restore` brings it back. `pimsync group` works on groups of
+/// archives everything, above all what is only on this machine, and `pimsync restore` brings it back. `pimsync send` sends mail as sendmail does. `pimsync group` works on groups of
 /// people, which are on this machine only.
 ///
 /// Try it without an Exchange server: `pimsync setup --demo`.
@@ -76,6 +77,7 @@ enum Command {
     Backup(backup::Args),
     Restore(restore::Args),
     Group(group::Args),
+    Send(send::Args),
     DemoServer(demo_server::Args),
 }
 
@@ -89,6 +91,7 @@ impl Command {
             Self::Backup(_) => "backup",
             Self::Restore(_) => "restore",
             Self::Group(_) => "group",
+            Self::Send(_) => "send",
             Self::DemoServer(_) => "demo-server",
         }
     }
@@ -102,7 +105,7 @@ impl Command {
             Self::Backup(args) => args.wants_json(),
             Self::Restore(args) => args.json,
             Self::Group(args) => args.wants_json(),
-            Self::DemoServer(_) => false,
+            Self::Send(_) | Self::DemoServer(_) => false,
         }
     }
 }
@@ -117,7 +120,8 @@ pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            let code = if error.use_stderr() { ExitCode::Usage } else { ExitCode::Done };
+            let usage = if is_send() { ExitCode::Mail(Sysexit::Usage) } else { ExitCode::Usage };
+            let code = if error.use_stderr() { usage } else { ExitCode::Done };
             // Nothing can be done about a closed standard output or error.
             let _ = error.print();
             return code;
@@ -136,9 +140,18 @@ pub fn run() -> ExitCode {
         Command::Backup(args) => backup::run(args, cli.global, &output),
         Command::Restore(args) => restore::run(args, cli.global, &output),
         Command::Group(args) => group::run(args, cli.global, &output),
+        Command::Send(args) => Ok(send::run(args, cli.global, &output)),
         Command::DemoServer(args) => demo_server::run(args),
     };
     result.unwrap_or_else(|error| output.failed(&error))
+}
+
+/// Whether the arguments that could not be read were for `send`, whose exit codes are sendmail's.
+fn is_send() -> bool {
+    let command = Cli::command();
+    let is_name = |word: &String| command.get_subcommands().any(|known| known.get_name() == word);
+    let mut words = std::env::args_os().skip(1).filter_map(|word| word.into_string().ok());
+    words.find(is_name).is_some_and(|word| word == "send")
 }
 
 #[cfg(test)]

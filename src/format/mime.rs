@@ -7,6 +7,7 @@ mod date;
 mod decode;
 mod digest;
 mod header;
+mod outgoing;
 mod traces;
 mod walk;
 
@@ -14,6 +15,7 @@ use std::io::{self, BufReader, Read};
 
 pub use date::parse_date;
 pub use digest::semantic_digest;
+pub use outgoing::{BadAddresses, Letterhead, as_sent, letterhead, read_head};
 pub use traces::digest_before_storing;
 
 use header::Header;

@@ -28,6 +28,7 @@ mod letters;
 mod message_name;
 pub mod notice;
 pub mod on_my_computer;
+pub mod outgoing;
 pub(crate) mod platform;
 mod remove_folder;
 mod scan;

@@ -1,4 +1,4 @@
-//! What the engine asks of a server, whatever it speaks: one trait to read, one to hear what happens, one to write.
+//! What the engine asks of a server, whatever it speaks: one trait to read, one to hear what happens, one to write, one to send mail.
 //!
 //! Whoever holds only a [`RemoteRead`] cannot change the mailbox. The back end is `ews`; a second one must pass the same
 //! contract suite (`tests/remote/contract`).
@@ -7,12 +7,14 @@ pub mod auth;
 pub mod error;
 pub mod ews;
 mod listen;
+mod send;
 
 use std::future::Future;
 use std::io;
 
 pub use error::{ItemError, ItemErrorClass, RemoteError};
 pub use listen::{Heard, RemoteListen, Silence, Subscription, Telling};
+pub use send::{Letter, RemoteSend, Whereabouts};
 
 use crate::pim::{
     ActivityMark, CategoryList, ChangeKey, Entry, EntryKind, FolderId, FolderKind, ItemId, ServerEntry, ServerFolder,

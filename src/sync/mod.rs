@@ -33,6 +33,7 @@ mod rejoin;
 pub mod report;
 mod rows;
 mod scan;
+pub mod sending;
 pub mod timing;
 mod tree;
 mod view;

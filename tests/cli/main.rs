@@ -12,6 +12,7 @@ mod local;
 mod restore_into;
 mod retention;
 mod secrets;
+mod send;
 mod setup;
 mod stage;
 mod status;

@@ -205,6 +205,27 @@ fn where_the_server_does_not_tell_at_once_it_is_asked() {
 }
 
 #[test]
+fn what_waits_to_be_sent_goes_out_and_what_is_sent_beside_it_is_there_at_once() {
+    let machine = Machine::with_messages(1);
+    set(&machine, "poll_interval = 3600\nnotifications = 'off'");
+    let send = |subject: &str| {
+        let text = format!("To: ben@example.org\nSubject: {subject}\n\ntext\n");
+        let sent = machine.command().args(["send", "-t"]).write_stdin(text).output().unwrap();
+        assert_eq!(sent.status.code(), Some(0), "{}", String::from_utf8_lossy(&sent.stderr));
+    };
+    machine.server.faults().add(Rule::always(Action::Unauthorized401));
+    send("waits");
+    machine.server.faults().clear();
+    let watch = Watch::begin(&machine);
+    assert_eq!((machine.subjects("Sent Items"), machine.messages("Sent Items").len()), (vec!["waits".to_owned()], 1));
+    send("beside it");
+    assert_eq!(machine.messages("Sent Items").len(), 2, "watch was told to fetch it");
+    let ben = machine.server.mailbox("ben@example.org").unwrap();
+    assert_eq!(ben.items("Inbox").unwrap().len(), 2);
+    assert_eq!(watch.end().code(), Some(0));
+}
+
+#[test]
 fn a_sync_beside_it_is_done_by_it() {
     let machine = Machine::set_up();
     set(&machine, "poll_interval = 3600\npush_delay = 3600\nnotifications = 'off'");

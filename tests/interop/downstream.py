@@ -1,5 +1,5 @@
 """The programs that people read their mail with, on the tree that pimsync keeps: notmuch indexes it, neomutt moves, flags and deletes in it, mbsync
-copies it and leaves its traces there; and neomutt reads groups as aliases. What they do has to arrive on the server, and nothing of what they leave may do harm.
+copies it and leaves its traces there; neomutt sends through it, and reads groups as aliases. What they do has to arrive on the server, and nothing of what they leave may do harm.
 
     tests/interop/downstream.py PIMSYNC
 
@@ -159,11 +159,35 @@ def mbsync(home):
     print(f"mbsync: {len(numbered)} files renamed and {len(traces)} files left by it, nothing came of it")
 
 
+def sending(home):
+    """neomutt sends through pimsync: one to ourselves, with somebody who gets it blind."""
+    rc = home.home / "sendrc"
+    rc.write_text(
+        f'set sendmail="{home.program} send -i"\nset record=""\nset from="{ACCOUNT}"\nset use_from=yes\nset envelope_from=yes\n'
+        "set sendmail_wait=0\n"
+    )
+    before = len(home.files("Inbox")), len(home.files("Sent Items"))
+    text = home.home / "text"
+    text.write_text("Hello from neomutt\n.\nand good bye\n")
+    with text.open() as body:
+        command = ["neomutt", "-n", "-F", str(rc), "-s", "sent by neomutt", "-b", "blind@example.org", "--", ACCOUNT]
+        done = subprocess.run(command, stdin=body, env=home.environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, f"neomutt: {done.returncode}\n{done.stdout}{done.stderr}"
+    assert len(home.files("Sent Items")) == before[1] + 1, "its copy is not in Sent Items"
+    assert home.sync() == {"downloaded": 1}
+    found = [path for path in home.files("Inbox") if b"sent by neomutt" in path.read_bytes()]
+    assert len(home.files("Inbox")) == before[0] + 1 and len(found) == 1, f"neomutt: {found}"
+    received = found[0].read_bytes()
+    assert b"and good bye" in received and b"blind@example.org" not in received, received.decode()
+    print("neomutt: one sent, its copy in Sent Items, and who got it blind is told to nobody")
+
+
 def main():
     with tempfile.TemporaryDirectory() as place:
         home = Home(sys.argv[1], pathlib.Path(place))
         notmuch(home)
         neomutt(home)
+        sending(home)
         aliases(home)
         mbsync(home)
 

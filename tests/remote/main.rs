@@ -14,4 +14,5 @@ mod house;
 mod odd_answers;
 mod odd_entries;
 mod samples;
+mod sending;
 mod tls;

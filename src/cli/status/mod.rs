@@ -2,6 +2,7 @@
 
 mod backups;
 mod gather;
+mod outgoing;
 mod pending;
 mod text;
 
@@ -56,9 +57,11 @@ struct Standing {
     accounts: Vec<AccountStanding>,
     /// The folders of On My Computer.
     only_here: Vec<LocalStanding>,
+    /// Mail that waits to be sent.
+    outgoing: Vec<outgoing::Waiting>,
     /// When it was backed up, by target.
     backups: Vec<BackupStanding>,
-    /// What cannot be looked at in On My Computer.
+    /// What cannot be looked at in On My Computer and Outgoing.
     problems: Vec<String>,
 }
 
@@ -243,6 +246,7 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
         }
     };
     let (only_here, problems) = on_my_computer::only_here(&context.layout.database());
+    let (outgoing, unread) = outgoing::waiting(&context)?;
     let standing = Standing {
         database: context.layout.database().display().to_string(),
         restored: identity.marker.fence,
@@ -250,7 +254,8 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
         accounts: accounts.into_iter().map(|account| gather::account(&context, account)).collect::<Result<_, _>>()?,
         backups: backups::standing(&context, &args.target)?,
         only_here: only_here.into_iter().map(LocalStanding::from).collect(),
-        problems: problems.iter().map(pending::words).collect(),
+        problems: problems.iter().map(pending::words).chain(unread).collect(),
+        outgoing,
     };
     let Some(most) = most else { return output.results(ExitCode::Done, standing, text::text) };
     let overdue = backups::overdue(&standing.backups, most);

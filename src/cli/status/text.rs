@@ -36,6 +36,7 @@ pub(super) fn text(standing: &Standing) -> String {
     for account in &standing.accounts {
         text.push_str(&account_text(account, standing.running.is_some()));
     }
+    text.push_str(&super::outgoing::text(&standing.outgoing));
     text.push_str(&only_here_text(standing));
     text.push_str(&backups_text(standing));
     text

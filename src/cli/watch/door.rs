@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub(super) use host::{Host, Room};
-pub(in crate::cli) use visit::{standing, sync};
+pub(in crate::cli) use visit::{nudge, standing, sync};
 
 use crate::pim::UnixTime;
 

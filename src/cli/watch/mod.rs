@@ -27,7 +27,7 @@ use crate::sync::hearing::Hearing;
 use crate::sync::timing::Rhythm;
 use crate::sync::watch::Driver;
 use door::{Host, Room};
-pub(super) use door::{WatchedAccount, Wish, standing, sync as hand_over};
+pub(super) use door::{WatchedAccount, Wish, nudge, standing, sync as hand_over};
 use metrics::{Life, Metrics};
 use supervisor::Supervisor;
 use told::Teller;

@@ -32,6 +32,10 @@ pub(super) fn deliver(context: &Context<'_>, db: &Connection, new: &NewItem) -> 
     if recipients.is_empty() {
         return Err(Refusal::because("ErrorInvalidRecipients", "At least one recipient is needed."));
     }
+    if let Some(person) = recipients.iter().find(|person| !person.address.contains('@')) {
+        let text = format!("At least one recipient isn't valid: {:?}.", person.address);
+        return Err(Refusal::because("ErrorInvalidRecipients", text));
+    }
     let message = mime::disassemble(&new.mime);
     let headers = mime::Headers {
         subject: new.subject.clone(),

@@ -19,6 +19,7 @@ mod listening;
 mod lists;
 mod meetings;
 mod reading;
+mod sending;
 mod writing;
 
 use pimsync::exchange::Action;

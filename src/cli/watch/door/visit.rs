@@ -19,6 +19,8 @@ use crate::sync::Progress;
 
 /// How long is waited to be told how it stands.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long is waited for a sync whose result is told to nobody.
+const NUDGE: Duration = Duration::from_secs(10);
 
 /// Has a running `watch` do the sync. `None` where none is there.
 ///
@@ -48,6 +50,18 @@ pub(in crate::cli) fn sync(context: &Context, wish: Wish, output: &Output) -> an
         }
         .into()),
     }
+}
+
+/// Has a running `watch` do a sync whose result is told to nobody, and waits for it. Nothing where none is there.
+pub(in crate::cli) fn nudge(context: &Context, wish: Wish) {
+    let ask = async {
+        let Some(stream) = knock(context).await else { return };
+        if let Err(error) = converse(stream, &Question::Sync(wish), |_, _| {}).await {
+            tracing::info!(%error, "pimsync watch did not synchronize");
+        }
+    };
+    // What it has not done by then it does all the same.
+    let _ = context.runtime.block_on(async { within(&*context.env.clock, NUDGE, ask).await });
 }
 
 /// How a running `watch` stands; `None` where none is there, or none that answers.

@@ -2,6 +2,7 @@
 
 mod folders;
 pub(super) mod messages;
+mod sending;
 pub(super) mod uploads;
 
 use super::EwsClient;

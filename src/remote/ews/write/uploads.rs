@@ -76,7 +76,7 @@ impl EwsClient {
     }
 }
 
-fn unreadable(error: &std::io::Error) -> ItemError {
+pub(super) fn unreadable(error: &std::io::Error) -> ItemError {
     own_error(ItemErrorClass::Transient, "BodyUnreadable", error.to_string())
 }
 
