@@ -22,7 +22,7 @@ use crate::sync::Request;
 use crate::sync::sending::{SendError, Sender, Sent, Which, never_cut};
 
 /// How long the server may take to be reached before the message is left to the next run.
-const REACH: Duration = Duration::from_secs(20);
+const REACH: Duration = Duration::from_secs(8);
 
 /// Send a message, as sendmail does
 ///

@@ -65,9 +65,11 @@ pub(super) async fn flow(shared: Arc<Shared>, plan: Plan, out: Way) {
                 if changed.is_err() {
                     return;
                 }
-                // It looks for events from time to time only.
+                // It looks for events every five seconds only.
                 if like == Personality::Gromox {
-                    tokio::time::sleep(minute / 12).await;
+                    let pace = (minute / 12).max(Duration::from_millis(1));
+                    let rounds = begun.elapsed().as_micros() / pace.as_micros() + 1;
+                    sleep_until(begun + pace * u32::try_from(rounds).unwrap_or(u32::MAX)).await;
                 }
             }
             () = sleep_until(next_beat) => {

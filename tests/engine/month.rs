@@ -12,7 +12,7 @@ use pimsync::exchange::{Action, Personality, Rule};
 use pimsync::remote::RemoteError;
 use pimsync::sync::timing::{Haste, Outcome, Rhythm, Scope, Work};
 use pimsync::sync::watch::{Driver, Signals, Worker};
-use pimsync::sync::{NoFault, Request, SyncError};
+use pimsync::sync::{NoFault, Request, SyncError, Tally};
 
 use crate::world::World;
 
@@ -54,6 +54,9 @@ struct Log {
     /// By name: when a file was put into the Inbox, and when a run ended after which it was on the server.
     waiting: BTreeMap<String, u64>,
     delays: Vec<u64>,
+    /// By name: when a message came to the server's Inbox, and how long after that it was here.
+    arriving: BTreeMap<String, u64>,
+    arrivals: Vec<u64>,
     runs: u64,
     checks: Vec<u64>,
     sleeps: Vec<u64>,
@@ -106,11 +109,21 @@ impl Play {
         self.signals.lock().unwrap().local_change(folder, haste);
     }
 
+    /// The server tells of a change in a folder, unless it is away.
+    fn hint(&self, folder: &str) {
+        if self.log.lock().unwrap().outages.is_empty() {
+            self.signals.lock().unwrap().server_hint(folder);
+        }
+    }
+
     fn act(&self, act: Act) {
         let world = &self.world;
         match act {
             Act::Arrive => {
-                world.arrive("Inbox", &self.name());
+                let name = self.name();
+                world.arrive("Inbox", &name);
+                self.log.lock().unwrap().arriving.insert(name, self.now());
+                self.hint("Inbox");
             }
             Act::Deliver(count) => {
                 for _ in 0..count {
@@ -133,6 +146,7 @@ impl Play {
             Act::ReadThere => {
                 if let Some((id, _)) = self.one("Inbox").and_then(|name| world.find(&name)) {
                     world.mailbox.set_read(&id, true).unwrap();
+                    self.hint("Inbox");
                 }
             }
             Act::MoveHere => {
@@ -232,9 +246,21 @@ impl Play {
             log.waiting = waiting;
             log.delays.extend(done.values().map(|at| now - at));
         }
+        if work.pulls("Inbox") {
+            let now = self.now();
+            let here: BTreeSet<String> = self.world.local().into_values().flatten().map(|message| message.id).collect();
+            let (came, arriving) = std::mem::take(&mut log.arriving)
+                .into_iter()
+                .partition::<BTreeMap<_, _>, _>(|(name, _)| here.contains(&format!("{name}@example.org")));
+            log.arriving = arriving;
+            log.arrivals.extend(came.values().map(|at| now - at));
+        }
         drop(log);
-        // What is written here is noticed, too.
+        // What is written here is noticed, too; and the server tells of what is written there.
         report.folders.keys().for_each(|folder| self.changed(folder, Haste::Delayed));
+        let written =
+            |tally: &Tally| tally.uploaded + tally.changed_there + tally.moved_there + tally.deleted_there > 0;
+        report.folders.iter().filter(|(_, tally)| written(tally)).for_each(|(folder, _)| self.hint(folder));
         Outcome::Done
     }
 }
@@ -313,7 +339,11 @@ fn nothing_is_lost_and_nothing_is_done_without_reason() {
     // A check each quarter of an hour; each edit is pushed, and what it wrote is looked at, once.
     let checks = days / 900;
     assert!((checks..checks + edits).contains(&(log.checks.len() as u64)), "{} checks", log.checks.len());
-    assert!(log.runs < log.checks.len() as u64 + 4 * edits, "{} runs for {edits} edits", log.runs);
+    assert!(log.runs < log.checks.len() as u64 + 5 * edits, "{} runs for {edits} edits", log.runs);
+    // What the server tells of is here within seconds; what came while it was away, with the check that finds it again.
+    let late = log.arrivals.iter().filter(|delay| **delay > 5).count();
+    assert_eq!(log.arriving, BTreeMap::new(), "never came in");
+    assert!(log.arrivals.len() > 60 && late < log.arrivals.len() / 10, "{late} late of {:?}", log.arrivals);
     let names: BTreeSet<String> = log.names.iter().map(|name| format!("{name}@example.org")).collect();
     let remote: Vec<String> = play.world.remote().into_values().flatten().map(|message| message.id).collect();
     assert_eq!(remote.len(), names.len(), "something is lost or doubled");
