@@ -30,7 +30,7 @@ const REACH: Duration = Duration::from_secs(8);
 /// identity and sent by the next pimsync sync or by pimsync watch. Either way it is sent exactly once, and the exit code is 0 as soon as it is safe.
 ///
 /// Exchange mails everybody in To and Cc: a message that names somebody there who is not among the recipients is not taken. Recipients who are in
-/// neither get it blind, and so does who is in Bcc, which is removed.
+/// neither get it blind. Bcc is removed.
 ///
 /// For mutt: set sendmail="pimsync send -i" and set record="", since the server keeps the copy. For git: sendemail.sendmailCmd is pimsync send. The exit
 /// codes are those of sysexits.h.
@@ -152,7 +152,9 @@ fn take(context: &Context, identity: &Identity, args: &Args, output: &Output) ->
     let ends_at_dot = !args.ignore_dots && !args.options.iter().any(|option| option == "i");
     let mut body =
         Dotted { inner: io::Cursor::new(begun).chain(input), line: Vec::new(), at: 0, over: false, ends_at_dot };
-    let letter = outgoing.accept(&letter_id(now, chance), &head, &mut body, note).map_err(because(Sysexit::Io))?;
+    let letter = outgoing
+        .accept(&letter_id(context.env.clock.wall(), chance), &head, &mut body, note)
+        .map_err(because(Sysexit::Io))?;
     Ok(send_now(context, identity, account, &outgoing, letter, output))
 }
 

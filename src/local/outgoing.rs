@@ -7,11 +7,11 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
 use super::{LocalError, platform};
-use crate::pim::UnixTime;
 
 /// The directory's name below the identity's Database.
 pub const OUTGOING: &str = "Outgoing";
@@ -222,9 +222,10 @@ fn create_locked(path: &Path) -> io::Result<File> {
     Err(io::Error::other("it vanishes as soon as it is made"))
 }
 
-/// The name of a letter that is accepted now, with chance enough that no other has it.
-pub fn letter_id(now: UnixTime, chance: u128) -> String {
-    format!("{:012}-{chance:032x}", now.0.max(0))
+/// The name of a letter that is accepted now, with chance enough that no other has it. Later ones sort behind it.
+pub fn letter_id(now: SystemTime, chance: u128) -> String {
+    let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    format!("{:018}-{chance:032x}", since.as_micros())
 }
 
 fn message(dir: &Path, id: &str) -> PathBuf {
@@ -270,7 +271,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let outgoing = Outgoing::of(home.path());
         assert!(outgoing.list().unwrap().is_empty());
-        let id = letter_id(UnixTime(5), 7);
+        let id = letter_id(SystemTime::UNIX_EPOCH, 7);
         let mut letter = outgoing.accept(&id, b"A: 1\n\n", &mut b"body".as_slice(), note()).unwrap();
         assert!(outgoing.take(&id).unwrap().is_none(), "somebody works on it");
         letter.note.stage = Stage::Tried;

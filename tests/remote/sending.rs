@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use crate::house::*;
 use pimsync::exchange::{Action, Personality, Rule};
 use pimsync::local::outgoing::{Note, Outgoing, Stage, letter_id};
-use pimsync::pim::UnixTime;
 use pimsync::sync::NoticeKind;
 use pimsync::sync::sending::{GRACE, SendError, SendStep, Sender, Which, never_cut};
 
@@ -27,7 +27,7 @@ fn accept(outgoing: &Outgoing, number: usize) {
         reason: None,
     };
     let body = mime(&format!("letter {number}"));
-    outgoing.accept(&letter_id(UnixTime(0), number as u128), b"", &mut body.as_slice(), note).unwrap();
+    outgoing.accept(&letter_id(SystemTime::UNIX_EPOCH, number as u128), b"", &mut body.as_slice(), note).unwrap();
 }
 
 async fn flush(
