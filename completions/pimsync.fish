@@ -87,7 +87,7 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand status" -l json -d 'Prin
 complete -c pimsync -n "__fish_pimsync_using_subcommand status" -s q -l quiet -d 'Say nothing but errors and what needs attention'
 complete -c pimsync -n "__fish_pimsync_using_subcommand status" -s v -l verbose -d 'Say more on standard error; twice for even more'
 complete -c pimsync -n "__fish_pimsync_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l to -d 'Put the archive into this directory, instead of the identity\'s Backups; can be given several times' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l to -d 'Put the archive into this directory or s3://BUCKET/PREFIX, instead of the identity\'s Backups; can be given several times' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l keep-last -d 'Keep the newest N archives (or "all")' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l keep-hourly -d 'Keep the newest archive of each of the newest N hours that have one (or "all")' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l keep-daily -d 'The same for days' -r
@@ -101,7 +101,7 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_s
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l identity -d 'The identity to work on' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F
-complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l full -d 'Hold everything in the new archive, instead of only what earlier ones in the same directory do not hold'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l full -d 'Hold everything in the new archive, instead of only what earlier ones in the same target do not hold'
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l verify -d 'Read the new archive back, every byte, and compare it with what was written, as backup verify --read-data does'
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l prune -d 'Then remove archives that newer ones stand in for, as pimsync backup prune does; each --keep option asks for it, too'
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l json -d 'Print the results as a JSON document (see pimsync-json(5))'
@@ -112,7 +112,7 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_s
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -a "prune" -d 'Remove archives that newer ones stand in for'
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -a "verify" -d 'Verify that an archive is what was written, and that everything comes back out of it'
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from list" -l from -d 'Look into this directory, instead of the identity\'s Backups' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from list" -l from -d 'Look into this directory or s3://BUCKET/PREFIX, instead of the identity\'s Backups' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from list" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from list" -l identity -d 'The identity to work on' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from list" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F
@@ -120,7 +120,7 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say nothing but errors and what needs attention'
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more on standard error; twice for even more'
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from prune" -l from -d 'Look into this directory, instead of the identity\'s Backups' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from prune" -l from -d 'Look into this directory or s3://BUCKET/PREFIX, instead of the identity\'s Backups' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from prune" -l keep-last -d 'Keep the newest N archives (or "all")' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from prune" -l keep-hourly -d 'Keep the newest archive of each of the newest N hours that have one (or "all")' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from prune" -l keep-daily -d 'The same for days' -r
@@ -135,13 +135,13 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from prune" -s q -l quiet -d 'Say nothing but errors and what needs attention'
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from prune" -s v -l verbose -d 'Say more on standard error; twice for even more'
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from verify" -l from -d 'Look into this directory, instead of the identity\'s Backups' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from verify" -l from -d 'Look into this directory or s3://BUCKET/PREFIX, instead of the identity\'s Backups' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from verify" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from verify" -l identity -d 'The identity to work on' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from verify" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from verify" -l all -d 'Verify all archives'
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from verify" -l read-data -d 'Read every byte, and compare it with what was written'
-complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from verify" -l rehearse -d 'Restore everything into a temporary directory beside the archive, compare it, and remove it'
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from verify" -l rehearse -d 'Restore everything into a temporary directory beside the archive (or, when it is in a bucket, in the identity\'s), compare it, and remove it'
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from verify" -l json -d 'Print the results as a JSON document (see pimsync-json(5))'
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Say nothing but errors and what needs attention'
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from verify" -s v -l verbose -d 'Say more on standard error; twice for even more'
@@ -151,7 +151,7 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from help" -f -a "verify" -d 'Verify that an archive is what was written, and that everything comes back out of it'
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -l at -d 'The newest archive that was made at that time or before, such as 2026-11-22 or "2026-11-22 10:30"' -r
-complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -l from -d 'Look for the archive in this directory, instead of the identity\'s Backups' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -l from -d 'Look for the archive in this directory or s3://BUCKET/PREFIX (see pimsync-backup(1)), instead of the identity\'s Backups' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -l to -d 'Restore into this directory, which must not exist, or be empty' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -l into -d 'Restore everything as the identity NAME, where what is there is moved aside; or put the selected items back into it' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -l folder -d 'Only what lies in this folder, such as Inbox/Projects' -r

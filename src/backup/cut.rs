@@ -21,7 +21,7 @@ use super::earlier::{Earlier, TICK_NS};
 use super::manifest::{Entry, Hash, Kind, shortened};
 use super::path::Key;
 use super::sink::Sink;
-use super::{BackupError, ItemPath};
+use super::{BackupError, ItemPath, Location};
 use crate::local::platform::{self, Kind as Sort, Looked};
 use crate::pim::UnixTime;
 
@@ -68,7 +68,7 @@ pub struct Unread {
 pub(super) fn cut<S: Sink>(
     database: &Path,
     sink: &mut S,
-    target: &Path,
+    target: &Location,
     began: UnixTime,
     mut present: Listing,
 ) -> Result<CutReport, BackupError> {
@@ -182,7 +182,7 @@ fn times(database: &Path, dir: &ItemPath) -> Option<(i64, i64)> {
 struct Cut<'a, S> {
     database: &'a Path,
     sink: &'a mut S,
-    target: &'a Path,
+    target: &'a Location,
     /// A directory that changed after this may have changed again unseen.
     settled_before: i64,
     /// What is in the archive.

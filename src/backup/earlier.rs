@@ -49,7 +49,7 @@ impl Earlier {
     /// not too many, and nothing wrong is known of any. What cannot be read is passed over: a new archive then holds more.
     pub(super) fn find(target: &Target, identity: &str, id: &str, known: Option<&Verified>) -> Option<Self> {
         let found = target.archives(identity).ok()?.pop()?;
-        let mut archive = Archive::open(&found.path).ok()?;
+        let mut archive = Archive::open(&found.stored).ok()?;
         let header = &archive.manifest().header;
         let link = Link { number: header.number, id: header.id.clone() };
         let chain: Vec<Link> = header.chain.iter().cloned().chain([link]).collect();

@@ -1,23 +1,24 @@
 //! What can go wrong with a backup: always with the file, and with what can still be done.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::{fmt, io};
 
 use super::archive::FORMAT;
 use super::manifest::Link;
+use super::target::Location;
 use crate::state::StateError;
 
 /// An error of a backup or a restore.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    /// The operating system refused.
-    #[error("cannot {action} {}: {source}", path.display())]
+    /// The operating system or an object store refused.
+    #[error("cannot {action} {at}: {source}")]
     Io {
         /// What was to be done, such as "read".
         action: &'static str,
-        /// To which file or directory.
-        path: PathBuf,
+        /// To what.
+        at: Location,
         /// Why not.
         source: io::Error,
     },
@@ -25,37 +26,39 @@ pub enum BackupError {
     #[error(transparent)]
     State(#[from] StateError),
     /// The end of the archive is not that of a whole one.
-    #[error("{} is no whole archive: {reason}", path.display())]
+    #[error("{at} is no whole archive: {reason}")]
     Incomplete {
         /// The archive.
-        path: PathBuf,
+        at: Location,
         /// What is missing.
         reason: &'static str,
     },
     /// A later version of the program wrote it.
-    #[error("{} has format {found}, and this version of pimsync knows format {FORMAT}; use a newer pimsync, or tar --zstd -xf", path.display())]
+    #[error(
+        "{at} has format {found}, and this version of pimsync knows format {FORMAT}; use a newer pimsync, or tar --zstd -xf"
+    )]
     OtherFormat {
         /// The archive.
-        path: PathBuf,
+        at: Location,
         /// Its format.
         found: u64,
     },
     /// What the archive says of itself makes no sense.
-    #[error("the manifest of {} is damaged: {reason}", path.display())]
+    #[error("the manifest of {at} is damaged: {reason}")]
     Manifest {
         /// The archive.
-        path: PathBuf,
+        at: Location,
         /// What is wrong, and where.
         reason: String,
     },
     /// Parts of the archive are not what was written.
     #[error(
-        "{} is damaged: {} of {frames} frames; {lost} items are lost, {whole} can still be restored (first: {})",
-        path.display(), damage.len(), damage.first().map(ToString::to_string).unwrap_or_default()
+        "{at} is damaged: {} of {frames} frames; {lost} items are lost, {whole} can still be restored (first: {})",
+        damage.len(), damage.first().map(ToString::to_string).unwrap_or_default()
     )]
     Damaged {
         /// The archive.
-        path: PathBuf,
+        at: Location,
         /// Which parts.
         damage: Vec<Damage>,
         /// The archives that they are in: it, or some that it builds upon.
@@ -76,10 +79,10 @@ pub enum BackupError {
         reason: String,
     },
     /// There is no such archive.
-    #[error("there is no archive {wanted} in {}", target.display())]
+    #[error("there is no archive {wanted} in {target}")]
     NoArchive {
         /// Where it was looked for.
-        target: PathBuf,
+        target: Location,
         /// Which.
         wanted: String,
     },
@@ -129,7 +132,7 @@ impl fmt::Display for Damage {
 
 impl BackupError {
     /// Wraps the system's error.
-    pub(super) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io { action, path: path.to_owned(), source }
+    pub(super) fn io(action: &'static str, at: impl Into<Location>, source: io::Error) -> Self {
+        Self::Io { action, at: at.into(), source }
     }
 }

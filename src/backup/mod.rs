@@ -12,6 +12,8 @@
 //! **Chains.** What earlier archives in the same target hold is not held again: the manifest lists it as lying there. So an archive comes back whole
 //! only together with those that it names.
 //!
+//! **Targets.** Archives lie in a directory or in an object store; nothing but [`Target`] knows which. An object appears when all of it was uploaded.
+//!
 //! **Order of writing**: data under a temporary name → the file durable → its final name → the directory durable. A file with the name of an
 //! archive and without a footer was cut by something else than a crash of ours.
 //!
@@ -51,5 +53,5 @@ pub use restore::{OnDamage, Restored, Selection, restore, selected};
 pub use salvage::{Salvaged, salvage};
 pub use stage::{Staged, stage};
 pub use take::{Extent, Source, Taken, take};
-pub use target::{Found, Target};
+pub use target::{Access, AccessError, Found, Location, LocationError, StoreError, Stored, Target};
 pub use verify::{Level, Verified, verify};

@@ -1,11 +1,8 @@
 //! Letting go of archives that others stand in for.
 
-use std::fs;
-
 use super::retention::{self, Candidate, Condition, Retention, Superseded, Verdict};
 use super::{Archive, BackupError, Found, Known, Target};
 use crate::identity::Marker;
-use crate::local::platform;
 use crate::pim::UnixTime;
 
 /// An archive, and what is to become of it.
@@ -33,7 +30,7 @@ pub struct Pruned {
 /// Says what is to become of each of the identity's archives in a target, by number. Nothing is changed.
 ///
 /// # Errors
-/// That the directory cannot be listed.
+/// That the target cannot be listed.
 pub fn weigh(
     target: &Target,
     marker: &Marker,
@@ -52,7 +49,7 @@ pub fn weigh(
 
 fn look(found: &Found, marker: &Marker, known: Option<&Known>) -> (Candidate, Option<BackupError>) {
     let mut verified = false;
-    let (condition, error) = match Archive::open(&found.path) {
+    let (condition, error) = match Archive::open(&found.stored) {
         Ok(archive) => {
             let header = &archive.manifest().header;
             verified = known.is_some_and(|known| known.verified.iter().any(|known| known.archive.id == header.id));
@@ -66,11 +63,11 @@ fn look(found: &Found, marker: &Marker, known: Option<&Known>) -> (Candidate, Op
 }
 
 /// Removes what can go. The newest first, so that a run that is cut off leaves no archive without what it builds upon.
-pub fn prune(target: &Target, weighed: &[Weighed]) -> Pruned {
+pub fn prune(weighed: &[Weighed]) -> Pruned {
     let mut pruned = Pruned::default();
     for weighed in weighed.iter().rev() {
         let Verdict::Drop(proof) = weighed.verdict else { continue };
-        match remove(target, &weighed.found, proof) {
+        match remove(&weighed.found, proof) {
             Ok(()) => {
                 pruned.dropped.push(weighed.found.name.number);
                 pruned.freed += weighed.found.length;
@@ -81,7 +78,6 @@ pub fn prune(target: &Target, weighed: &[Weighed]) -> Pruned {
     pruned
 }
 
-fn remove(target: &Target, found: &Found, _proof: Superseded) -> Result<(), BackupError> {
-    fs::remove_file(&found.path).map_err(|error| BackupError::io("remove", &found.path, error))?;
-    platform::sync_dir(target.dir()).map_err(|error| BackupError::io("write", target.dir(), error))
+fn remove(found: &Found, _proof: Superseded) -> Result<(), BackupError> {
+    found.stored.remove()
 }

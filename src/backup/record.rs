@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::manifest::Link;
-use super::{BackupError, Level};
+use super::{BackupError, Level, Location};
 use crate::identity::{Layout, files};
 use crate::pim::UnixTime;
 
@@ -23,7 +23,7 @@ const MAX_BYTES: u64 = 4 << 20;
 /// What is known of all targets.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// By their directories; those in the identity's own by the path from there.
+    /// By their directories or URLs; those in the identity's own by the path from there.
     targets: BTreeMap<PathBuf, Known>,
 }
 
@@ -90,23 +90,26 @@ impl Record {
     /// The targets with what is known of them.
     pub fn targets(&self, layout: &Layout) -> impl Iterator<Item = (PathBuf, &Known)> {
         let home = layout.home();
-        self.targets.iter().map(move |(dir, known)| (home.join(dir), known))
+        self.targets.iter().map(move |(at, known)| match Location::from(at) {
+            Location::Disk(dir) => (home.join(dir), known),
+            Location::Object(_) => (at.clone(), known),
+        })
     }
 
     /// What is known of one.
     ///
     /// # Errors
-    /// That the directory has no absolute path.
-    pub fn target(&self, layout: &Layout, dir: &Path) -> Result<Option<&Known>, BackupError> {
-        Ok(self.targets.get(&key(layout, dir)?))
+    /// That a directory has no absolute path.
+    pub fn target(&self, layout: &Layout, at: impl Into<Location>) -> Result<Option<&Known>, BackupError> {
+        Ok(self.targets.get(&key(layout, &at.into())?))
     }
 
     /// Notes that an archive was made.
     ///
     /// # Errors
     /// That it cannot be written.
-    pub fn note_made(layout: &Layout, dir: &Path, made: Made) -> Result<(), BackupError> {
-        Self::update(layout, dir, |targets, key| targets.entry(key).or_default().last = Some(made))
+    pub fn note_made(layout: &Layout, at: impl Into<Location>, made: Made) -> Result<(), BackupError> {
+        Self::update(layout, &at.into(), |targets, key| targets.entry(key).or_default().last = Some(made))
     }
 
     /// Notes how the verification of an archive came out. Nothing is noted of directories that no backup goes to.
@@ -115,17 +118,17 @@ impl Record {
     /// That it cannot be written.
     pub fn note_verified(
         layout: &Layout,
-        dir: &Path,
+        at: impl Into<Location>,
         archive: Made,
         level: Level,
-        at: UnixTime,
+        now: UnixTime,
     ) -> Result<(), BackupError> {
-        Self::update(layout, dir, |targets, key| {
+        Self::update(layout, &at.into(), |targets, key| {
             let Some(known) = targets.get_mut(&key).filter(|_| level != Level::Structure) else { return };
             let before = known.verified.iter().find(|known| known.archive.id == archive.id);
             let rehearsed = level == Level::Rehearse || before.is_some_and(|before| before.rehearsed);
             known.forget(&archive.id);
-            known.verified.push(Verification { archive, at: at.0, rehearsed });
+            known.verified.push(Verification { archive, at: now.0, rehearsed });
             known.verified.sort_by_key(|verification| verification.archive.number);
             let surplus = known.verified.len().saturating_sub(REMEMBERED);
             known.verified.drain(..surplus);
@@ -136,8 +139,13 @@ impl Record {
     ///
     /// # Errors
     /// That it cannot be written.
-    pub fn note_damaged(layout: &Layout, dir: &Path, number: u32, damaged: &[Link]) -> Result<(), BackupError> {
-        Self::update(layout, dir, |targets, key| {
+    pub fn note_damaged(
+        layout: &Layout,
+        at: impl Into<Location>,
+        number: u32,
+        damaged: &[Link],
+    ) -> Result<(), BackupError> {
+        Self::update(layout, &at.into(), |targets, key| {
             let Some(known) = targets.get_mut(&key) else { return };
             // Later ones may build upon them.
             let first = damaged.iter().map(|link| link.number).chain([number]).min().unwrap_or(number);
@@ -153,8 +161,8 @@ impl Record {
     ///
     /// # Errors
     /// That it cannot be written.
-    pub fn note_gone(layout: &Layout, dir: &Path, numbers: &[u32]) -> Result<(), BackupError> {
-        Self::update(layout, dir, |targets, key| {
+    pub fn note_gone(layout: &Layout, at: impl Into<Location>, numbers: &[u32]) -> Result<(), BackupError> {
+        Self::update(layout, &at.into(), |targets, key| {
             if let Some(known) = targets.get_mut(&key) {
                 known.verified.retain(|verification| !numbers.contains(&verification.archive.number));
             }
@@ -163,7 +171,7 @@ impl Record {
 
     fn update(
         layout: &Layout,
-        dir: &Path,
+        at: &Location,
         change: impl FnOnce(&mut BTreeMap<PathBuf, Known>, PathBuf),
     ) -> Result<(), BackupError> {
         let path = layout.backup_record();
@@ -177,7 +185,7 @@ impl Record {
             record => record?,
         };
         let before = record.clone();
-        change(&mut record.targets, key(layout, dir)?);
+        change(&mut record.targets, key(layout, at)?);
         if record == before {
             return Ok(());
         }
@@ -187,7 +195,11 @@ impl Record {
 }
 
 /// The default target is known as such also after the root was moved.
-fn key(layout: &Layout, dir: &Path) -> Result<PathBuf, BackupError> {
+fn key(layout: &Layout, at: &Location) -> Result<PathBuf, BackupError> {
+    let dir = match at {
+        Location::Disk(dir) => dir,
+        Location::Object(url) => return Ok(url.into()),
+    };
     let dir = std::path::absolute(dir).map_err(|error| BackupError::io("use", dir, error))?;
     Ok(dir.strip_prefix(layout.home()).map(Path::to_owned).unwrap_or(dir))
 }
@@ -245,5 +257,18 @@ mod tests {
         Record::note_made(&layout, &layout.backups(), made(1)).unwrap();
         let record = Record::read(&layout).unwrap();
         assert_eq!(record.target(&layout, &layout.backups()).unwrap().unwrap().last, Some(made(1)));
+    }
+
+    #[test]
+    fn what_lies_in_a_bucket_is_known_by_its_url() {
+        let root = tempfile::tempdir().unwrap();
+        let layout = Layout::new(Some(root.path()), IdentityName::new("Main").unwrap()).unwrap();
+        layout.create().unwrap();
+        let url = Path::new("s3://bucket/mail/");
+        Record::note_made(&layout, url, made(1)).unwrap();
+        let record = Record::read(&layout).unwrap();
+        let known: Vec<PathBuf> = record.targets(&layout).map(|(at, _)| at).collect();
+        assert_eq!(known, [PathBuf::from("s3://bucket/mail")]);
+        assert_eq!(record.target(&layout, &known[0]).unwrap().unwrap().last, Some(made(1)));
     }
 }

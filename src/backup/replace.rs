@@ -90,7 +90,7 @@ impl Stage {
         let present = Marker::read(layout).map_or(0, |marker| marker.epoch);
         let epoch = archived.max(present).saturating_add(1);
         let marker = Marker::restored(&header.identity_id, epoch, now).ok_or_else(|| BackupError::Manifest {
-            path: archive.path().to_owned(),
+            at: archive.stored().location(),
             reason: "it names no identity".to_owned(),
         })?;
         marker.write_in(&database).map_err(|error| BackupError::io("write", &database, error))?;

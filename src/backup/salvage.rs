@@ -2,14 +2,13 @@
 //!
 //! Without a manifest nothing tells what was there; each frame's own checksum tells that what comes out is what went in.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
 use std::path::Path;
 
 use super::archive::{MANIFEST, PREFIX, decoder, read_member};
 use super::restore::Stage;
-use super::{BackupError, ItemPath};
-use crate::local::platform;
+use super::target::Content;
+use super::{BackupError, ItemPath, Stored};
 
 /// How each zstd frame begins (RFC 8878 §3.1.1).
 const MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
@@ -36,16 +35,16 @@ pub struct Salvaged {
 ///
 /// # Errors
 /// That the archive cannot be read, or `to` not be written.
-pub fn salvage(path: &Path, to: &Path) -> Result<Salvaged, BackupError> {
-    let failed = |error| BackupError::io("read", path, error);
-    let mut file = platform::open_file(path).map_err(failed)?;
-    let length = file.metadata().map_err(failed)?.len();
+pub fn salvage(stored: &Stored, to: &Path) -> Result<Salvaged, BackupError> {
+    let failed = |error| BackupError::io("read", stored.location(), error);
+    let mut content = stored.open()?;
+    let length = content.seek(SeekFrom::End(0)).map_err(failed)?;
     let stage = Stage::begin(to, 0)?;
     let mut salvaged = Salvaged::default();
     let mut at = 0;
-    while let Some(start) = next_magic(&mut file, at, length).map_err(failed)? {
+    while let Some(start) = next_magic(&mut *content, at, length).map_err(failed)? {
         salvaged.unreadable += start - at;
-        at = match whole_frame(&mut file, start, length).map_err(failed)? {
+        at = match whole_frame(&mut *content, start, length).map_err(failed)? {
             Some((mut plain, size)) => {
                 salvaged.frames += 1;
                 take_members(&mut plain, &stage, &mut salvaged)?;
@@ -63,12 +62,12 @@ pub fn salvage(path: &Path, to: &Path) -> Result<Salvaged, BackupError> {
 }
 
 /// The next place from `at` on where a frame may begin.
-fn next_magic(file: &mut File, at: u64, length: u64) -> io::Result<Option<u64>> {
+fn next_magic(content: &mut dyn Content, at: u64, length: u64) -> io::Result<Option<u64>> {
     let mut buffer = vec![0; 64 * 1024];
     let mut at = at;
     while at + (MAGIC.len() as u64) <= length {
-        file.seek(SeekFrom::Start(at))?;
-        let count = file.read(&mut buffer)?;
+        content.seek(SeekFrom::Start(at))?;
+        let count = content.read(&mut buffer)?;
         let bytes = buffer.get(..count).unwrap_or_default();
         if let Some(found) = memchr::memmem::find(bytes, &MAGIC) {
             return Ok(Some(at + found as u64));
@@ -82,9 +81,9 @@ fn next_magic(file: &mut File, at: u64, length: u64) -> io::Result<Option<u64>> 
 type Spool = tempfile::SpooledTempFile;
 
 /// The content of the frame that begins there, with the frame's size; `None` where it is not whole.
-fn whole_frame(file: &mut File, start: u64, length: u64) -> io::Result<Option<(Spool, u64)>> {
-    file.seek(SeekFrom::Start(start))?;
-    let Ok(mut decoder) = decoder((&*file).take(length - start)) else { return Ok(None) };
+fn whole_frame(content: &mut dyn Content, start: u64, length: u64) -> io::Result<Option<(Spool, u64)>> {
+    content.seek(SeekFrom::Start(start))?;
+    let Ok(mut decoder) = decoder((&mut *content).take(length - start)) else { return Ok(None) };
     let mut plain = tempfile::spooled_tempfile(SPOOL_BYTES);
     let mut buffer = vec![0; 64 * 1024];
     loop {

@@ -61,9 +61,9 @@ pub fn stage(source: &Source, dir: &Path, record: &Path, now: UnixTime) -> Resul
     let mut tree = Tree { database: database.to_owned(), dir: dir.to_owned(), entries: Vec::new() };
     let listing = Listing::of(database, source.state_kind())?;
     if let Some(state) = state {
-        add_state(state, source.scratch(), &mut tree, dir)?;
+        add_state(state, source.scratch(), &mut tree, &dir.as_path().into())?;
     }
-    staged.report = cut(database, &mut tree, dir, now, listing)?;
+    staged.report = cut(database, &mut tree, &dir.as_path().into(), now, listing)?;
     if let Some(state) = state {
         let read = |entry: &Entry| tree.digest(entry);
         let contents = check::Contents::Unread(&read);

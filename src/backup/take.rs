@@ -7,7 +7,7 @@ use super::cut::Listing;
 use super::earlier::Earlier;
 use super::manifest::{Header, Kind};
 use super::sink::Sink;
-use super::{Alarm, ArchiveName, BackupError, CutReport, ItemPath, Known, Target, check, cut};
+use super::{Alarm, ArchiveName, BackupError, CutReport, ItemPath, Known, Location, Stored, Target, check, cut};
 use crate::identity::{IdentityName, Layout, Marker};
 use crate::local::platform;
 use crate::pim::UnixTime;
@@ -85,10 +85,10 @@ pub enum Extent<'a> {
 }
 
 /// A backup that was made.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Taken {
     /// The archive.
-    pub path: PathBuf,
+    pub archive: Stored,
     /// Its number.
     pub number: u32,
     /// Its id.
@@ -127,23 +127,12 @@ pub fn take(
     let identity = source.name.clone();
     let number = next_number(target, &identity)?;
     let name = ArchiveName { identity, created: now, number };
-    let unfinished = target.begin(&name)?;
-    let file = unfinished.file.try_clone().map_err(|error| BackupError::io("write", &unfinished.path, error))?;
+    let out = target.begin(&name, &source.scratch)?;
     let earlier = match extent {
         Extent::Full => None,
         Extent::New { known } => Earlier::find(target, &name.identity, &source.id, known),
     };
-    let writer = Writer::new(file, number, earlier);
-    match fill(source, writer, &name, target, random) {
-        Ok(mut taken) => {
-            taken.path = unfinished.finish(&name)?;
-            Ok(taken)
-        }
-        Err(error) => {
-            unfinished.discard();
-            Err(error)
-        }
-    }
+    fill(source, Writer::new(out, number, earlier), &name, target, random)
 }
 
 /// One more than the highest that any file in the target has: of all archives with the identity's name, whole or not.
@@ -159,15 +148,15 @@ fn fill(
     target: &Target,
     random: u128,
 ) -> Result<Taken, BackupError> {
-    let (database, state) = (source.database(), source.state());
+    let (database, state, at) = (source.database(), source.state(), target.location());
     let listing = Listing::of(database, source.state_kind())?;
     if writer.earlier().is_some_and(|earlier| listing.is_mostly_new(database, earlier)) {
         writer.forget_earlier();
     }
     if let Some(state) = state {
-        add_state(state, source.scratch(), &mut writer, target.dir())?;
+        add_state(state, source.scratch(), &mut writer, at)?;
     }
-    let report = cut::cut(database, &mut writer, target.dir(), name.created, listing)?;
+    let report = cut::cut(database, &mut writer, at, name.created, listing)?;
     let alarms = match state {
         Some(state) => {
             check::check(&State::open_to_read(state)?, database, writer.entries(), &check::Contents::Hashed)?
@@ -187,9 +176,11 @@ fn fill(
         alarms: (alarms.len() + report.unread.len()) as u64,
         chain: Vec::new(),
     };
-    let (manifest, length) = writer.finish(header).map_err(|error| BackupError::io("write", target.dir(), error))?;
+    let archive = target.file(name.to_string());
+    let (manifest, length, out) = writer.finish(header).map_err(|error| BackupError::io("write", at, error))?;
+    out.finish().map_err(|error| BackupError::io("create", archive.location(), error))?;
     Ok(Taken {
-        path: PathBuf::new(),
+        archive,
         number: name.number,
         id: manifest.header.id.clone(),
         created: name.created,
@@ -205,7 +196,12 @@ fn fill(
 }
 
 /// Adds a copy of `state.db` that is one committed state, though an engine may write at this moment.
-pub(super) fn add_state(state: &Path, scratch: &Path, sink: &mut impl Sink, target: &Path) -> Result<(), BackupError> {
+pub(super) fn add_state(
+    state: &Path,
+    scratch: &Path,
+    sink: &mut impl Sink,
+    target: &Location,
+) -> Result<(), BackupError> {
     let failed = |error| BackupError::io("write", scratch, error);
     let copies = tempfile::Builder::new().prefix(".backup-").tempdir_in(scratch).map_err(failed)?;
     let copy = copies.path().join("state.db");

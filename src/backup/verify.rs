@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::archive::{Archive, Checked, FrameId};
 use super::manifest::Entry;
-use super::{BackupError, ItemPath, Selection, restore};
+use super::{BackupError, ItemPath, Selection, Stored, restore};
 use crate::backup::restore::OnDamage;
 use crate::pim::UnixTime;
 
@@ -43,8 +43,8 @@ pub struct Verified {
 ///
 /// # Errors
 /// [`BackupError::Damaged`] and what else is wrong.
-pub fn verify(path: &Path, level: Level, scratch: &Path, checked: &mut Checked) -> Result<Verified, BackupError> {
-    let mut archive = Archive::open(path)?;
+pub fn verify(stored: &Stored, level: Level, scratch: &Path, checked: &mut Checked) -> Result<Verified, BackupError> {
+    let mut archive = Archive::open(stored)?;
     if level != Level::Structure {
         let damage = archive.damaged_frames(checked)?;
         if !damage.is_empty() {
@@ -95,5 +95,5 @@ fn rehearse(archive: &mut Archive, scratch: &Path) -> Result<(), BackupError> {
 
 fn differs(archive: &Archive, path: &ItemPath) -> BackupError {
     let reason = format!("{path} was restored with another content than it was archived with");
-    BackupError::Manifest { path: archive.path().to_owned(), reason }
+    BackupError::Manifest { at: archive.stored().location(), reason }
 }

@@ -8,6 +8,7 @@ use secrecy::SecretString;
 
 use super::Global;
 use super::failure::UsageError;
+use crate::backup::{Access, AccessError, Target};
 use crate::clock::SystemClock;
 use crate::exchange;
 use crate::identity::{self, Account, Config, ConfigError, IdentityName, Layout, Marker};
@@ -90,6 +91,14 @@ impl Context {
             Err(ConfigError::Missing { .. }) => Ok(Config::default()),
             result => result,
         }
+    }
+
+    /// The target that backups go to or come from: a directory, or what an URL names.
+    pub(super) fn target(&self, at: &Path) -> Result<Target, AccessError> {
+        let variables =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let (runtime, clock) = (self.runtime.handle().clone(), self.env.clock.clone());
+        Target::open(at, &Access { variables: variables.collect(), runtime, clock })
     }
 
     /// Prepares the way to an account's server, with the password that is stored for it.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::ExitCode;
-use crate::backup::BackupError;
+use crate::backup::{AccessError, BackupError, Location};
 use crate::identity::{ConfigError, LayoutError, LockError, MarkerError, SecretError};
 use crate::local::LocalError;
 use crate::remote::RemoteError;
@@ -80,6 +80,7 @@ fn classify(error: &(dyn std::error::Error + 'static)) -> Option<Class> {
         .or_else(|| error.downcast_ref::<SecretError>().map(|_| ("password", ExitCode::Failed, None)))
         .or_else(|| error.downcast_ref::<LayoutError>().map(layout))
         .or_else(|| error.downcast_ref::<BackupError>().map(backup))
+        .or_else(|| error.downcast_ref::<AccessError>().map(|_| usage))
         .or_else(|| error.downcast_ref::<UsageError>().map(|_| usage))
 }
 
@@ -167,6 +168,7 @@ fn lock(error: &LockError) -> Class {
 
 fn backup(error: &BackupError) -> Class {
     match error {
+        BackupError::Io { at: Location::Object(_), source, .. } => store(source.kind()),
         BackupError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => (
             "disk",
             ExitCode::Failed,
@@ -186,6 +188,22 @@ fn backup(error: &BackupError) -> Class {
         BackupError::Taken { .. } => ("taken", ExitCode::Usage, None),
     }
 }
+
+/// What an object store said.
+fn store(kind: std::io::ErrorKind) -> Class {
+    match kind {
+        std::io::ErrorKind::NotConnected => ("unreachable", ExitCode::Unreachable, Some(STORE_NETWORK)),
+        std::io::ErrorKind::PermissionDenied => ("sign-in-refused", ExitCode::SignInRefused, Some(STORE_REFUSED)),
+        std::io::ErrorKind::NotFound => {
+            ("object-storage", ExitCode::Failed, Some("is it the right name? A bucket is not made, but must be there"))
+        }
+        _ => ("object-storage", ExitCode::Failed, None),
+    }
+}
+
+const STORE_NETWORK: &str =
+    "check the network, AWS_REGION and AWS_ENDPOINT_URL, then run the same command again; nothing is lost";
+const STORE_REFUSED: &str = "check the credentials in the environment, AWS_REGION, and what the bucket's owner allows: to list, get, put and delete";
 
 fn layout(error: &LayoutError) -> Class {
     match error {

@@ -12,7 +12,7 @@ use super::output::Output;
 use super::time::{self, for_people};
 use super::{ExitCode, Global};
 use crate::backup::manifest::{Entry, Kind};
-use crate::backup::{self, Archive, BackupError, OnDamage, Restored, Selection};
+use crate::backup::{self, Archive, BackupError, OnDamage, Restored, Selection, Stored};
 use crate::identity::{IdentityLock, IdentityName, Layout, Marker};
 use crate::pim::UnixTime;
 
@@ -37,8 +37,8 @@ pub(super) struct Args {
     /// The newest archive that was made at that time or before, such as 2026-11-22 or "2026-11-22 10:30"
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
-    /// Look for the archive in this directory, instead of the identity's Backups
-    #[arg(long, value_name = "DIR")]
+    /// Look for the archive in this directory or s3://BUCKET/PREFIX (see pimsync-backup(1)), instead of the identity's Backups
+    #[arg(long, value_name = "TARGET")]
     from: Option<PathBuf>,
     /// Restore into this directory, which must not exist, or be empty
     #[arg(long, value_name = "DIR", required_unless_present_any = ["list", "dry_run", "into"])]
@@ -130,10 +130,10 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
     let context = Context::new(global)?;
     let selection = args.selection()?;
     let at = args.at.as_deref().map(|at| moment(at, Day::End)).transpose()?;
-    let path = Pick { archive: args.archive.as_deref(), from: args.from.as_deref(), at }.one(&context)?;
-    let mut archive = match Archive::open(&path) {
+    let stored = Pick { archive: args.archive.as_deref(), from: args.from.as_deref(), at }.one(&context)?;
+    let mut archive = match Archive::open(&stored) {
         Err(error @ (BackupError::Incomplete { .. } | BackupError::Manifest { .. })) if args.salvage => {
-            return salvage(&args, &selection, &path, error, output);
+            return salvage(&args, &selection, &stored, error, output);
         }
         archive => archive?,
     };
@@ -142,11 +142,11 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
     if files.is_empty() && !selection.is_everything() {
         return Err(UsageError(format!(
             "nothing in {} is what was asked for; --list shows what there is",
-            path.display()
+            stored.location()
         ))
         .into());
     }
-    let mut results = Results::of(&path, &files);
+    let mut results = Results::of(&stored, &files);
     let on_damage = if args.salvage { OnDamage::Salvage } else { OnDamage::Fail };
     if let Some(name) = args.into.as_deref().filter(|_| !args.dry_run) {
         return restore_into(name, &mut archive, &selection, on_damage, &context, results, output);
@@ -196,7 +196,7 @@ fn restore_into(
 fn salvage(
     args: &Args,
     selection: &Selection,
-    path: &Path,
+    stored: &Stored,
     error: BackupError,
     output: &Output,
 ) -> anyhow::Result<ExitCode> {
@@ -211,11 +211,11 @@ fn salvage(
         };
         return Err(UsageError(format!("{error}; {why}")).into());
     };
-    let salvaged = backup::salvage(path, to)?;
+    let salvaged = backup::salvage(stored, to)?;
     let cut = format!("{error}; {} of its bytes belong to no whole frame", salvaged.unreadable);
     let lost = salvaged.refused.into_iter().chain([cut]).map(|reason| LostItem { path: None, reason }).collect();
     let results = Results {
-        archive: path.display().to_string(),
+        archive: stored.location().to_string(),
         directory: Some(to.display().to_string()),
         identity_restored: None,
         whole: false,
@@ -242,9 +242,9 @@ fn finish(results: Results, output: &Output) -> anyhow::Result<ExitCode> {
 }
 
 impl Results {
-    fn of(path: &Path, files: &[&Entry]) -> Self {
+    fn of(stored: &Stored, files: &[&Entry]) -> Self {
         Self {
-            archive: path.display().to_string(),
+            archive: stored.location().to_string(),
             directory: None,
             identity_restored: None,
             whole: false,

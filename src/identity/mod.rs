@@ -12,4 +12,4 @@ pub use config::{Account, Config, ConfigError, Server};
 pub use layout::{AccountName, IdentityName, Layout, LayoutError};
 pub use lock::{Holder, IdentityLock, LockError};
 pub use marker::{Marker, MarkerError};
-pub use secrets::{PasswordSource, SecretError};
+pub use secrets::{PasswordSource, SecretError, secret_output};

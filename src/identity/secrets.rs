@@ -54,16 +54,20 @@ pub enum SecretError {
         what: String,
     },
     /// The command failed.
-    #[error("password_command `{command}` failed ({status}); try it in a shell")]
+    #[error("{what} `{command}` failed ({status}); try it in a shell")]
     CommandFailed {
+        /// What names the command, such as `password_command`.
+        what: &'static str,
         /// The command.
         command: String,
         /// How it ended.
         status: String,
     },
     /// The command took too long.
-    #[error("password_command `{command}` gave no answer within {} seconds and was stopped; try it in a shell: it may wait for somebody", limit.as_secs())]
+    #[error("{what} `{command}` gave no answer within {} seconds and was stopped; try it in a shell: it may wait for somebody", limit.as_secs())]
     TimedOut {
+        /// What names the command, such as `password_command`.
+        what: &'static str,
         /// The command.
         command: String,
         /// How long it was given.
@@ -81,6 +85,8 @@ pub enum SecretError {
     },
 }
 
+const PASSWORD_COMMAND: &str = "password_command";
+
 /// How long a command may take: it may ask its person for a passphrase.
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -93,7 +99,10 @@ impl PasswordSource {
     /// A command's input is empty, its error output goes to ours, and it gets two minutes.
     pub async fn read(&self, file: &Path, clock: &dyn Clock) -> Result<Option<SecretString>, SecretError> {
         match self {
-            Self::Command(command) => run(command, LIMIT, clock).await.map(Some),
+            Self::Command(command) => {
+                let output = run(PASSWORD_COMMAND, command, LIMIT, clock).await?;
+                first_line(&output, &format!("{PASSWORD_COMMAND} `{command}`")).map(Some)
+            }
             Self::File => read_file(file).map(Some),
             Self::None => Ok(None),
         }
@@ -137,8 +146,25 @@ pub fn read_file(path: &Path) -> Result<SecretString, SecretError> {
     first_line(&content, &path.display().to_string())
 }
 
-async fn run(command: &str, limit: Duration, clock: &dyn Clock) -> Result<SecretString, SecretError> {
-    let failed = |status: String| SecretError::CommandFailed { command: command.to_owned(), status };
+/// All that a command prints, run as a password's is. `what` names it in errors.
+///
+/// # Errors
+/// That it failed, or took too long.
+pub async fn secret_output(
+    what: &'static str,
+    command: &str,
+    clock: &dyn Clock,
+) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+    run(what, command, LIMIT, clock).await
+}
+
+async fn run(
+    what: &'static str,
+    command: &str,
+    limit: Duration,
+    clock: &dyn Clock,
+) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+    let failed = |status: String| SecretError::CommandFailed { what, command: command.to_owned(), status };
     let mut child = Command::new("sh")
         .args(["-c", command])
         .stdin(Stdio::null())
@@ -155,10 +181,10 @@ async fn run(command: &str, limit: Duration, clock: &dyn Clock) -> Result<Secret
         child.wait().await
     });
     match ended.await {
-        None => Err(SecretError::TimedOut { command: command.to_owned(), limit }),
+        None => Err(SecretError::TimedOut { what, command: command.to_owned(), limit }),
         Some(Err(error)) => Err(failed(error.to_string())),
         Some(Ok(status)) if !status.success() => Err(failed(status.to_string())),
-        Some(Ok(_)) => first_line(&output, &format!("password_command `{command}`")),
+        Some(Ok(_)) => Ok(output),
     }
 }
 
@@ -192,7 +218,8 @@ mod tests {
 
     fn within_time(text: &str, limit: Duration) -> Result<SecretString, SecretError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(run(text, limit, &SystemClock::new()))
+        let output = runtime.block_on(run(PASSWORD_COMMAND, text, limit, &SystemClock::new()))?;
+        first_line(&output, text)
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support::{ANNA, Machine, PASSWORD, mime, tree};
-use pimsync::backup::{Archive, ArchiveName, Checked};
+use pimsync::backup::{Archive, ArchiveName, Checked, Stored};
 use serde_json::Value;
 
 /// A machine with mail and with items that are only here.
@@ -274,7 +274,7 @@ fn an_archive_that_was_cut_anywhere_is_never_taken_for_whole() {
     let machine = large_machine();
     let archive = backup(&machine);
     let bytes = fs::read(&archive).unwrap();
-    let frames = Archive::open(&archive).unwrap().manifest().frames.clone();
+    let frames = Archive::open(&Stored::at(&archive)).unwrap().manifest().frames.clone();
     assert!(frames.len() >= 4, "{}", frames.len());
     let wanted = contents(&machine.database());
     let whole = bytes.len() as u64;
@@ -302,7 +302,7 @@ fn an_archive_that_was_cut_anywhere_is_never_taken_for_whole() {
 fn after(archive: &Path, bytes: &[u8], name: &str) -> u64 {
     let whole = archive.with_file_name("copy");
     fs::write(&whole, bytes).unwrap();
-    let archive = Archive::open(&whole).unwrap();
+    let archive = Archive::open(&Stored::at(&whole)).unwrap();
     let manifest = archive.manifest();
     let entry = manifest.entries.iter().find(|entry| entry.path.name() == name.as_bytes()).unwrap();
     let frame = manifest.frames[entry.place.frame as usize];
@@ -315,7 +315,7 @@ fn each_of_a_thousand_flipped_bits_is_found_and_located() {
     let machine = large_machine();
     let archive = backup(&machine);
     let bytes = fs::read(&archive).unwrap();
-    let frames = Archive::open(&archive).unwrap().manifest().frames.clone();
+    let frames = Archive::open(&Stored::at(&archive)).unwrap().manifest().frames.clone();
     let end = frames.last().map(|frame| frame.at + frame.length).unwrap();
     let scratch = tempfile::tempdir().unwrap();
     let file = fs::OpenOptions::new().write(true).open(&archive).unwrap();
@@ -326,14 +326,15 @@ fn each_of_a_thousand_flipped_bits_is_found_and_located() {
         let good = bytes[usize::try_from(at).unwrap()];
         let write = |byte: u8| std::os::unix::fs::FileExt::write_all_at(&file, &[byte], at).unwrap();
         write(good ^ (1 << random.u8(..8)));
-        let opened = Archive::open(&archive);
+        let opened = Archive::open(&Stored::at(&archive));
         assert_eq!(opened.is_err(), at >= end, "byte {at}");
         if let Ok(mut opened) = opened {
             let damage = opened.damaged_frames(&mut Checked::default()).unwrap();
             assert!(damage.len() == 1 && damage[0].bytes.as_ref().unwrap().contains(&at), "byte {at}: {damage:?}");
             if round % 100 == 0 {
                 let level = pimsync::backup::Level::Rehearse;
-                let verified = pimsync::backup::verify(&archive, level, scratch.path(), &mut Checked::default());
+                let verified =
+                    pimsync::backup::verify(&Stored::at(&archive), level, scratch.path(), &mut Checked::default());
                 assert!(verified.is_err(), "byte {at}");
             }
         }

@@ -11,10 +11,12 @@
 
 mod footer;
 mod member;
+mod out;
 mod reader;
 mod writer;
 
 pub(super) use member::{Member, read_member};
+pub(super) use out::Out;
 pub use reader::{Archive, Checked};
 pub(super) use reader::{Failed, FrameId, decoder};
 pub(super) use writer::{Hashed, Large, New, Times, Writer};

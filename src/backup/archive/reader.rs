@@ -1,26 +1,25 @@
 //! Reading an archive. Nothing that it says is believed before its hash is checked, and nothing takes more memory than is bounded here.
 //!
-//! What it has from archives that it builds upon is read from there. They are looked for in its directory when something is wanted of them, so
+//! What it has from archives that it builds upon is read from there. They are looked for in its target when something is wanted of them, so
 //! that what does not need them comes back without them.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
 
 use super::footer::Footer;
 use super::member::{Member, read_member, skip};
 use super::{FORMAT, MANIFEST, PREFIX, WINDOW_LOG_MAX};
 use crate::backup::manifest::{Entry, Frame, Hash, Header, Kind, Link, Manifest, Place};
-use crate::backup::{BackupError, Damage, Target};
+use crate::backup::target::{Content, Stored};
+use crate::backup::{BackupError, Damage};
 
 /// A manifest is mostly hashes, which do not compress: one that grows more than this is a bomb.
 const MANIFEST_GROWTH: u64 = 64;
 
 /// A whole archive.
 pub struct Archive {
-    path: PathBuf,
-    file: File,
+    stored: Stored,
+    content: Box<dyn Content>,
     length: u64,
     manifest: Manifest,
     /// Those that it builds upon and that were looked for, without their entries; or why there is none.
@@ -41,50 +40,48 @@ impl Archive {
     ///
     /// # Errors
     /// [`BackupError::Incomplete`] for a file that was cut or is no archive; [`BackupError::Manifest`]; [`BackupError::OtherFormat`].
-    pub fn open(path: &Path) -> Result<Self, BackupError> {
-        let io = |source| BackupError::io("read", path, source);
-        let mut file = crate::local::platform::open_file(path).map_err(io)?;
-        let meta = file.metadata().map_err(io)?;
-        if !meta.is_file() {
-            return Err(io(io::Error::other("it is no regular file")));
-        }
-        let footer = read_footer(&mut file, meta.len()).map_err(io)?.ok_or_else(|| incomplete(path, CUT))?;
+    pub fn open(stored: &Stored) -> Result<Self, BackupError> {
+        let io = |source| BackupError::io("read", stored.location(), source);
+        let mut content = stored.open()?;
+        let length = content.seek(SeekFrom::End(0)).map_err(io)?;
+        let footer = read_footer(&mut *content, length).map_err(io)?.ok_or_else(|| incomplete(stored, CUT))?;
         if footer.format != FORMAT {
-            return Err(BackupError::OtherFormat { path: path.to_owned(), found: footer.format });
+            return Err(BackupError::OtherFormat { at: stored.location(), found: footer.format });
         }
         let end = footer.at.checked_add(footer.length).and_then(|end| end.checked_add(Footer::LENGTH as u64));
-        if end != Some(meta.len()) {
-            return Err(incomplete(path, "its end does not fit to its length"));
+        if end != Some(length) {
+            return Err(incomplete(stored, "its end does not fit to its length"));
         }
-        let damaged = |reason| BackupError::Manifest { path: path.to_owned(), reason };
-        let manifest = read_manifest(&mut file, &footer).map_err(damaged)?;
+        let damaged = |reason| BackupError::Manifest { at: stored.location(), reason };
+        let manifest = read_manifest(&mut *content, &footer).map_err(damaged)?;
         if manifest.frames.last().map_or(0, |frame| frame.at + frame.length) != footer.at {
             return Err(damaged("its frames do not fill the file".to_owned()));
         }
-        Ok(Self { path: path.to_owned(), file, length: meta.len(), manifest, below: BTreeMap::new() })
+        Ok(Self { stored: stored.clone(), content, length, manifest, below: BTreeMap::new() })
     }
 
-    /// Looks in a directory for an archive that another one builds upon.
-    fn open_below(link: &Link, header: &Header, dir: &Path) -> Result<Box<Self>, String> {
-        let found = Target::new(dir.to_owned()).archives(&header.identity).map_err(|error| error.to_string())?;
+    /// Looks in the target for an archive that this one builds upon.
+    fn open_below(&self, link: &Link, header: &Header) -> Result<Box<Self>, String> {
+        let target = self.stored.target();
+        let found = target.archives(&header.identity).map_err(|error| error.to_string())?;
         let mut others = Vec::new();
         for found in found.into_iter().filter(|found| found.name.number == link.number) {
-            match Self::open(&found.path) {
+            match Self::open(&found.stored) {
                 Ok(mut archive) if archive.manifest.header.id == link.id => {
                     archive.manifest.entries = Vec::new();
                     return Ok(Box::new(archive));
                 }
-                Ok(_) => others.push(format!("{} is another archive of that number", found.path.display())),
+                Ok(_) => others.push(format!("{} is another archive of that number", found.stored.location())),
                 Err(error) => others.push(error.to_string()),
             }
         }
-        let missing = || format!("it is not in {}; put it there", dir.display());
+        let missing = || format!("it is not in {}; put it there", target.location());
         Err(others.pop().unwrap_or_else(missing))
     }
 
-    /// Where it lies.
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// Its file.
+    pub fn stored(&self) -> &Stored {
+        &self.stored
     }
 
     /// Its bytes.
@@ -131,7 +128,7 @@ impl Archive {
             match self.is_whole(id) {
                 Ok(true) => checked.whole.extend(known),
                 Ok(false) => damage.push(self.damage(id, "its content was changed")),
-                Err(error) if self.is_own(id) => return Err(BackupError::io("read", &self.path, error)),
+                Err(error) if self.is_own(id) => return Err(BackupError::io("read", self.stored.location(), error)),
                 Err(error) => damage.push(self.damage(id, &error.to_string())),
             }
         }
@@ -153,7 +150,7 @@ impl Archive {
     pub(crate) fn damaged(&self, damage: Vec<Damage>, lost: u64, whole: u64) -> BackupError {
         let numbers: BTreeSet<u32> = damage.iter().map(|damage| damage.frame_id(self).0).collect();
         BackupError::Damaged {
-            path: self.path.clone(),
+            at: self.stored.location(),
             frames: self.frames_in_use().len(),
             archives: numbers.into_iter().filter_map(|number| self.link(number)).collect(),
             damage,
@@ -163,9 +160,9 @@ impl Archive {
     }
 
     fn is_whole(&mut self, id: FrameId) -> io::Result<bool> {
-        let (file, frame) = self.find(id)?;
+        let (content, frame) = self.find(id)?;
         let mut hasher = blake3::Hasher::new();
-        hasher.update_reader(file.take(frame.length))?;
+        hasher.update_reader(content.take(frame.length))?;
         Ok(hasher.finalize() == frame.hash)
     }
 
@@ -175,17 +172,17 @@ impl Archive {
     /// That it cannot be read.
     pub(crate) fn frame(&mut self, id: FrameId) -> io::Result<FrameReader<'_>> {
         let is_own = self.is_own(id);
-        let (file, frame) = self.find(id)?;
-        Ok(FrameReader { inner: decoder(file.take(frame.length))?.take(frame.plain), at: 0, is_own })
+        let (content, frame) = self.find(id)?;
+        Ok(FrameReader { inner: decoder(content.take(frame.length))?.take(frame.plain), at: 0, is_own })
     }
 
     /// The file that a frame lies in, ready to be read from its first byte on.
-    fn find(&mut self, id: FrameId) -> io::Result<(&File, Frame)> {
+    fn find(&mut self, id: FrameId) -> io::Result<(&mut dyn Content, Frame)> {
         let archive = self.holder(id.0).map_err(io::Error::other)?;
         let frame = archive.manifest.frames.get(id.1 as usize).copied();
         let frame = frame.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "there is no such frame"))?;
-        archive.file.seek(SeekFrom::Start(frame.at))?;
-        Ok((&archive.file, frame))
+        archive.content.seek(SeekFrom::Start(frame.at))?;
+        Ok((&mut *archive.content, frame))
     }
 
     /// The archive with that number: this one, or one that it builds upon.
@@ -194,12 +191,12 @@ impl Archive {
         if number == header.number {
             return Ok(self);
         }
-        let open = || {
+        if !self.below.contains_key(&number) {
             let link = header.chain.iter().find(|link| link.number == number).ok_or("it is not in the chain")?;
-            let dir = self.path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            Self::open_below(link, header, dir)
-        };
-        let found = self.below.entry(number).or_insert_with(open);
+            let found = self.open_below(link, header);
+            self.below.insert(number, found);
+        }
+        let found = self.below.get_mut(&number).ok_or("it was not looked for")?;
         found.as_mut().map(|archive| &mut **archive).map_err(|reason| reason.clone())
     }
 
@@ -236,8 +233,8 @@ impl Damage {
 
 const CUT: &str = "its end is missing (it was cut off, is still being written, or is something else); restore --salvage brings out what is whole";
 
-fn incomplete(path: &Path, reason: &'static str) -> BackupError {
-    BackupError::Incomplete { path: path.to_owned(), reason }
+fn incomplete(stored: &Stored, reason: &'static str) -> BackupError {
+    BackupError::Incomplete { at: stored.location(), reason }
 }
 
 /// A decoder for one frame, whose memory is bounded.
@@ -247,27 +244,27 @@ pub(crate) fn decoder<R: Read>(reader: R) -> io::Result<zstd::Decoder<'static, B
     Ok(decoder)
 }
 
-fn read_footer(file: &mut File, length: u64) -> io::Result<Option<Footer>> {
+fn read_footer(content: &mut dyn Content, length: u64) -> io::Result<Option<Footer>> {
     let Some(at) = length.checked_sub(Footer::LENGTH as u64) else { return Ok(None) };
-    file.seek(SeekFrom::Start(at))?;
+    content.seek(SeekFrom::Start(at))?;
     let mut bytes = Vec::with_capacity(Footer::LENGTH);
-    file.take(Footer::LENGTH as u64).read_to_end(&mut bytes)?;
+    content.take(Footer::LENGTH as u64).read_to_end(&mut bytes)?;
     Ok(Footer::parse(&bytes))
 }
 
-fn read_manifest(file: &mut File, footer: &Footer) -> Result<Manifest, String> {
+fn read_manifest(content: &mut dyn Content, footer: &Footer) -> Result<Manifest, String> {
     let words = |error: io::Error| error.to_string();
     if footer.plain > footer.length.saturating_mul(MANIFEST_GROWTH).saturating_add(1 << 20) {
         return Err("it grows beyond measure when it is decompressed".to_owned());
     }
-    file.seek(SeekFrom::Start(footer.at)).map_err(words)?;
+    content.seek(SeekFrom::Start(footer.at)).map_err(words)?;
     let mut hasher = blake3::Hasher::new();
-    hasher.update_reader((&*file).take(footer.length)).map_err(words)?;
+    hasher.update_reader((&mut *content).take(footer.length)).map_err(words)?;
     if hasher.finalize() != footer.hash {
         return Err("its content was changed".to_owned());
     }
-    file.seek(SeekFrom::Start(footer.at)).map_err(words)?;
-    let mut plain = decoder((&*file).take(footer.length)).map_err(words)?.take(footer.plain);
+    content.seek(SeekFrom::Start(footer.at)).map_err(words)?;
+    let mut plain = decoder((&mut *content).take(footer.length)).map_err(words)?.take(footer.plain);
     match read_member(&mut plain).map_err(words)? {
         Some(Member { name, directory: false, size, .. }) if name == MANIFEST.as_bytes() => {
             Manifest::read(BufReader::new(plain.take(size)))
@@ -278,7 +275,7 @@ fn read_manifest(file: &mut File, footer: &Footer) -> Result<Manifest, String> {
 
 /// The members of a frame, in their order.
 pub(crate) struct FrameReader<'a> {
-    inner: io::Take<zstd::Decoder<'static, BufReader<io::Take<&'a File>>>>,
+    inner: io::Take<zstd::Decoder<'static, BufReader<io::Take<&'a mut dyn Content>>>>,
     at: u64,
     /// Whether it is one of the archive's own.
     is_own: bool,

@@ -1,13 +1,12 @@
 //! Writing an archive: members are gathered into frames, which two threads compress while the next ones are gathered.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Write};
 use std::thread::{self, JoinHandle};
 
 use super::footer::Footer;
 use super::member::{Member, padding};
-use super::{FRAME_BYTES, LEVEL, MANIFEST, PREFIX};
+use super::{FRAME_BYTES, LEVEL, MANIFEST, Out, PREFIX};
 use crate::backup::ItemPath;
 use crate::backup::earlier::Earlier;
 use crate::backup::manifest::{Entry, Frame, Header, Kind, Manifest, Place};
@@ -54,7 +53,7 @@ type Compressed = JoinHandle<io::Result<(Vec<u8>, u64)>>;
 
 /// An archive that is being written.
 pub(crate) struct Writer {
-    file: File,
+    out: Out,
     number: u32,
     at: u64,
     frames: Vec<Frame>,
@@ -69,10 +68,10 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Begins an archive with that number in an empty file. What is in earlier ones is listed as being there.
-    pub(crate) fn new(file: File, number: u32, earlier: Option<Earlier>) -> Self {
+    pub(crate) fn new(out: Out, number: u32, earlier: Option<Earlier>) -> Self {
         let batch = Vec::with_capacity(FRAME_BYTES);
         let (frames, entries, under_way) = (Vec::new(), Vec::new(), VecDeque::new());
-        Self { file, number, at: 0, frames, entries, earlier, batch, under_way }
+        Self { out, number, at: 0, frames, entries, earlier, batch, under_way }
     }
 
     /// What earlier archives hold.
@@ -141,6 +140,7 @@ impl Writer {
         let header = member(&new, false, size).to_bytes()?;
         let plain = header.len() as u64 + size + padding(size).len() as u64;
         let mut content = Hashed::new(content.take(size));
+        self.out.hold()?;
         let frame = self.stream(plain, |out| {
             out.write_all(&header)?;
             if io::copy(&mut content, out)? != size {
@@ -148,16 +148,20 @@ impl Writer {
             }
             out.write_all(padding(size)).map(|()| true)
         })?;
-        let Some(frame) = frame else { return Ok(Large::Shrunk) };
+        let Some(frame) = frame else {
+            self.out.take_back()?;
+            return Ok(Large::Shrunk);
+        };
         let hash = content.hash();
         let place = match self.held_earlier(&hash, size) {
             Some(place) => {
-                self.take_back(frame.at)?;
+                self.out.take_back()?;
                 place
             }
             None => {
+                self.out.keep()?;
                 let place = self.next_frame(0);
-                self.frames.push(frame);
+                self.push(frame);
                 place
             }
         };
@@ -165,8 +169,8 @@ impl Writer {
         Ok(Large::Added)
     }
 
-    /// Writes the manifest and the footer, and makes the file durable. Returns the manifest and the file's length.
-    pub(crate) fn finish(mut self, mut header: Header) -> io::Result<(Manifest, u64)> {
+    /// Writes the manifest and the footer. Returns the manifest, the archive's length, and the file, which has to be finished.
+    pub(crate) fn finish(mut self, mut header: Header) -> io::Result<(Manifest, u64, Out)> {
         self.cut()?;
         self.drain(0)?;
         self.entries.sort_by_key(|entry| entry.place);
@@ -189,9 +193,8 @@ impl Writer {
         })?;
         let Some(Frame { at, length, plain, hash }) = frame else { return Err(io::ErrorKind::UnexpectedEof.into()) };
         let footer = Footer { format: super::FORMAT, at, length, plain, hash };
-        self.file.write_all(&footer.to_bytes())?;
-        crate::local::platform::sync(&self.file)?;
-        Ok((manifest, self.at + Footer::LENGTH as u64))
+        self.out.write_all(&footer.to_bytes())?;
+        Ok((manifest, at + length + Footer::LENGTH as u64, self.out))
     }
 
     /// Puts a member's header into the frame that is being gathered; answers where it begins there.
@@ -233,41 +236,31 @@ impl Writer {
             let Some(frame) = self.under_way.pop_front() else { break };
             let joined = frame.join().map_err(|_| io::Error::other("the compression broke off"))?;
             let (bytes, plain) = joined?;
-            self.file.write_all(&bytes)?;
-            let length = bytes.len() as u64;
-            self.frames.push(Frame { at: self.at, length, plain, hash: blake3::hash(&bytes) });
-            self.at += length;
+            self.out.write_all(&bytes)?;
+            self.push(Frame { at: self.at, length: bytes.len() as u64, plain, hash: blake3::hash(&bytes) });
         }
         Ok(())
     }
 
-    /// Writes a frame whose content is streamed; takes it back where `write` says that it is not good.
+    /// Notes a frame that was written.
+    fn push(&mut self, frame: Frame) {
+        self.at += frame.length;
+        self.frames.push(frame);
+    }
+
+    /// Writes a frame whose content is streamed; `None` where `write` says that it is not good.
     fn stream(
         &mut self,
         plain: u64,
         write: impl FnOnce(&mut dyn Write) -> io::Result<bool>,
     ) -> io::Result<Option<Frame>> {
         let mut encoder =
-            zstd::Encoder::new(Measured { file: &mut self.file, hasher: blake3::Hasher::new(), length: 0 }, LEVEL)?;
+            zstd::Encoder::new(Measured { out: &mut self.out, hasher: blake3::Hasher::new(), length: 0 }, LEVEL)?;
         encoder.include_checksum(true)?;
         encoder.multithread(WORKERS as u32)?;
         let good = write(&mut encoder)?;
         let Measured { hasher, length, .. } = encoder.finish()?;
-        if !good {
-            self.take_back(self.at)?;
-            return Ok(None);
-        }
-        let frame = Frame { at: self.at, length, plain, hash: hasher.finalize() };
-        self.at += length;
-        Ok(Some(frame))
-    }
-
-    /// Forgets what was written from there on.
-    fn take_back(&mut self, at: u64) -> io::Result<()> {
-        self.file.set_len(at)?;
-        self.file.seek(SeekFrom::Start(at))?;
-        self.at = at;
-        Ok(())
+        Ok(good.then(|| Frame { at: self.at, length, plain, hash: hasher.finalize() }))
     }
 }
 
@@ -308,22 +301,22 @@ impl<R: Read> Read for Hashed<R> {
 }
 
 /// Hashes and counts what is written.
-struct Measured<'f> {
-    file: &'f mut File,
+struct Measured<'o> {
+    out: &'o mut Out,
     hasher: blake3::Hasher,
     length: u64,
 }
 
 impl Write for Measured<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.file.write(bytes)?;
+        let count = self.out.write(bytes)?;
         self.hasher.update(bytes.get(..count).unwrap_or_default());
         self.length += count as u64;
         Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        self.out.flush()
     }
 }
 

@@ -19,8 +19,8 @@ use crate::pim::UnixTime;
 /// Each is opened to see whether it is whole, as its footer and manifest tell; `pimsync backup verify` looks closer.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Look into this directory, instead of the identity's Backups
-    #[arg(long, value_name = "DIR")]
+    /// Look into this directory or s3://BUCKET/PREFIX, instead of the identity's Backups
+    #[arg(long, value_name = "TARGET")]
     from: Option<PathBuf>,
     /// Print the results as a JSON document (see pimsync-json(5))
     #[arg(long)]
@@ -51,20 +51,20 @@ struct Listed {
 }
 
 pub(super) fn run(args: Args, context: &Context, output: &Output) -> anyhow::Result<ExitCode> {
-    let target = Pick { archive: None, from: args.from.as_deref(), at: None }.target(context);
+    let target = Pick { archive: None, from: args.from.as_deref(), at: None }.target(context)?;
     let archives: Vec<Listed> =
         target.archives(context.layout.identity().as_str())?.into_iter().map(Listed::of).collect();
     let code = if archives.iter().all(|listed| listed.error.is_none()) { ExitCode::Done } else { ExitCode::Held };
     for failure in archives.iter().filter_map(|listed| listed.error.as_ref()) {
         output.complain(failure);
     }
-    let results = Results { target: target.dir().display().to_string(), archives };
+    let results = Results { target: target.location().to_string(), archives };
     output.results(code, results, text)
 }
 
 impl Listed {
     fn of(found: Found) -> Self {
-        let opened = Archive::open(&found.path);
+        let opened = Archive::open(&found.stored);
         let manifest = opened.as_ref().ok().map(Archive::manifest);
         let files = manifest.map(|manifest| manifest.files().count() as u64);
         Self {

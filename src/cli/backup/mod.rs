@@ -20,8 +20,8 @@ use super::output::Output;
 use super::{ExitCode, Global};
 use crate::backup::retention::Retention;
 use crate::backup::{
-    self, Alarm, AlarmKind, BackupError, Checked, CutReport, Extent, Known, Level, Made, Record, Source, Staged, Taken,
-    Target, Unread,
+    self, Alarm, AlarmKind, BackupError, Checked, CutReport, Extent, Known, Level, Location, Made, Record, Source,
+    Staged, Stored, Taken, Target, Unread,
 };
 use crate::identity::{IdentityLock, Marker};
 
@@ -31,7 +31,7 @@ pub(super) use text::{bytes, count};
 /// Archive the whole identity, above all what is only on this machine
 ///
 /// Writes one file with all that lies in the identity's Database directory: accounts and settings, mail, what is in On My Computer, and
-/// what the last sync agreed on. What an earlier archive in the same directory holds is only listed, and comes back from there; keep them together. It
+/// what the last sync agreed on. What an earlier archive in the same target holds is only listed, and comes back from there; keep them together. It
 /// never holds a password. It can run at any time: it does not wait for a sync and makes none wait, and
 /// mail readers may go on. The file has its name only when it is whole and safe on the disk; `tar --zstd -xf` extracts it, too.
 ///
@@ -40,10 +40,13 @@ pub(super) use text::{bytes, count};
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Args {
-    /// Put the archive into this directory, instead of the identity's Backups; can be given several times
-    #[arg(long, value_name = "DIR")]
+    /// Put the archive into this directory or s3://BUCKET/PREFIX, instead of the identity's Backups; can be given several times
+    ///
+    /// A bucket of S3 or of a store that is compatible with it is reached by what the environment says: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and
+    /// AWS_SESSION_TOKEN), or PIMSYNC_S3_CREDENTIALS_COMMAND for a command that prints them; AWS_REGION, AWS_ENDPOINT_URL, AWS_CA_BUNDLE.
+    #[arg(long, value_name = "TARGET")]
     to: Vec<PathBuf>,
-    /// Hold everything in the new archive, instead of only what earlier ones in the same directory do not hold
+    /// Hold everything in the new archive, instead of only what earlier ones in the same target do not hold
     ///
     /// Without it an archive builds upon at most six earlier ones, and holds everything when more than half is new.
     #[arg(long)]
@@ -149,7 +152,7 @@ fn take(args: &Args, context: &Context, output: &Output) -> anyhow::Result<ExitC
         if args.keeping.said().is_some() {
             return Err(UsageError("archives of another directory are not removed: leave --keep out".to_owned()).into());
         }
-        let runs = args.to.iter().map(|dir| args.take_elsewhere(&found, dir, context)).collect();
+        let runs = args.to.iter().map(|at| args.take_elsewhere(&found, at, context)).collect();
         return tell(runs, output);
     }
     let marker = Marker::read(&context.layout)?;
@@ -160,7 +163,7 @@ fn take(args: &Args, context: &Context, output: &Output) -> anyhow::Result<ExitC
     } else {
         args.to.clone()
     };
-    tell(targets.into_iter().map(|dir| args.take_one(dir, &marker, context)).collect(), output)
+    tell(targets.iter().map(|at| args.take_one(at, &marker, context)).collect(), output)
 }
 
 fn tell(runs: Vec<TargetRun>, output: &Output) -> anyhow::Result<ExitCode> {
@@ -192,13 +195,18 @@ impl Args {
     }
 
     /// Archives a directory that is no identity; nothing is noted of it.
-    fn take_elsewhere(&self, found: &elsewhere::Found, dir: &Path, context: &Context) -> TargetRun {
-        let source = Source::directory(&found.name, &found.database, dir);
-        let taken = self.take_into(&source, &Target::new(dir.to_owned()), None, context);
-        let path = taken.as_ref().ok().map(|taken| taken.path.clone()).filter(|_| self.verify);
-        let mut run = TargetRun::of(dir.to_owned(), taken);
-        if let Some(path) = path {
-            match backup::verify(&path, Level::ReadData, dir, &mut Checked::default()) {
+    fn take_elsewhere(&self, found: &elsewhere::Found, at: &Path, context: &Context) -> TargetRun {
+        let target = match context.target(at) {
+            Ok(target) => target,
+            Err(error) => return TargetRun::failed(&at.into(), &error.into()),
+        };
+        let scratch = target.location().path().map_or_else(std::env::temp_dir, Path::to_owned);
+        let source = Source::directory(&found.name, &found.database, &scratch);
+        let taken = self.take_into(&source, &target, None, context);
+        let stored = taken.as_ref().ok().map(|taken| taken.archive.clone()).filter(|_| self.verify);
+        let mut run = TargetRun::of(&target, taken);
+        if let Some(stored) = stored {
+            match backup::verify(&stored, Level::ReadData, &scratch, &mut Checked::default()) {
                 Ok(_) => run.verified = true,
                 Err(error) => run.error = Some(Failure::of(&error.into())),
             }
@@ -206,18 +214,20 @@ impl Args {
         run
     }
 
-    fn take_one(&self, dir: PathBuf, marker: &Marker, context: &Context) -> TargetRun {
+    fn take_one(&self, at: &Path, marker: &Marker, context: &Context) -> TargetRun {
         let source = Source::identity(&context.layout, marker);
-        let target = Target::new(dir.clone());
+        let target = match context.target(at) {
+            Ok(target) => target,
+            Err(error) => return TargetRun::failed(&at.into(), &error.into()),
+        };
         // What cannot be read of it tells nothing.
         let record = Record::read(&context.layout).unwrap_or_default();
-        let known = record.target(&context.layout, target.dir());
+        let known = record.target(&context.layout, target.location());
         let taken = known.and_then(|known| self.take_into(&source, &target, known, context));
-        let path = taken.as_ref().ok().map(|taken| taken.path.clone());
-        let made = taken.as_ref().ok().map(made);
-        let mut run = TargetRun::of(dir, taken);
-        if let (Some(path), Some(made)) = (path, made)
-            && let Err(error) = self.finish(&mut run, &path, made, &target, marker, context)
+        let made = taken.as_ref().ok().map(|taken| (taken.archive.clone(), made(taken)));
+        let mut run = TargetRun::of(&target, taken);
+        if let Some((stored, made)) = made
+            && let Err(error) = self.finish(&mut run, &stored, made, marker, context)
         {
             run.error = Some(Failure::of(&error));
         }
@@ -228,15 +238,15 @@ impl Args {
     fn finish(
         &self,
         run: &mut TargetRun,
-        path: &Path,
+        stored: &Stored,
         made: Made,
-        target: &Target,
         marker: &Marker,
         context: &Context,
     ) -> anyhow::Result<()> {
-        Record::note_made(&context.layout, target.dir(), made)?;
+        let target = stored.target();
+        Record::note_made(&context.layout, target.location(), made)?;
         if self.verify {
-            verify::verify(context, path, Level::ReadData, &mut Checked::default())?;
+            verify::verify(context, stored, Level::ReadData, &mut Checked::default())?;
             run.verified = true;
         }
         if let Some(retention) = self.retention().filter(|_| !run.needs_attention()) {
@@ -258,11 +268,10 @@ fn code_of(runs: &[TargetRun]) -> ExitCode {
 }
 
 impl TargetRun {
-    fn of(dir: PathBuf, taken: Result<Taken, BackupError>) -> Self {
-        let target = dir.display().to_string();
+    fn of(target: &Target, taken: Result<Taken, BackupError>) -> Self {
         match taken {
             Ok(taken) => Self {
-                archive: Some(taken.path.display().to_string()),
+                archive: Some(taken.archive.location().to_string()),
                 number: Some(taken.number),
                 length: taken.length,
                 items: taken.items,
@@ -270,17 +279,18 @@ impl TargetRun {
                 bytes: taken.bytes,
                 stored: taken.stored,
                 builds_upon: taken.builds_upon,
-                ..Self::met(target, &taken.report, &taken.alarms)
+                ..Self::met(target.location(), &taken.report, &taken.alarms)
             },
-            Err(error) => {
-                let error = Some(Failure::of(&error.into()));
-                Self { error, ..Self::met(target, &CutReport::default(), &[]) }
-            }
+            Err(error) => Self::failed(target.location(), &error.into()),
         }
     }
 
+    fn failed(target: &Location, error: &anyhow::Error) -> Self {
+        Self { error: Some(Failure::of(error)), ..Self::met(target, &CutReport::default(), &[]) }
+    }
+
     /// What was met in the tree, whatever became of it.
-    fn met(target: String, report: &CutReport, alarms: &[Alarm]) -> Self {
+    fn met(target: &Location, report: &CutReport, alarms: &[Alarm]) -> Self {
         let named = |kind| {
             let alarms = alarms.iter().filter(|alarm| alarm.kind == kind);
             alarms.map(|alarm| alarm.path.clone()).collect()
@@ -290,7 +300,7 @@ impl TargetRun {
             reason: unread.reason.clone(),
         };
         Self {
-            target,
+            target: target.to_string(),
             lost: named(AlarmKind::Lost),
             changed: named(AlarmKind::Changed),
             unread: report.unread.iter().map(unread).collect(),
@@ -300,7 +310,7 @@ impl TargetRun {
     }
 
     fn of_stage(staged: &Staged) -> Self {
-        Self::met(staged.dir().display().to_string(), &staged.report, &staged.alarms)
+        Self::met(&staged.dir().into(), &staged.report, &staged.alarms)
     }
 
     fn needs_attention(&self) -> bool {

@@ -1,11 +1,11 @@
 //! Which archive is meant.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
 
-use crate::backup::{BackupError, Found, Target};
+use crate::backup::{BackupError, Found, Stored, Target};
 use crate::cli::context::Context;
 use crate::cli::failure::UsageError;
 use crate::pim::UnixTime;
@@ -14,34 +14,41 @@ use crate::pim::UnixTime;
 pub(in crate::cli) struct Pick<'a> {
     /// Its file, its file's name, or its number.
     pub(in crate::cli) archive: Option<&'a str>,
-    /// The directory that it lies in.
+    /// The target that it lies in.
     pub(in crate::cli) from: Option<&'a Path>,
     /// The newest that is not younger.
     pub(in crate::cli) at: Option<UnixTime>,
 }
 
 impl Pick<'_> {
-    /// The directory that is looked in.
-    pub(in crate::cli) fn target(&self, context: &Context) -> Target {
-        Target::new(self.from.map_or_else(|| context.layout.backups(), Path::to_owned))
+    /// The target that is looked in.
+    pub(in crate::cli) fn target(&self, context: &Context) -> anyhow::Result<Target> {
+        let at = self.from.map_or_else(|| context.layout.backups(), Path::to_owned);
+        Ok(context.target(&at)?)
     }
 
     /// The one that is meant; without more, the newest.
-    pub(in crate::cli) fn one(&self, context: &Context) -> Result<PathBuf, BackupError> {
-        if let Some(path) = self.archive.map(Path::new).filter(|path| path.components().count() > 1 || path.is_file()) {
-            return Ok(path.to_owned());
+    pub(in crate::cli) fn one(&self, context: &Context) -> anyhow::Result<Stored> {
+        if let Some((at, file)) =
+            self.archive.filter(|archive| archive.starts_with("s3://")).and_then(|url| url.rsplit_once('/'))
+        {
+            return Ok(context.target(Path::new(at))?.file(file));
         }
-        let target = self.target(context);
+        if let Some(path) = self.archive.map(Path::new).filter(|path| path.components().count() > 1 || path.is_file()) {
+            return Ok(Stored::at(path));
+        }
+        let target = self.target(context)?;
         let identity = context.layout.identity().as_str();
         let found = target.archives(identity)?.into_iter().rev().find(|found| self.is_meant(found));
-        found.map(|found| found.path).ok_or_else(|| BackupError::NoArchive {
-            target: target.dir().to_owned(),
+        let none = || BackupError::NoArchive {
+            target: target.location().clone(),
             wanted: match (self.archive, self.at) {
                 (Some(archive), _) => archive.to_owned(),
                 (None, Some(_)) => format!("of identity {identity} from that time or before"),
                 (None, None) => format!("of identity {identity}"),
             },
-        })
+        };
+        Ok(found.map(|found| found.stored).ok_or_else(none)?)
     }
 
     fn is_meant(&self, found: &Found) -> bool {

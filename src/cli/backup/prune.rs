@@ -27,8 +27,8 @@ use crate::pim::UnixTime;
 /// whose time does not fit to their number, since then a clock was wrong.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Look into this directory, instead of the identity's Backups
-    #[arg(long, value_name = "DIR")]
+    /// Look into this directory or s3://BUCKET/PREFIX, instead of the identity's Backups
+    #[arg(long, value_name = "TARGET")]
     from: Option<PathBuf>,
     /// Say what would be removed, and remove nothing
     #[arg(long)]
@@ -82,7 +82,7 @@ pub(super) enum Mode {
 pub(super) fn run(args: Args, context: &Context, output: &Output) -> anyhow::Result<ExitCode> {
     let marker = Marker::read(&context.layout)?;
     let _lock = IdentityLock::acquire_for_backup(&context.layout, context.now())?;
-    let target = Pick { archive: None, from: args.from.as_deref(), at: None }.target(context);
+    let target = Pick { archive: None, from: args.from.as_deref(), at: None }.target(context)?;
     let retention = args.keeping.said().unwrap_or(Retention::TIME_MACHINE);
     let mode = if args.dry_run { Mode::Dry } else { Mode::Real };
     let results = prune(context, &marker, &target, &retention, mode)?;
@@ -101,17 +101,17 @@ pub(super) fn prune(
 ) -> anyhow::Result<Results> {
     let (layout, now) = (&context.layout, context.now());
     let record = Record::read(layout)?;
-    let known = record.target(layout, target.dir())?;
+    let known = record.target(layout, target.location())?;
     let weighed = backup::weigh(target, marker, layout.identity().as_str(), known, retention, now)?;
     let pruned = match mode {
-        Mode::Real => backup::prune(target, &weighed),
+        Mode::Real => backup::prune(&weighed),
         Mode::Dry => would_go(&weighed),
     };
     if mode == Mode::Real && !pruned.dropped.is_empty() {
-        Record::note_gone(layout, target.dir(), &pruned.dropped)?;
+        Record::note_gone(layout, target.location(), &pruned.dropped)?;
     }
     Ok(Results {
-        target: target.dir().display().to_string(),
+        target: target.location().to_string(),
         dry_run: mode == Mode::Dry,
         archives: weighed.into_iter().map(Judged::of).collect(),
         dropped: pruned.dropped.len() as u64,

@@ -1,12 +1,11 @@
 //! `pimsync backup verify`: is an archive what was written, and does everything come back out of it?
 
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
 
 use super::{Pick, bytes, count};
-use crate::backup::{self, ArchiveName, BackupError, Checked, Level, Made, Record, Verified};
+use crate::backup::{self, ArchiveName, BackupError, Checked, Level, Made, Record, Stored, Verified};
 use crate::cli::ExitCode;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
@@ -21,8 +20,8 @@ pub(super) struct Args {
     /// The archive: its file, or its number; without it, the newest
     #[arg(value_name = "ARCHIVE", conflicts_with = "all")]
     archive: Option<String>,
-    /// Look into this directory, instead of the identity's Backups
-    #[arg(long, value_name = "DIR")]
+    /// Look into this directory or s3://BUCKET/PREFIX, instead of the identity's Backups
+    #[arg(long, value_name = "TARGET")]
     from: Option<PathBuf>,
     /// Verify all archives
     #[arg(long)]
@@ -30,7 +29,7 @@ pub(super) struct Args {
     /// Read every byte, and compare it with what was written
     #[arg(long, conflicts_with = "rehearse")]
     read_data: bool,
-    /// Restore everything into a temporary directory beside the archive, compare it, and remove it
+    /// Restore everything into a temporary directory beside the archive (or, when it is in a bucket, in the identity's), compare it, and remove it
     #[arg(long)]
     rehearse: bool,
     /// Print the results as a JSON document (see pimsync-json(5))
@@ -66,14 +65,15 @@ impl Args {
 
 pub(super) fn run(args: Args, context: &Context, output: &Output) -> anyhow::Result<ExitCode> {
     let pick = Pick { archive: args.archive.as_deref(), from: args.from.as_deref(), at: None };
-    let paths = if args.all {
-        let found = pick.target(context).archives(context.layout.identity().as_str())?;
-        found.into_iter().map(|found| found.path).collect()
+    let all = if args.all {
+        let found = pick.target(context)?.archives(context.layout.identity().as_str())?;
+        found.into_iter().map(|found| found.stored).collect()
     } else {
         vec![pick.one(context)?]
     };
     let mut checked = Checked::default();
-    let archives: Vec<Looked> = paths.into_iter().map(|path| look(context, path, args.level(), &mut checked)).collect();
+    let archives: Vec<Looked> =
+        all.into_iter().map(|stored| look(context, &stored, args.level(), &mut checked)).collect();
     for failure in archives.iter().filter_map(|looked| looked.error.as_ref()) {
         output.complain(failure);
     }
@@ -92,13 +92,13 @@ pub(super) fn run(args: Args, context: &Context, output: &Output) -> anyhow::Res
 /// Verifies an archive, and notes how that came out.
 pub(super) fn verify(
     context: &Context,
-    path: &Path,
+    stored: &Stored,
     level: Level,
     checked: &mut Checked,
 ) -> Result<Verified, BackupError> {
-    let dir = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let verified = backup::verify(path, level, dir, checked);
-    let name = path.file_name().and_then(OsStr::to_str).and_then(ArchiveName::parse);
+    let at = stored.target().location();
+    let verified = backup::verify(stored, level, &scratch(context, stored), checked);
+    let name = stored.name().to_str().and_then(ArchiveName::parse);
     // Archives can be verified where no identity is; then there is nothing to note it in.
     let layout = &context.layout;
     let Some(name) = name.filter(|name| layout.home().is_dir() && name.identity == layout.identity().as_str()) else {
@@ -107,11 +107,11 @@ pub(super) fn verify(
     match &verified {
         Ok(verified) => {
             let made = Made { number: verified.number, id: verified.id.clone(), created: verified.created.0 };
-            Record::note_verified(layout, dir, made, level, context.now())?;
+            Record::note_verified(layout, at, made, level, context.now())?;
         }
-        Err(BackupError::Damaged { archives, .. }) => Record::note_damaged(layout, dir, name.number, archives)?,
+        Err(BackupError::Damaged { archives, .. }) => Record::note_damaged(layout, at, name.number, archives)?,
         Err(BackupError::Incomplete { .. } | BackupError::Manifest { .. }) => {
-            Record::note_damaged(layout, dir, name.number, &[])?;
+            Record::note_damaged(layout, at, name.number, &[])?;
         }
         // That it could not be looked at says nothing of it.
         Err(_) => {}
@@ -119,9 +119,19 @@ pub(super) fn verify(
     verified
 }
 
-fn look(context: &Context, path: PathBuf, level: Level, checked: &mut Checked) -> Looked {
-    let verified = verify(context, &path, level, checked);
-    let archive = path.display().to_string();
+/// Where a rehearsal takes place.
+fn scratch(context: &Context, stored: &Stored) -> PathBuf {
+    let home = context.layout.home();
+    match stored.target().location().path() {
+        Some(dir) => dir.to_owned(),
+        None if home.is_dir() => home,
+        None => std::env::temp_dir(),
+    }
+}
+
+fn look(context: &Context, stored: &Stored, level: Level, checked: &mut Checked) -> Looked {
+    let verified = verify(context, stored, level, checked);
+    let archive = stored.location().to_string();
     let told = verified.as_ref().ok();
     Looked {
         archive,
