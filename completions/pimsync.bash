@@ -229,13 +229,17 @@ _pimsync() {
             return 0
             ;;
         pimsync__subcmd__backup)
-            opts="-q -v -h --to --full --verify --prune --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --database --outlook-2011 --name --stage --json --root --identity --trace-soap --quiet --verbose --help list prune verify help"
+            opts="-q -v -h --to --encrypt-to --full --verify --prune --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --database --outlook-2011 --name --stage --json --root --identity --trace-soap --quiet --verbose --help list prune verify help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --encrypt-to)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -453,13 +457,17 @@ _pimsync() {
             return 0
             ;;
         pimsync__subcmd__backup__subcmd__verify)
-            opts="-q -v -h --from --all --read-data --rehearse --json --root --identity --trace-soap --quiet --verbose --help"
+            opts="-q -v -h --from --age-identity --all --read-data --rehearse --json --root --identity --trace-soap --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --age-identity)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1289,7 +1297,7 @@ _pimsync() {
             return 0
             ;;
         pimsync__subcmd__restore)
-            opts="-q -v -h --at --from --to --into --folder --item --message-id --since --only-local --salvage --list --dry-run --json --root --identity --trace-soap --quiet --verbose --help"
+            opts="-q -v -h --at --from --age-identity --to --into --folder --item --message-id --since --only-local --salvage --list --dry-run --json --root --identity --trace-soap --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1300,6 +1308,10 @@ _pimsync() {
                     return 0
                     ;;
                 --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --age-identity)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

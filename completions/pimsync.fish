@@ -88,6 +88,7 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand status" -s q -l quiet -d
 complete -c pimsync -n "__fish_pimsync_using_subcommand status" -s v -l verbose -d 'Say more on standard error; twice for even more'
 complete -c pimsync -n "__fish_pimsync_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l to -d 'Put the archive into this directory or s3://BUCKET/PREFIX, instead of the identity\'s Backups; can be given several times' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l encrypt-to -d 'Encrypt the archive with age for this recipient (age1…), so that only who has its key can read it; can be given several times' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l keep-last -d 'Keep the newest N archives (or "all")' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l keep-hourly -d 'Keep the newest archive of each of the newest N hours that have one (or "all")' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l keep-daily -d 'The same for days' -r
@@ -136,6 +137,7 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from prune" -s v -l verbose -d 'Say more on standard error; twice for even more'
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from verify" -l from -d 'Look into this directory or s3://BUCKET/PREFIX, instead of the identity\'s Backups' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from verify" -l age-identity -d 'The file with the keys of encrypted archives, as age-keygen writes it; instead of it, PIMSYNC_AGE_IDENTITY can name it' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from verify" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from verify" -l identity -d 'The identity to work on' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from verify" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F
@@ -152,6 +154,7 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -l at -d 'The newest archive that was made at that time or before, such as 2026-11-22 or "2026-11-22 10:30"' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -l from -d 'Look for the archive in this directory or s3://BUCKET/PREFIX (see pimsync-backup(1)), instead of the identity\'s Backups' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -l age-identity -d 'The file with the keys of encrypted archives, as age-keygen writes it; instead of it, PIMSYNC_AGE_IDENTITY can name it' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -l to -d 'Restore into this directory, which must not exist, or be empty' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -l into -d 'Restore everything as the identity NAME, where what is there is moved aside; or put the selected items back into it' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand restore" -l folder -d 'Only what lies in this folder, such as Inbox/Projects' -r

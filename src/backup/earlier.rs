@@ -9,10 +9,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::manifest::{Entry, Hash, Kind, Link, Place};
+use super::manifest::{Entry, Hash, Kind, Link, Manifest, Place};
 use super::path::Key;
 use super::record::Known as Verified;
-use super::{Archive, Target};
+use super::take::{Sealing, Source};
+use super::{Archive, Form, Found, Recipients, Target};
 use crate::local::platform::Looked;
 
 /// So many archives make a chain at most, the newest one included: with a backup each day, one a week is full.
@@ -47,19 +48,32 @@ pub(super) struct File {
 impl Earlier {
     /// The newest archive of the identity in a target, where a new one can build upon it: it is whole, so are those that it builds upon, they are
     /// not too many, and nothing wrong is known of any. What cannot be read is passed over: a new archive then holds more.
-    pub(super) fn find(target: &Target, identity: &str, id: &str, known: Option<&Verified>) -> Option<Self> {
-        let found = target.archives(identity).ok()?.pop()?;
-        let mut archive = Archive::open(&found.stored).ok()?;
-        let header = &archive.manifest().header;
-        let link = Link { number: header.number, id: header.id.clone() };
-        let chain: Vec<Link> = header.chain.iter().cloned().chain([link]).collect();
-        let own = header.identity_id == id && header.number == found.name.number;
+    ///
+    /// All archives of a chain are encrypted for the same recipients, or none is: each comes back with the keys that the newest one does.
+    pub(super) fn find(
+        source: &Source,
+        target: &Target,
+        known: Option<&Verified>,
+        sealing: Sealing<'_>,
+    ) -> Option<Self> {
+        let archives = target.archives(source.name()).ok()?;
+        let newest = archives.last().filter(|found| found.name.form == sealing.form())?;
+        let manifest = match sealing {
+            Sealing::None => {
+                let mut archive = Archive::open(&newest.stored).ok()?;
+                archive.has_its_chain().then(|| archive.into_manifest())?
+            }
+            Sealing::For(recipients) => remembered(source, target, recipients, &archives, known?)?,
+        };
+        let header = &manifest.header;
+        let chain = with_its_chain(&manifest);
+        let own = header.identity_id == source.id() && header.number == newest.name.number;
         let damaged = |link: &Link| known.is_some_and(|known| known.damaged.contains(&link.id));
         let settled_before = header.created.saturating_mul(1_000_000_000).saturating_sub(TICK_NS);
-        if !own || chain.len() >= CHAIN || chain.iter().any(damaged) || !archive.has_its_chain() {
+        if !own || chain.len() >= CHAIN || chain.iter().any(damaged) {
             return None;
         }
-        Some(Self::of(archive.into_manifest().entries, chain, settled_before))
+        Some(Self::of(manifest.entries, chain, settled_before))
     }
 
     fn of(entries: Vec<Entry>, chain: Vec<Link>, settled_before: i64) -> Self {
@@ -103,6 +117,30 @@ impl Earlier {
     pub(super) fn links(&self, numbers: &BTreeSet<u32>) -> Vec<Link> {
         self.chain.iter().filter(|link| numbers.contains(&link.number)).cloned().collect()
     }
+}
+
+/// The archives that a new one would build upon, oldest first.
+fn with_its_chain(manifest: &Manifest) -> Vec<Link> {
+    let header = &manifest.header;
+    let own = Link { number: header.number, id: header.id.clone() };
+    header.chain.iter().cloned().chain([own]).collect()
+}
+
+/// What is in the newest encrypted archive, where it and those that it builds upon are the files that were made here, as far as their lengths tell.
+fn remembered(
+    source: &Source,
+    target: &Target,
+    recipients: &Recipients,
+    archives: &[Found],
+    known: &Verified,
+) -> Option<Manifest> {
+    let manifest = source.memory()?.read(target.location(), recipients)?;
+    let is_there = |link: &Link| {
+        let noted = known.archives.iter().find(|noted| noted.archive.id == link.id);
+        let is_it = |found: &Found| found.name.number == link.number && found.name.form == Form::Sealed;
+        noted.is_some_and(|noted| archives.iter().any(|found| is_it(found) && found.length == noted.length))
+    };
+    with_its_chain(&manifest).iter().all(is_there).then_some(manifest)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::{fmt, io};
 
 use super::archive::FORMAT;
 use super::manifest::Link;
+use super::seal::OpenError;
 use super::target::Location;
 use crate::state::StateError;
 
@@ -69,6 +70,22 @@ pub enum BackupError {
         lost: u64,
         /// Items in the others.
         whole: u64,
+    },
+    /// It is encrypted, and cannot be opened.
+    #[error("cannot open {at}: {source}")]
+    Sealed {
+        /// The archive.
+        at: Location,
+        /// Why not.
+        source: OpenError,
+    },
+    /// An encrypted archive or one that it builds upon is not what was written, as far as can be told without a key.
+    #[error("{at} is damaged: {} is not the file that was written", archives.iter().map(|link| format!("archive {:06}", link.number)).collect::<Vec<_>>().join(", "))]
+    SealedChanged {
+        /// The archive.
+        at: Location,
+        /// Those that were changed.
+        archives: Vec<Link>,
     },
     /// What is noted of the targets cannot be understood.
     #[error("{} is damaged: {reason}; it tells which archives were verified: remove it, and verify them again", path.display())]

@@ -14,6 +14,9 @@
 //!
 //! **Targets.** Archives lie in a directory or in an object store; nothing but [`Target`] knows which. An object appears when all of it was uploaded.
 //!
+//! **Encryption.** An encrypted archive is the same archive in an age file. Who makes it has no key for it, so this machine notes of the archives that it
+//! made what it needs in order to build upon them, to verify their bytes and to let them go.
+//!
 //! **Order of writing**: data under a temporary name → the file durable → its final name → the directory durable. A file with the name of an
 //! archive and without a footer was cut by something else than a crash of ours.
 //!
@@ -24,6 +27,7 @@ mod cut;
 mod earlier;
 mod error;
 pub mod manifest;
+mod memory;
 mod name;
 mod path;
 mod prune;
@@ -33,6 +37,7 @@ mod replace;
 mod restore;
 pub mod retention;
 mod salvage;
+mod seal;
 mod sink;
 mod stage;
 mod take;
@@ -43,15 +48,16 @@ pub use archive::{Archive, Checked, FORMAT, FRAME_BYTES};
 pub use check::{Alarm, AlarmKind};
 pub use cut::{CutReport, Unread};
 pub use error::{BackupError, Damage};
-pub use name::ArchiveName;
+pub use name::{ArchiveName, Form};
 pub use path::ItemPath;
 pub use prune::{Pruned, Weighed, prune, weigh};
 pub use put_back::{PutBack, put_back};
-pub use record::{Known, Made, Record, Verification};
+pub use record::{Known, Made, Noted, Record, Verification};
 pub use replace::{Replaced, replace};
 pub use restore::{OnDamage, Restored, Selection, restore, selected};
 pub use salvage::{Salvaged, salvage};
+pub use seal::{Keys, OpenError, Recipients, SealError};
 pub use stage::{Staged, stage};
-pub use take::{Extent, Source, Taken, take};
+pub use take::{Extent, Sealing, Source, Taken, take};
 pub use target::{Access, AccessError, Found, Location, LocationError, StoreError, Stored, Target};
-pub use verify::{Level, Verified, verify};
+pub use verify::{Level, Verified, verify, verify_sealed};

@@ -10,9 +10,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::manifest::Link;
-use super::{BackupError, Level, Location};
+use super::{BackupError, Form, Found, Level, Location};
 use crate::identity::{Layout, files};
 use crate::pim::UnixTime;
+
+/// So many archives of a target are noted.
+const NOTED: usize = 2000;
 
 /// So many verified archives of a target are remembered.
 const REMEMBERED: usize = 100;
@@ -37,6 +40,33 @@ pub struct Known {
     /// The ids of those that are not what was written, so that no other one builds upon them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub damaged: Vec<String>,
+    /// What is noted of the archives that were made, by number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub archives: Vec<Noted>,
+}
+
+/// What is noted of an archive that was made here, so that it need not be opened to know it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Noted {
+    /// The archive.
+    #[serde(flatten)]
+    pub archive: Made,
+    /// What its bytes are.
+    pub form: Form,
+    /// How many they are.
+    pub length: u64,
+    /// A BLAKE3 hash in hexadecimal digits: of an encrypted archive that of the whole file, of another one that of its footer.
+    pub blake3: String,
+    /// The archives that it builds upon, oldest first.
+    pub builds_upon: Vec<Link>,
+    /// Items in it.
+    pub items: u64,
+    /// Files in all.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What the identity had lost when it was made.
+    pub alarms: u64,
 }
 
 /// An archive that was made.
@@ -66,6 +96,15 @@ impl Known {
     /// The newest archive that was verified.
     pub fn last_verified(&self) -> Option<&Verification> {
         self.verified.last()
+    }
+
+    /// What is noted of an archive, as long as it is the file that was made, as far as its name and length tell.
+    pub fn noted(&self, found: &Found) -> Option<&Noted> {
+        let is_it = |noted: &&Noted| {
+            (noted.archive.number, noted.archive.created, noted.form, noted.length)
+                == (found.name.number, found.name.created.0, found.name.form, found.length)
+        };
+        self.archives.iter().find(is_it)
     }
 
     fn forget(&mut self, id: &str) {
@@ -108,8 +147,15 @@ impl Record {
     ///
     /// # Errors
     /// That it cannot be written.
-    pub fn note_made(layout: &Layout, at: impl Into<Location>, made: Made) -> Result<(), BackupError> {
-        Self::update(layout, &at.into(), |targets, key| targets.entry(key).or_default().last = Some(made))
+    pub fn note_made(layout: &Layout, at: impl Into<Location>, made: Noted) -> Result<(), BackupError> {
+        Self::update(layout, &at.into(), |targets, key| {
+            let known = targets.entry(key).or_default();
+            known.last = Some(made.archive.clone());
+            known.archives.retain(|noted| noted.archive.number != made.archive.number);
+            known.archives.push(made);
+            let surplus = known.archives.len().saturating_sub(NOTED);
+            known.archives.drain(..surplus);
+        })
     }
 
     /// Notes how the verification of an archive came out. Nothing is noted of directories that no backup goes to.
@@ -165,6 +211,7 @@ impl Record {
         Self::update(layout, &at.into(), |targets, key| {
             if let Some(known) = targets.get_mut(&key) {
                 known.verified.retain(|verification| !numbers.contains(&verification.archive.number));
+                known.archives.retain(|noted| !numbers.contains(&noted.archive.number));
             }
         })
     }
@@ -219,6 +266,11 @@ mod tests {
         Made { number, id: format!("{number:032x}"), created: i64::from(number) }
     }
 
+    fn noted(number: u32) -> Noted {
+        let (form, blake3, builds_upon) = (Form::Plain, String::new(), Vec::new());
+        Noted { archive: made(number), form, length: 1, blake3, builds_upon, items: 1, files: 1, bytes: 1, alarms: 0 }
+    }
+
     #[test]
     fn what_was_verified_is_remembered_by_target_and_only_while_it_is_true() {
         let root = tempfile::tempdir().unwrap();
@@ -230,8 +282,8 @@ mod tests {
         };
         verify(disk, 1, Level::ReadData);
         assert_eq!(Record::read(&layout).unwrap(), Record::default(), "no backup goes there");
-        Record::note_made(&layout, &own, made(2)).unwrap();
-        Record::note_made(&layout, disk, made(5)).unwrap();
+        Record::note_made(&layout, &own, noted(2)).unwrap();
+        Record::note_made(&layout, disk, noted(5)).unwrap();
         verify(&own, 2, Level::Rehearse);
         verify(&own, 2, Level::ReadData);
         verify(&own, 1, Level::ReadData);
@@ -254,7 +306,7 @@ mod tests {
         layout.create().unwrap();
         std::fs::write(layout.backup_record(), "{\"targets\": 7").unwrap();
         assert!(matches!(Record::read(&layout), Err(BackupError::Record { .. })));
-        Record::note_made(&layout, &layout.backups(), made(1)).unwrap();
+        Record::note_made(&layout, &layout.backups(), noted(1)).unwrap();
         let record = Record::read(&layout).unwrap();
         assert_eq!(record.target(&layout, &layout.backups()).unwrap().unwrap().last, Some(made(1)));
     }
@@ -265,7 +317,7 @@ mod tests {
         let layout = Layout::new(Some(root.path()), IdentityName::new("Main").unwrap()).unwrap();
         layout.create().unwrap();
         let url = Path::new("s3://bucket/mail/");
-        Record::note_made(&layout, url, made(1)).unwrap();
+        Record::note_made(&layout, url, noted(1)).unwrap();
         let record = Record::read(&layout).unwrap();
         let known: Vec<PathBuf> = record.targets(&layout).map(|(at, _)| at).collect();
         assert_eq!(known, [PathBuf::from("s3://bucket/mail")]);

@@ -196,6 +196,11 @@ impl Stage {
         Ok(Self { dir, to })
     }
 
+    /// The directory that it will lie in.
+    pub(super) fn parent(&self) -> &Path {
+        self.to.parent().unwrap_or(&self.to)
+    }
+
     /// Makes a directory and those above it.
     fn make_dirs(&self, path: &ItemPath) -> Result<PathBuf, BackupError> {
         self.make(path.as_path())

@@ -37,9 +37,9 @@ pub struct Salvaged {
 /// That the archive cannot be read, or `to` not be written.
 pub fn salvage(stored: &Stored, to: &Path) -> Result<Salvaged, BackupError> {
     let failed = |error| BackupError::io("read", stored.location(), error);
-    let mut content = stored.open()?;
-    let length = content.seek(SeekFrom::End(0)).map_err(failed)?;
     let stage = Stage::begin(to, 0)?;
+    let mut content = stored.open_damaged(stage.parent())?;
+    let length = content.seek(SeekFrom::End(0)).map_err(failed)?;
     let mut salvaged = Salvaged::default();
     let mut at = 0;
     while let Some(start) = next_magic(&mut *content, at, length).map_err(failed)? {

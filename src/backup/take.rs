@@ -2,12 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use super::archive::{FORMAT, New, Times, Writer};
+use super::archive::{FORMAT, New, Out, Times, Writer, Written};
 use super::cut::Listing;
 use super::earlier::Earlier;
-use super::manifest::{Header, Kind};
+use super::manifest::Link;
+use super::manifest::{Header, Kind, Manifest};
+use super::memory::Memory;
+use super::record::{Made, Noted};
+use super::seal::{Tally, seal};
 use super::sink::Sink;
-use super::{Alarm, ArchiveName, BackupError, CutReport, ItemPath, Known, Location, Stored, Target, check, cut};
+use super::{
+    Alarm, ArchiveName, BackupError, CutReport, Form, ItemPath, Known, Location, Recipients, Stored, Target, check, cut,
+};
 use crate::identity::{IdentityName, Layout, Marker};
 use crate::local::platform;
 use crate::pim::UnixTime;
@@ -25,6 +31,8 @@ pub struct Source {
     state: Option<PathBuf>,
     /// Where that copy may lie for a while.
     scratch: PathBuf,
+    /// Where what is in encrypted archives is remembered; none where nothing is.
+    memory: Option<PathBuf>,
 }
 
 impl Source {
@@ -36,6 +44,7 @@ impl Source {
             database: layout.database(),
             state: Some(layout.state()),
             scratch: layout.home(),
+            memory: Some(layout.manifests()),
         }
     }
 
@@ -48,11 +57,22 @@ impl Source {
             id: marker.map(|marker| marker.identity).unwrap_or_default(),
             database: database.to_owned(),
             scratch: scratch.to_owned(),
+            memory: None,
         }
     }
 }
 
 impl Source {
+    /// What its archives are called after.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The identity's id; nothing where the directory is no identity of ours.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
     pub(super) fn database(&self) -> &Path {
         &self.database
     }
@@ -60,6 +80,10 @@ impl Source {
     /// Its `state.db`, where it has one.
     pub(super) fn state(&self) -> Option<&Path> {
         self.state.as_deref().filter(|state| state.exists())
+    }
+
+    pub(super) fn memory(&self) -> Option<Memory<'_>> {
+        self.memory.as_deref().map(|dir| Memory { dir })
     }
 
     pub(super) fn scratch(&self) -> &Path {
@@ -84,6 +108,25 @@ pub enum Extent<'a> {
     },
 }
 
+/// Whether an archive is encrypted.
+#[derive(Clone, Copy, Debug)]
+pub enum Sealing<'a> {
+    /// It is not.
+    None,
+    /// These can read it, and nobody else.
+    For(&'a Recipients),
+}
+
+impl Sealing<'_> {
+    /// What the archive's bytes are.
+    pub(super) fn form(self) -> Form {
+        match self {
+            Self::None => Form::Plain,
+            Self::For(_) => Form::Sealed,
+        }
+    }
+}
+
 /// A backup that was made.
 #[derive(Clone, Debug)]
 pub struct Taken {
@@ -105,12 +148,35 @@ pub struct Taken {
     pub bytes: u64,
     /// How many of the files are in this archive itself.
     pub stored: u64,
-    /// The numbers of the archives that hold the others; none for a full one.
-    pub builds_upon: Vec<u32>,
+    /// The archives that hold the others; none for a full one.
+    pub builds_upon: Vec<Link>,
+    /// What its bytes are.
+    pub form: Form,
+    /// The hash of the whole file where it is encrypted, else of its footer.
+    pub hash: blake3::Hash,
+    /// What was lost, changed or unreadable, counted.
+    pub noted_alarms: u64,
     /// What was met in the tree besides.
     pub report: CutReport,
     /// What the identity has lost or found changed since its last sync.
     pub alarms: Vec<Alarm>,
+}
+
+impl Taken {
+    /// What is worth noting of it.
+    pub fn note(&self) -> Noted {
+        Noted {
+            archive: Made { number: self.number, id: self.id.clone(), created: self.created.0 },
+            form: self.form,
+            length: self.length,
+            blake3: self.hash.to_hex().to_string(),
+            builds_upon: self.builds_upon.clone(),
+            items: self.items,
+            files: self.files,
+            bytes: self.bytes,
+            alarms: self.noted_alarms,
+        }
+    }
 }
 
 /// Archives the whole directory. `random` must be 128 random bits.
@@ -121,18 +187,34 @@ pub fn take(
     source: &Source,
     target: &Target,
     extent: Extent<'_>,
+    sealing: Sealing<'_>,
     now: UnixTime,
     random: u128,
 ) -> Result<Taken, BackupError> {
     let identity = source.name.clone();
     let number = next_number(target, &identity)?;
-    let name = ArchiveName { identity, created: now, number };
-    let out = target.begin(&name, &source.scratch)?;
+    let name = ArchiveName { identity, created: now, number, form: sealing.form() };
+    let begun = target.begin(&name, &source.scratch)?;
+    let tally = Tally::default();
+    let out = match sealing {
+        Sealing::None => begun,
+        Sealing::For(recipients) => {
+            let sealed = seal(begun.into_inner(), recipients, tally.clone());
+            let sealed = sealed.map_err(|error| BackupError::io("write", target.location(), error))?;
+            Out::stream(sealed, source.scratch.clone())
+        }
+    };
     let earlier = match extent {
         Extent::Full => None,
-        Extent::New { known } => Earlier::find(target, &name.identity, &source.id, known),
+        Extent::New { known } => Earlier::find(source, target, known, sealing),
     };
-    fill(source, Writer::new(out, number, earlier), &name, target, random)
+    let (mut taken, manifest) = fill(source, Writer::new(out, number, earlier), &name, target, random)?;
+    if let Sealing::For(recipients) = sealing {
+        (taken.length, taken.hash) = tally.told().unwrap_or((taken.length, taken.hash));
+        // Without it the next archive holds everything.
+        let _ = source.memory().map(|memory| memory.write(target.location(), recipients, &manifest));
+    }
+    Ok(taken)
 }
 
 /// One more than the highest that any file in the target has: of all archives with the identity's name, whole or not.
@@ -147,7 +229,7 @@ fn fill(
     name: &ArchiveName,
     target: &Target,
     random: u128,
-) -> Result<Taken, BackupError> {
+) -> Result<(Taken, Manifest), BackupError> {
     let (database, state, at) = (source.database(), source.state(), target.location());
     let listing = Listing::of(database, source.state_kind())?;
     if writer.earlier().is_some_and(|earlier| listing.is_mostly_new(database, earlier)) {
@@ -177,9 +259,10 @@ fn fill(
         chain: Vec::new(),
     };
     let archive = target.file(name.to_string());
-    let (manifest, length, out) = writer.finish(header).map_err(|error| BackupError::io("write", at, error))?;
+    let written = writer.finish(header).map_err(|error| BackupError::io("write", at, error))?;
+    let Written { manifest, length, footer, out } = written;
     out.finish().map_err(|error| BackupError::io("create", archive.location(), error))?;
-    Ok(Taken {
+    let taken = Taken {
         archive,
         number: name.number,
         id: manifest.header.id.clone(),
@@ -189,10 +272,14 @@ fn fill(
         files: manifest.files().count() as u64,
         bytes: manifest.files().map(|entry| entry.size).sum(),
         stored: manifest.files().filter(|entry| entry.place.archive == name.number).count() as u64,
-        builds_upon: manifest.header.chain.iter().map(|link| link.number).collect(),
+        builds_upon: manifest.header.chain.clone(),
+        form: name.form,
+        hash: footer,
+        noted_alarms: manifest.header.alarms,
         report,
         alarms,
-    })
+    };
+    Ok((taken, manifest))
 }
 
 /// Adds a copy of `state.db` that is one committed state, though an engine may write at this moment.

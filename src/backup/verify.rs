@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::archive::{Archive, Checked, FrameId};
-use super::manifest::Entry;
-use super::{BackupError, ItemPath, Selection, Stored, restore};
+use super::manifest::{Entry, Link};
+use super::record::{Known, Noted};
+use super::seal::OpenError;
+use super::{BackupError, Form, Found, ItemPath, Selection, Stored, restore};
 use crate::backup::restore::OnDamage;
 use crate::pim::UnixTime;
 
@@ -64,6 +66,72 @@ pub fn verify(stored: &Stored, level: Level, scratch: &Path, checked: &mut Check
         bytes: manifest.files().map(|entry| entry.size).sum(),
         alarms: manifest.header.alarms,
     })
+}
+
+/// Verifies an encrypted archive without its key: that it and those that it builds upon are, byte for byte, the files that were made, as is noted of
+/// them.
+///
+/// # Errors
+/// [`BackupError::SealedChanged`]; [`BackupError::Sealed`] where nothing is noted of it, and for a rehearsal, which takes the key.
+pub fn verify_sealed(
+    stored: &Stored,
+    level: Level,
+    known: Option<&Known>,
+    checked: &mut Checked,
+) -> Result<Verified, BackupError> {
+    let locked = || BackupError::Sealed { at: stored.location(), source: OpenError::NoKey };
+    let known = known.filter(|_| level != Level::Rehearse).ok_or_else(locked)?;
+    let name = stored.name().to_str().and_then(super::ArchiveName::parse).ok_or_else(locked)?;
+    let noted = known.archives.iter().find(|noted| {
+        (noted.archive.number, noted.archive.created, noted.form) == (name.number, name.created.0, name.form)
+    });
+    let noted = noted.ok_or_else(locked)?;
+    let found = stored.target().archives(&name.identity)?;
+    let own = Link { number: noted.archive.number, id: noted.archive.id.clone() };
+    let mut changed = Vec::new();
+    for link in noted.builds_upon.iter().chain([&own]) {
+        let noted = known.archives.iter().find(|noted| noted.archive.id == link.id);
+        if !is_the_file(noted, &found, level, checked)? {
+            changed.push(link.clone());
+        }
+    }
+    if !changed.is_empty() {
+        return Err(BackupError::SealedChanged { at: stored.location(), archives: changed });
+    }
+    Ok(Verified {
+        number: noted.archive.number,
+        id: noted.archive.id.clone(),
+        created: UnixTime(noted.archive.created),
+        items: noted.items,
+        files: noted.files,
+        bytes: noted.bytes,
+        alarms: noted.alarms,
+    })
+}
+
+/// Whether one of the files is what is noted.
+fn is_the_file(
+    noted: Option<&Noted>,
+    found: &[Found],
+    level: Level,
+    checked: &mut Checked,
+) -> Result<bool, BackupError> {
+    let Some(noted) = noted.filter(|noted| noted.form == Form::Sealed) else { return Ok(false) };
+    let is_it = |found: &&Found| {
+        (found.name.number, found.name.form, found.length) == (noted.archive.number, noted.form, noted.length)
+    };
+    let Some(found) = found.iter().find(is_it) else { return Ok(false) };
+    if level == Level::Structure || checked.files.contains(&noted.archive.id) {
+        return Ok(true);
+    }
+    let mut hasher = blake3::Hasher::new();
+    let read = hasher.update_reader(found.stored.open_as_it_is()?).map(|hasher| hasher.finalize());
+    let hash = read.map_err(|error| BackupError::io("read", found.stored.location(), error))?;
+    let same = hash.to_hex().as_str() == noted.blake3;
+    if same {
+        checked.files.insert(noted.archive.id.clone());
+    }
+    Ok(same)
 }
 
 fn damaged(archive: &Archive, damage: Vec<super::Damage>) -> BackupError {

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 
 use super::Global;
 use super::failure::UsageError;
-use crate::backup::{Access, AccessError, Target};
+use crate::backup::{Access, Keys, Target};
 use crate::clock::SystemClock;
 use crate::exchange;
 use crate::identity::{self, Account, Config, ConfigError, IdentityName, Layout, Marker};
@@ -18,6 +18,9 @@ use crate::sync::{Env, NoFault};
 
 pub(super) const ROOT_VARIABLE: &str = identity::layout::ROOT_VARIABLE;
 pub(super) const DEFAULT_IDENTITY: &str = IdentityName::DEFAULT;
+
+/// Names the file with what opens encrypted archives.
+const KEYS_VARIABLE: &str = "PIMSYNC_AGE_IDENTITY";
 
 /// The address of the demo account.
 pub(super) const DEMO_ADDRESS: &str = "demo@example.org";
@@ -93,12 +96,17 @@ impl Context {
         }
     }
 
-    /// The target that backups go to or come from: a directory, or what an URL names.
-    pub(super) fn target(&self, at: &Path) -> Result<Target, AccessError> {
+    /// The target that backups go to or come from: a directory, or what an URL names. `keys` is a file with what opens encrypted archives, instead of the one
+    /// that the environment names.
+    pub(super) fn target(&self, at: &Path, keys: Option<&Path>) -> anyhow::Result<Target> {
         let variables =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let variables: Vec<(String, String)> = variables.collect();
+        let named = variables.iter().find(|(name, value)| name == KEYS_VARIABLE && !value.is_empty());
+        let keys = keys.or_else(|| named.map(|(_, value)| Path::new(value)));
+        let keys = keys.map(Keys::read).transpose()?.unwrap_or_default();
         let (runtime, clock) = (self.runtime.handle().clone(), self.env.clock.clone());
-        Target::open(at, &Access { variables: variables.collect(), runtime, clock })
+        Ok(Target::open(at, &Access { variables, runtime, clock, keys })?)
     }
 
     /// Prepares the way to an account's server, with the password that is stored for it.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::ExitCode;
-use crate::backup::{AccessError, BackupError, Location};
+use crate::backup::{AccessError, BackupError, Location, SealError};
 use crate::identity::{ConfigError, LayoutError, LockError, MarkerError, SecretError};
 use crate::local::LocalError;
 use crate::remote::RemoteError;
@@ -81,6 +81,7 @@ fn classify(error: &(dyn std::error::Error + 'static)) -> Option<Class> {
         .or_else(|| error.downcast_ref::<LayoutError>().map(layout))
         .or_else(|| error.downcast_ref::<BackupError>().map(backup))
         .or_else(|| error.downcast_ref::<AccessError>().map(|_| usage))
+        .or_else(|| error.downcast_ref::<SealError>().map(|_| usage))
         .or_else(|| error.downcast_ref::<UsageError>().map(|_| usage))
 }
 
@@ -176,6 +177,12 @@ fn backup(error: &BackupError) -> Class {
         ),
         BackupError::Io { .. } | BackupError::NoRoom { .. } => ("disk", ExitCode::Failed, None),
         BackupError::State(error) => state(error),
+        BackupError::Sealed { .. } => ("encrypted", ExitCode::Failed, None),
+        BackupError::SealedChanged { .. } => (
+            "archive",
+            ExitCode::Failed,
+            Some("with its key (--age-identity), pimsync restore --salvage brings out all that is whole"),
+        ),
         BackupError::Incomplete { .. } | BackupError::Manifest { .. } | BackupError::Damaged { .. } => {
             ("archive", ExitCode::Failed, Some("pimsync restore --salvage brings out all that is whole"))
         }

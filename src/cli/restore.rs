@@ -40,6 +40,9 @@ pub(super) struct Args {
     /// Look for the archive in this directory or s3://BUCKET/PREFIX (see pimsync-backup(1)), instead of the identity's Backups
     #[arg(long, value_name = "TARGET")]
     from: Option<PathBuf>,
+    /// The file with the keys of encrypted archives, as age-keygen writes it; instead of it, PIMSYNC_AGE_IDENTITY can name it
+    #[arg(long, value_name = "FILE")]
+    age_identity: Option<PathBuf>,
     /// Restore into this directory, which must not exist, or be empty
     #[arg(long, value_name = "DIR", required_unless_present_any = ["list", "dry_run", "into"])]
     to: Option<PathBuf>,
@@ -130,7 +133,9 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
     let context = Context::new(global)?;
     let selection = args.selection()?;
     let at = args.at.as_deref().map(|at| moment(at, Day::End)).transpose()?;
-    let stored = Pick { archive: args.archive.as_deref(), from: args.from.as_deref(), at }.one(&context)?;
+    let stored =
+        Pick { archive: args.archive.as_deref(), from: args.from.as_deref(), at, keys: args.age_identity.as_deref() }
+            .one(&context)?;
     let mut archive = match Archive::open(&stored) {
         Err(error @ (BackupError::Incomplete { .. } | BackupError::Manifest { .. })) if args.salvage => {
             return salvage(&args, &selection, &stored, error, output);

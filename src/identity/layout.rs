@@ -251,6 +251,11 @@ impl Layout {
         self.home().join(".staged")
     }
 
+    /// What is in the newest encrypted archives of the backup targets.
+    pub fn manifests(&self) -> PathBuf {
+        self.home().join("Manifests")
+    }
+
     /// What is known of the backup targets.
     pub fn backup_record(&self) -> PathBuf {
         self.home().join("backups.json")

@@ -11,6 +11,7 @@ mod groups_import;
 mod local;
 mod restore_into;
 mod retention;
+mod sealed;
 mod secrets;
 mod send;
 mod setup;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::support::Machine;
-use pimsync::backup::ArchiveName;
+use pimsync::backup::{ArchiveName, Form};
 use pimsync::pim::UnixTime;
 use serde_json::Value;
 
@@ -26,7 +26,8 @@ fn machine(days: &[i64]) -> Machine {
 }
 
 fn path_of(machine: &Machine, number: u32, day: i64) -> PathBuf {
-    let name = ArchiveName { identity: "Main".to_owned(), created: UnixTime(MONDAY + day * DAY), number };
+    let name =
+        ArchiveName { identity: "Main".to_owned(), created: UnixTime(MONDAY + day * DAY), number, form: Form::Plain };
     machine.identity().join("Backups").join(name.to_string())
 }
 

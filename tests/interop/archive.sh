@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Extracts an archive with the system's own zstd and tar, and compares it byte by byte with what was archived.
+# Extracts an archive with the system's own zstd, tar and age, and compares it byte by byte with what was archived.
 #
 #   tests/interop/archive.sh PIMSYNC
 set -euo pipefail
@@ -52,6 +52,20 @@ diff -r "$work/both/Database" "$work/second"
 archive=$second
 rm -r "$work/by-tar"
 mv "$work/both" "$work/by-tar"
+
+# An encrypted one, and one that builds upon it.
+age-keygen -o "$work/key" 2>/dev/null
+recipient=$(age-keygen -y "$work/key")
+mkdir "$work/sealed" "$work/by-age"
+"$pimsync" backup --to "$work/sealed" --encrypt-to "$recipient"
+echo newer >"$notes/newer.md"
+"$pimsync" backup --to "$work/sealed" --encrypt-to "$recipient" --verify
+test "$(stat -c %s "$work"/sealed/*-000002.tar.zst.age)" -lt 1000000
+for each in "$work"/sealed/*.age; do age -d -i "$work/key" "$each" | tar --zstd -x -C "$work/by-age"; done
+compare "$work/by-age"
+PIMSYNC_AGE_IDENTITY=$work/key "$pimsync" restore --quiet --from "$work/sealed" --to "$work/unsealed"
+diff -r "$work/by-age/Database" "$work/unsealed"
+rm "$notes/newer.md"
 
 # What we restore is the same.
 "$pimsync" restore --quiet --to "$work/by-pimsync"

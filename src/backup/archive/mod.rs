@@ -18,8 +18,8 @@ mod writer;
 pub(super) use member::{Member, read_member};
 pub(super) use out::Out;
 pub use reader::{Archive, Checked};
-pub(super) use reader::{Failed, FrameId, decoder};
-pub(super) use writer::{Hashed, Large, New, Times, Writer};
+pub(super) use reader::{Failed, FrameId, decoder, footer_hash};
+pub(super) use writer::{Hashed, Large, New, Times, Writer, Written};
 
 /// The version of the format.
 pub const FORMAT: u64 = 1;

@@ -34,6 +34,14 @@ impl Out {
         Self::Stream(Held { out, scratch, held: None })
     }
 
+    /// The file itself, to be written to through something else.
+    pub(in crate::backup) fn into_inner(self) -> Box<dyn Unfinished> {
+        match self {
+            Self::File(file) => Box::new(file),
+            Self::Stream(held) => held.out,
+        }
+    }
+
     /// From here on what is written may be taken back.
     pub(super) fn hold(&mut self) -> io::Result<()> {
         match self {
@@ -67,7 +75,7 @@ impl Out {
     /// Makes it durable, and gives it its name. Never over another one.
     pub(in crate::backup) fn finish(self) -> io::Result<()> {
         match self {
-            Self::File(file) => file.finish(),
+            Self::File(file) => Box::new(file).finish(),
             Self::Stream(held) => held.out.finish(),
         }
     }

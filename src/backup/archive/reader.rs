@@ -26,10 +26,13 @@ pub struct Archive {
     below: BTreeMap<u32, Result<Box<Archive>, String>>,
 }
 
-/// Frames that are known to be what was written, by the ids of their archives.
+/// What is known to be what was written, by the ids of the archives.
 #[derive(Debug, Default)]
 pub struct Checked {
+    /// Frames.
     whole: HashSet<(String, u32)>,
+    /// Files of encrypted archives.
+    pub(crate) files: HashSet<String>,
 }
 
 /// A frame of an archive or of one that it builds upon: the archive's number, and the frame's.
@@ -41,7 +44,11 @@ impl Archive {
     /// # Errors
     /// [`BackupError::Incomplete`] for a file that was cut or is no archive; [`BackupError::Manifest`]; [`BackupError::OtherFormat`].
     pub fn open(stored: &Stored) -> Result<Self, BackupError> {
-        let io = |source| BackupError::io("read", stored.location(), source);
+        let io = |source: io::Error| match source.kind() {
+            // What is encrypted cannot be read where it was changed or cut.
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => incomplete(stored, CUT),
+            _ => BackupError::io("read", stored.location(), source),
+        };
         let mut content = stored.open()?;
         let length = content.seek(SeekFrom::End(0)).map_err(io)?;
         let footer = read_footer(&mut *content, length).map_err(io)?.ok_or_else(|| incomplete(stored, CUT))?;
@@ -128,7 +135,10 @@ impl Archive {
             match self.is_whole(id) {
                 Ok(true) => checked.whole.extend(known),
                 Ok(false) => damage.push(self.damage(id, "its content was changed")),
-                Err(error) if self.is_own(id) => return Err(BackupError::io("read", self.stored.location(), error)),
+                // What is encrypted cannot be read where it was changed.
+                Err(error) if self.is_own(id) && error.kind() != io::ErrorKind::InvalidData => {
+                    return Err(BackupError::io("read", self.stored.location(), error));
+                }
                 Err(error) => damage.push(self.damage(id, &error.to_string())),
             }
         }
@@ -235,6 +245,15 @@ const CUT: &str = "its end is missing (it was cut off, is still being written, o
 
 fn incomplete(stored: &Stored, reason: &'static str) -> BackupError {
     BackupError::Incomplete { at: stored.location(), reason }
+}
+
+/// The hash of a file's footer; none where it has none.
+pub(crate) fn footer_hash(stored: &Stored) -> Result<Option<Hash>, BackupError> {
+    let io = |source| BackupError::io("read", stored.location(), source);
+    let mut content = stored.open_as_it_is()?;
+    let length = content.seek(SeekFrom::End(0)).map_err(io)?;
+    let footer = read_footer(&mut *content, length).map_err(io)?;
+    Ok(footer.map(|footer| blake3::hash(&footer.to_bytes())))
 }
 
 /// A decoder for one frame, whose memory is bounded.

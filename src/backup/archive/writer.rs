@@ -49,6 +49,17 @@ pub(crate) enum Large {
     Shrunk,
 }
 
+/// An archive all of which was written.
+pub(crate) struct Written {
+    pub(crate) manifest: Manifest,
+    /// The archive's bytes.
+    pub(crate) length: u64,
+    /// The hash of its footer.
+    pub(crate) footer: blake3::Hash,
+    /// Its file, which has to be finished.
+    pub(crate) out: Out,
+}
+
 type Compressed = JoinHandle<io::Result<(Vec<u8>, u64)>>;
 
 /// An archive that is being written.
@@ -169,8 +180,8 @@ impl Writer {
         Ok(Large::Added)
     }
 
-    /// Writes the manifest and the footer. Returns the manifest, the archive's length, and the file, which has to be finished.
-    pub(crate) fn finish(mut self, mut header: Header) -> io::Result<(Manifest, u64, Out)> {
+    /// Writes the manifest and the footer.
+    pub(crate) fn finish(mut self, mut header: Header) -> io::Result<Written> {
         self.cut()?;
         self.drain(0)?;
         self.entries.sort_by_key(|entry| entry.place);
@@ -193,8 +204,10 @@ impl Writer {
         })?;
         let Some(Frame { at, length, plain, hash }) = frame else { return Err(io::ErrorKind::UnexpectedEof.into()) };
         let footer = Footer { format: super::FORMAT, at, length, plain, hash };
-        self.out.write_all(&footer.to_bytes())?;
-        Ok((manifest, at + length + Footer::LENGTH as u64, self.out))
+        let footer = footer.to_bytes();
+        self.out.write_all(&footer)?;
+        let length = at + length + footer.len() as u64;
+        Ok(Written { manifest, length, footer: blake3::hash(&footer), out: self.out })
     }
 
     /// Puts a member's header into the frame that is being gathered; answers where it begins there.

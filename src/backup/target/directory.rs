@@ -5,7 +5,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::{ArchiveName, Content, Out, Store};
+use super::{ArchiveName, Content, Out, Store, Unfinished};
 use crate::local::platform;
 
 const UNFINISHED: &str = ".unfinished";
@@ -99,9 +99,10 @@ impl NewFile {
         self.file.set_len(self.mark)?;
         self.file.seek(SeekFrom::Start(self.mark)).map(drop)
     }
+}
 
-    /// As [`super::Unfinished::finish`].
-    pub(in crate::backup) fn finish(mut self) -> io::Result<()> {
+impl Unfinished for NewFile {
+    fn finish(mut self: Box<Self>) -> io::Result<()> {
         platform::sync(&self.file)?;
         platform::rename_new(&self.path, &self.name)?;
         self.named = true;

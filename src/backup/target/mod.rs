@@ -17,7 +17,8 @@ use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{ArchiveName, BackupError};
+use super::seal::{Keys, OpenError, Unsealed};
+use super::{ArchiveName, BackupError, Form};
 use crate::backup::archive::Out;
 use directory::Directory;
 pub(super) use directory::NewFile;
@@ -30,6 +31,8 @@ pub use s3::{Access, AccessError};
 pub struct Target {
     location: Location,
     store: Arc<dyn Store>,
+    /// What opens encrypted archives in it.
+    keys: Keys,
 }
 
 /// What a target must be able to do.
@@ -82,7 +85,7 @@ pub struct Found {
 impl Target {
     /// The target in a directory, which must be there.
     pub fn directory(dir: &Path) -> Self {
-        Self { location: dir.into(), store: Arc::new(Directory::new(dir)) }
+        Self { location: dir.into(), store: Arc::new(Directory::new(dir)), keys: Keys::default() }
     }
 
     /// Where it is.
@@ -150,8 +153,41 @@ impl Stored {
         self.target.store.length(&self.file).map_err(|error| BackupError::io("read", self.location(), error))
     }
 
+    /// Opens the file; an encrypted one as what is in it.
     pub(super) fn open(&self) -> Result<Box<dyn Content>, BackupError> {
-        self.target.store.open(&self.file).map_err(|error| BackupError::io("read", self.location(), error))
+        match Form::of(&self.file.to_string_lossy()) {
+            Form::Plain => self.open_as_it_is(),
+            Form::Sealed => Ok(Box::new(self.unseal()?)),
+        }
+    }
+
+    /// Opens the file; an encrypted one as what it is.
+    pub(super) fn open_as_it_is(&self) -> Result<Box<dyn Content>, BackupError> {
+        self.target.store.open(&self.file).map_err(|error| self.not_opened(error))
+    }
+
+    /// As [`Self::open`], though parts of it or its end may not be what was written. What of an encrypted file cannot be read is a hole then, in a file
+    /// without a name that lies in `scratch`.
+    pub(super) fn open_damaged(&self, scratch: &Path) -> Result<Box<dyn Content>, BackupError> {
+        if Form::of(&self.file.to_string_lossy()) == Form::Plain {
+            return self.open_as_it_is();
+        }
+        let mut copy = tempfile::tempfile_in(scratch).map_err(|error| BackupError::io("create", scratch, error))?;
+        let copied = self.unseal()?.copy_what_is_whole(&mut copy);
+        copied.map_err(|error| BackupError::io("read", self.location(), error))?;
+        Ok(Box::new(copy))
+    }
+
+    fn unseal(&self) -> Result<Unsealed, BackupError> {
+        let Target { store, keys, .. } = &self.target;
+        Unsealed::open(store.clone(), self.file.clone(), keys.clone()).map_err(|error| self.not_opened(error))
+    }
+
+    fn not_opened(&self, error: io::Error) -> BackupError {
+        match error.downcast::<OpenError>() {
+            Ok(source) => BackupError::Sealed { at: self.location(), source },
+            Err(error) => BackupError::io("read", self.location(), error),
+        }
     }
 
     pub(super) fn remove(&self) -> Result<(), BackupError> {

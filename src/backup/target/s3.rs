@@ -21,7 +21,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::objects::Bucket;
-use super::{Location, LocationError, Target};
+use super::{Keys, Location, LocationError, Target};
 use crate::clock::Clock;
 use crate::identity::{SecretError, secret_output};
 
@@ -48,6 +48,8 @@ pub struct Access {
     pub runtime: Handle,
     /// Time and chance.
     pub clock: Arc<dyn Clock>,
+    /// What opens encrypted archives.
+    pub keys: Keys,
 }
 
 /// Why a bucket cannot be reached with what the environment says. Never tells a secret.
@@ -92,7 +94,7 @@ impl Target {
     pub fn open(at: &Path, access: &Access) -> Result<Self, AccessError> {
         let location = Location::from(at);
         let (bucket, prefix) = match location.bucket_and_key() {
-            None => return Ok(Self::directory(at)),
+            None => return Ok(Self { keys: access.keys.clone(), ..Self::directory(at) }),
             Some(parts) => parts?,
         };
         let prefix = Key::parse(prefix).map_err(|error| AccessError::Settings(error.to_string()))?;
@@ -100,7 +102,7 @@ impl Target {
         let store = Arc::new(way.connect(None)?);
         let closing = Arc::new(way.connect(Some(only_new()))?);
         let bucket = Bucket { parts: store.clone(), store, closing, prefix, runtime: access.runtime.clone() };
-        Ok(Self { location, store: Arc::new(bucket) })
+        Ok(Self { location, store: Arc::new(bucket), keys: access.keys.clone() })
     }
 }
 
@@ -317,13 +319,18 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
-    use crate::backup::ArchiveName;
+    use crate::backup::{ArchiveName, Form};
     use crate::clock::SystemClock;
     use crate::pim::UnixTime;
 
     fn access(runtime: &tokio::runtime::Runtime, variables: &[(&str, &str)]) -> Access {
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Access { variables, runtime: runtime.handle().clone(), clock: Arc::new(SystemClock::new()) }
+        Access {
+            variables,
+            runtime: runtime.handle().clone(),
+            clock: Arc::new(SystemClock::new()),
+            keys: Keys::default(),
+        }
     }
 
     fn runtime() -> tokio::runtime::Runtime {
@@ -370,7 +377,7 @@ mod tests {
             let variables =
                 [("AWS_ENDPOINT_URL", &*url), ("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "hush")];
             let target = Target::open(Path::new("s3://bucket/mail"), &access(&runtime, &variables)).unwrap();
-            let name = ArchiveName { identity: "Main".to_owned(), created: UnixTime(0), number: 1 };
+            let name = ArchiveName { identity: "Main".to_owned(), created: UnixTime(0), number: 1, form: Form::Plain };
             let mut out = target.begin(&name, &std::env::temp_dir()).unwrap();
             out.write_all(&vec![7; length]).unwrap();
             out.finish().unwrap();

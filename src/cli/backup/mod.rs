@@ -20,8 +20,8 @@ use super::output::Output;
 use super::{ExitCode, Global};
 use crate::backup::retention::Retention;
 use crate::backup::{
-    self, Alarm, AlarmKind, BackupError, Checked, CutReport, Extent, Known, Level, Location, Made, Record, Source,
-    Staged, Stored, Taken, Target, Unread,
+    self, Alarm, AlarmKind, BackupError, Checked, CutReport, Extent, Form, Known, Level, Location, Noted, Recipients,
+    Record, Sealing, Source, Staged, Stored, Taken, Target, Unread,
 };
 use crate::identity::{IdentityLock, Marker};
 
@@ -46,6 +46,12 @@ pub(super) struct Args {
     /// AWS_SESSION_TOKEN), or PIMSYNC_S3_CREDENTIALS_COMMAND for a command that prints them; AWS_REGION, AWS_ENDPOINT_URL, AWS_CA_BUNDLE.
     #[arg(long, value_name = "TARGET")]
     to: Vec<PathBuf>,
+    /// Encrypt the archive with age for this recipient (age1…), so that only who has its key can read it; can be given several times
+    ///
+    /// age-keygen makes a key and prints its recipient. Keep the key where a fire or a thief on this machine does not reach it, and never only here:
+    /// without it nobody reads the archive. It is not needed for backups, only for what is brought back.
+    #[arg(long, value_name = "RECIPIENT")]
+    encrypt_to: Vec<String>,
     /// Hold everything in the new archive, instead of only what earlier ones in the same target do not hold
     ///
     /// Without it an archive builds upon at most six earlier ones, and holds everything when more than half is new.
@@ -144,6 +150,8 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
 }
 
 fn take(args: &Args, context: &Context, output: &Output) -> anyhow::Result<ExitCode> {
+    let recipients = Recipients::new(&args.encrypt_to)?;
+    let sealing = if args.encrypt_to.is_empty() { Sealing::None } else { Sealing::For(&recipients) };
     if let Some(code) = args.staging.run(context, output)? {
         return Ok(code);
     }
@@ -152,7 +160,7 @@ fn take(args: &Args, context: &Context, output: &Output) -> anyhow::Result<ExitC
         if args.keeping.said().is_some() {
             return Err(UsageError("archives of another directory are not removed: leave --keep out".to_owned()).into());
         }
-        let runs = args.to.iter().map(|at| args.take_elsewhere(&found, at, context)).collect();
+        let runs = args.to.iter().map(|at| args.take_elsewhere(&found, at, sealing, context)).collect();
         return tell(runs, output);
     }
     let marker = Marker::read(&context.layout)?;
@@ -163,7 +171,7 @@ fn take(args: &Args, context: &Context, output: &Output) -> anyhow::Result<ExitC
     } else {
         args.to.clone()
     };
-    tell(targets.iter().map(|at| args.take_one(at, &marker, context)).collect(), output)
+    tell(targets.iter().map(|at| args.take_one(at, &marker, sealing, context)).collect(), output)
 }
 
 fn tell(runs: Vec<TargetRun>, output: &Output) -> anyhow::Result<ExitCode> {
@@ -188,25 +196,40 @@ impl Args {
         source: &Source,
         target: &Target,
         known: Option<&Known>,
+        sealing: Sealing<'_>,
         context: &Context,
     ) -> Result<Taken, BackupError> {
         let extent = if self.full { Extent::Full } else { Extent::New { known } };
-        backup::take(source, target, extent, context.now(), context.env.clock.unique())
+        backup::take(source, target, extent, sealing, context.now(), context.env.clock.unique())
     }
 
     /// Archives a directory that is no identity; nothing is noted of it.
-    fn take_elsewhere(&self, found: &elsewhere::Found, at: &Path, context: &Context) -> TargetRun {
-        let target = match context.target(at) {
+    fn take_elsewhere(
+        &self,
+        found: &elsewhere::Found,
+        at: &Path,
+        sealing: Sealing<'_>,
+        context: &Context,
+    ) -> TargetRun {
+        let target = match context.target(at, None) {
             Ok(target) => target,
-            Err(error) => return TargetRun::failed(&at.into(), &error.into()),
+            Err(error) => return TargetRun::failed(&at.into(), &error),
         };
         let scratch = target.location().path().map_or_else(std::env::temp_dir, Path::to_owned);
         let source = Source::directory(&found.name, &found.database, &scratch);
-        let taken = self.take_into(&source, &target, None, context);
-        let stored = taken.as_ref().ok().map(|taken| taken.archive.clone()).filter(|_| self.verify);
+        let taken = self.take_into(&source, &target, None, sealing, context);
+        let made = taken.as_ref().ok().filter(|_| self.verify).map(|taken| (taken.archive.clone(), taken.note()));
         let mut run = TargetRun::of(&target, taken);
-        if let Some(stored) = stored {
-            match backup::verify(&stored, Level::ReadData, &scratch, &mut Checked::default()) {
+        if let Some((stored, note)) = made {
+            let mut checked = Checked::default();
+            let verified = match note.form {
+                Form::Plain => backup::verify(&stored, Level::ReadData, &scratch, &mut checked),
+                Form::Sealed => {
+                    let known = Known { archives: vec![note], ..Known::default() };
+                    backup::verify_sealed(&stored, Level::ReadData, Some(&known), &mut checked)
+                }
+            };
+            match verified {
                 Ok(_) => run.verified = true,
                 Err(error) => run.error = Some(Failure::of(&error.into())),
             }
@@ -214,17 +237,17 @@ impl Args {
         run
     }
 
-    fn take_one(&self, at: &Path, marker: &Marker, context: &Context) -> TargetRun {
+    fn take_one(&self, at: &Path, marker: &Marker, sealing: Sealing<'_>, context: &Context) -> TargetRun {
         let source = Source::identity(&context.layout, marker);
-        let target = match context.target(at) {
+        let target = match context.target(at, None) {
             Ok(target) => target,
-            Err(error) => return TargetRun::failed(&at.into(), &error.into()),
+            Err(error) => return TargetRun::failed(&at.into(), &error),
         };
         // What cannot be read of it tells nothing.
         let record = Record::read(&context.layout).unwrap_or_default();
         let known = record.target(&context.layout, target.location());
-        let taken = known.and_then(|known| self.take_into(&source, &target, known, context));
-        let made = taken.as_ref().ok().map(|taken| (taken.archive.clone(), made(taken)));
+        let taken = known.and_then(|known| self.take_into(&source, &target, known, sealing, context));
+        let made = taken.as_ref().ok().map(|taken| (taken.archive.clone(), taken.note()));
         let mut run = TargetRun::of(&target, taken);
         if let Some((stored, made)) = made
             && let Err(error) = self.finish(&mut run, &stored, made, marker, context)
@@ -239,7 +262,7 @@ impl Args {
         &self,
         run: &mut TargetRun,
         stored: &Stored,
-        made: Made,
+        made: Noted,
         marker: &Marker,
         context: &Context,
     ) -> anyhow::Result<()> {
@@ -254,10 +277,6 @@ impl Args {
         }
         Ok(())
     }
-}
-
-fn made(taken: &Taken) -> Made {
-    Made { number: taken.number, id: taken.id.clone(), created: taken.created.0 }
 }
 
 fn code_of(runs: &[TargetRun]) -> ExitCode {
@@ -278,7 +297,7 @@ impl TargetRun {
                 files: taken.files,
                 bytes: taken.bytes,
                 stored: taken.stored,
-                builds_upon: taken.builds_upon,
+                builds_upon: taken.builds_upon.iter().map(|link| link.number).collect(),
                 ..Self::met(target.location(), &taken.report, &taken.alarms)
             },
             Err(error) => Self::failed(target.location(), &error.into()),

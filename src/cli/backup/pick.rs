@@ -18,13 +18,15 @@ pub(in crate::cli) struct Pick<'a> {
     pub(in crate::cli) from: Option<&'a Path>,
     /// The newest that is not younger.
     pub(in crate::cli) at: Option<UnixTime>,
+    /// The file with what opens encrypted archives, instead of the one that the environment names.
+    pub(in crate::cli) keys: Option<&'a Path>,
 }
 
 impl Pick<'_> {
     /// The target that is looked in.
     pub(in crate::cli) fn target(&self, context: &Context) -> anyhow::Result<Target> {
         let at = self.from.map_or_else(|| context.layout.backups(), Path::to_owned);
-        Ok(context.target(&at)?)
+        context.target(&at, self.keys)
     }
 
     /// The one that is meant; without more, the newest.
@@ -32,10 +34,11 @@ impl Pick<'_> {
         if let Some((at, file)) =
             self.archive.filter(|archive| archive.starts_with("s3://")).and_then(|url| url.rsplit_once('/'))
         {
-            return Ok(context.target(Path::new(at))?.file(file));
+            return Ok(context.target(Path::new(at), self.keys)?.file(file));
         }
         if let Some(path) = self.archive.map(Path::new).filter(|path| path.components().count() > 1 || path.is_file()) {
-            return Ok(Stored::at(path));
+            let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            return Ok(context.target(dir, self.keys)?.file(path.file_name().unwrap_or_default()));
         }
         let target = self.target(context)?;
         let identity = context.layout.identity().as_str();

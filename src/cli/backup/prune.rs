@@ -82,7 +82,7 @@ pub(super) enum Mode {
 pub(super) fn run(args: Args, context: &Context, output: &Output) -> anyhow::Result<ExitCode> {
     let marker = Marker::read(&context.layout)?;
     let _lock = IdentityLock::acquire_for_backup(&context.layout, context.now())?;
-    let target = Pick { archive: None, from: args.from.as_deref(), at: None }.target(context)?;
+    let target = Pick { archive: None, from: args.from.as_deref(), at: None, keys: None }.target(context)?;
     let retention = args.keeping.said().unwrap_or(Retention::TIME_MACHINE);
     let mode = if args.dry_run { Mode::Dry } else { Mode::Real };
     let results = prune(context, &marker, &target, &retention, mode)?;

@@ -25,7 +25,7 @@ pub(super) struct Staging {
         long,
         value_name = "DIR",
         requires = "command",
-        conflicts_with_all = ["to", "full", "verify", "prune", "database", "outlook_2011", "json"]
+        conflicts_with_all = ["to", "encrypt_to", "full", "verify", "prune", "database", "outlook_2011", "json"]
     )]
     stage: Option<PathBuf>,
     /// The program that is run, and its arguments: restic backup .

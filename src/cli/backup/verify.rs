@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::{Pick, bytes, count};
-use crate::backup::{self, ArchiveName, BackupError, Checked, Level, Made, Record, Stored, Verified};
+use crate::backup::{self, ArchiveName, BackupError, Checked, Level, Made, OpenError, Record, Stored, Verified};
 use crate::cli::ExitCode;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
@@ -23,6 +23,12 @@ pub(super) struct Args {
     /// Look into this directory or s3://BUCKET/PREFIX, instead of the identity's Backups
     #[arg(long, value_name = "TARGET")]
     from: Option<PathBuf>,
+    /// The file with the keys of encrypted archives, as age-keygen writes it; instead of it, PIMSYNC_AGE_IDENTITY can name it
+    ///
+    /// Without a key, an encrypted archive that was made on this machine is compared with what was noted then: the length of its file or, with
+    /// --read-data, every byte.
+    #[arg(long, value_name = "FILE")]
+    age_identity: Option<PathBuf>,
     /// Verify all archives
     #[arg(long)]
     all: bool,
@@ -64,7 +70,12 @@ impl Args {
 }
 
 pub(super) fn run(args: Args, context: &Context, output: &Output) -> anyhow::Result<ExitCode> {
-    let pick = Pick { archive: args.archive.as_deref(), from: args.from.as_deref(), at: None };
+    let pick = Pick {
+        archive: args.archive.as_deref(),
+        from: args.from.as_deref(),
+        at: None,
+        keys: args.age_identity.as_deref(),
+    };
     let all = if args.all {
         let found = pick.target(context)?.archives(context.layout.identity().as_str())?;
         found.into_iter().map(|found| found.stored).collect()
@@ -97,10 +108,16 @@ pub(super) fn verify(
     checked: &mut Checked,
 ) -> Result<Verified, BackupError> {
     let at = stored.target().location();
-    let verified = backup::verify(stored, level, &scratch(context, stored), checked);
+    let layout = &context.layout;
+    let verified = match backup::verify(stored, level, &scratch(context, stored), checked) {
+        Err(BackupError::Sealed { source: OpenError::NoKey, .. }) => {
+            let record = Record::read(layout)?;
+            backup::verify_sealed(stored, level, record.target(layout, at)?, checked)
+        }
+        verified => verified,
+    };
     let name = stored.name().to_str().and_then(ArchiveName::parse);
     // Archives can be verified where no identity is; then there is nothing to note it in.
-    let layout = &context.layout;
     let Some(name) = name.filter(|name| layout.home().is_dir() && name.identity == layout.identity().as_str()) else {
         return verified;
     };
@@ -109,7 +126,9 @@ pub(super) fn verify(
             let made = Made { number: verified.number, id: verified.id.clone(), created: verified.created.0 };
             Record::note_verified(layout, at, made, level, context.now())?;
         }
-        Err(BackupError::Damaged { archives, .. }) => Record::note_damaged(layout, at, name.number, archives)?,
+        Err(BackupError::Damaged { archives, .. } | BackupError::SealedChanged { archives, .. }) => {
+            Record::note_damaged(layout, at, name.number, archives)?
+        }
         Err(BackupError::Incomplete { .. } | BackupError::Manifest { .. }) => {
             Record::note_damaged(layout, at, name.number, &[])?;
         }

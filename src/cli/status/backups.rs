@@ -150,7 +150,7 @@ mod tests {
                 .map(|(number, created)| Verification { archive: made(number, created), at: 0, rehearsed: false })
                 .into_iter()
                 .collect(),
-            damaged: Vec::new(),
+            ..Known::default()
         };
         let overdue = |known: Option<&Known>| {
             let standing = BackupStanding::of(Path::new("/disk"), known, UnixTime(1000));

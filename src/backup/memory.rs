@@ -1,0 +1,61 @@
+//! What is in the newest encrypted archive of a target, so that the next one can build upon it though nobody has the key: its manifest, on this machine.
+//!
+//! It tells no more than the identity's own directory does, beside which it lies, and it is in no archive. Without it the next archive holds everything.
+
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::archive::decoder;
+use super::manifest::Manifest;
+use super::{Location, Recipients};
+use crate::identity::files;
+
+/// No first line is longer.
+const MAX_LINE: u64 = 64 * 1024;
+
+const LEVEL: i32 = 3;
+
+/// The first line.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    /// Who can read the archive.
+    recipients: Vec<String>,
+}
+
+/// The directory with what is remembered.
+pub(super) struct Memory<'m> {
+    pub(super) dir: &'m Path,
+}
+
+impl Memory<'_> {
+    /// One file a target, named so that any target's location makes a name.
+    fn path(&self, target: &Location) -> PathBuf {
+        let name = blake3::hash(target.to_string().as_bytes()).to_hex();
+        self.dir.join(format!("{}.jsonl.zst", name.get(..32).unwrap_or_default()))
+    }
+
+    /// Notes what is in an archive that was made in a target.
+    pub(super) fn write(&self, target: &Location, recipients: &Recipients, manifest: &Manifest) -> io::Result<()> {
+        files::make_dirs(self.dir)?;
+        let head = Head { recipients: recipients.texts().map(str::to_owned).collect() };
+        let mut encoder = zstd::Encoder::new(Vec::new(), LEVEL)?;
+        writeln!(encoder, "{}", serde_json::to_string(&head)?)?;
+        manifest.write(&mut encoder)?;
+        files::write(&self.path(target), &encoder.finish()?)
+    }
+
+    /// What is in the newest archive of a target, where it was made for the same recipients.
+    pub(super) fn read(&self, target: &Location, recipients: &Recipients) -> Option<Manifest> {
+        let mut lines = BufReader::new(decoder(File::open(self.path(target)).ok()?).ok()?);
+        let mut head = String::new();
+        io::Read::take(&mut lines, MAX_LINE).read_line(&mut head).ok()?;
+        let head: Head = serde_json::from_str(&head).ok()?;
+        if !head.recipients.iter().map(String::as_str).eq(recipients.texts()) {
+            return None;
+        }
+        Manifest::read(lines).ok()
+    }
+}
