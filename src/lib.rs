@@ -49,6 +49,7 @@
 //!
 //! - **Group**: people and other groups under one name, as a vCard; on this machine only.
 //! - **Archive**: a backup in one file: frames of members, a manifest that lists them, a footer that says it is whole.
+//! - **Target**: where archives are kept: a directory, or a part of a bucket of an object store.
 //! - **Chain**: an archive and the earlier ones that hold what it does not.
 //! - **Retention**: which archives stay, decided by their numbers and times.
 //! - **Fence**: after a restore of a whole identity no run deletes anything on the server, until a person lifts it. The marker holds it, and the

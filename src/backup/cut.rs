@@ -126,6 +126,8 @@ pub(super) struct Listing {
     state: State,
     /// The times of each directory before it was listed.
     times: Vec<Option<(i64, i64)>>,
+    /// What was seen of each file when it was looked at after the listing; empty where none was.
+    looked: Vec<Option<Looked>>,
 }
 
 impl Listing {
@@ -161,13 +163,15 @@ impl Listing {
         self.files.iter().map(ItemPath::key).filter(|key| !keys.insert(*key)).collect()
     }
 
-    /// Whether more than half of the bytes are probably in no earlier archive.
-    pub(super) fn is_mostly_new(&self, database: &Path, earlier: &Earlier) -> bool {
+    /// Looks at each file, and answers whether more than half of the bytes are probably in no earlier archive.
+    pub(super) fn is_mostly_new(&mut self, database: &Path, earlier: &Earlier) -> bool {
+        let look = |path: &ItemPath| platform::look(&path.under(database)).ok().flatten();
+        self.looked = self.files.iter().map(look).collect();
         let (mut all, mut new) = (0_u64, 0_u64);
-        for path in &self.files {
-            let Ok(Some(looked)) = platform::look(&path.under(database)) else { continue };
+        for (path, looked) in self.files.iter().zip(&self.looked) {
+            let Some(looked) = looked else { continue };
             all = all.saturating_add(looked.stat.len);
-            if !earlier.resembles(&path.key(), &looked) {
+            if !earlier.resembles(&path.key(), looked) {
                 new = new.saturating_add(looked.stat.len);
             }
         }
@@ -227,14 +231,14 @@ impl<S: Sink> Cut<'_, S> {
         }
         let twins = found.twins();
         self.twins.extend(&twins);
-        for path in &found.files {
+        for (place, path) in found.files.iter().enumerate() {
             let key = path.key();
             // Two files with the same key are two items, though their names break the rules.
             let own = Key::of(path.as_bytes());
             if self.met.contains(if twins.contains(&key) { &own } else { &key }) {
                 continue;
             }
-            match self.add_file(path)? {
+            match self.add_file(path, found.looked.get(place).copied().flatten())? {
                 Reading::Done => {
                     self.met.extend([key, own]);
                     fresh = true;
@@ -255,9 +259,11 @@ impl<S: Sink> Cut<'_, S> {
         self.sink.add_directory(new).map_err(|error| BackupError::io("write", self.target, error))
     }
 
-    fn add_file(&mut self, path: &ItemPath) -> Result<Reading, BackupError> {
+    /// `looked` is what was seen of the file after it was listed; it is as good as what is seen now, since a later change is for the next backup.
+    fn add_file(&mut self, path: &ItemPath, looked: Option<Looked>) -> Result<Reading, BackupError> {
+        let look = || platform::look(&path.under(self.database)).ok().flatten();
         if self.sink.takes_unread()
-            && let Ok(Some(looked)) = platform::look(&path.under(self.database))
+            && let Some(looked) = looked.or_else(look)
             && looked.kind == Sort::File
             && self.sink.add_unread(path, &looked).map_err(|error| BackupError::io("write", self.target, error))?
         {

@@ -1,9 +1,10 @@
 //! Letting go of archives that others stand in for.
 
+use std::collections::BTreeSet;
+
 use super::archive::footer_hash;
 use super::retention::{self, Candidate, Condition, Retention, Superseded, Verdict};
 use super::{Archive, BackupError, Form, Found, Known, Noted, Target};
-use crate::identity::Marker;
 use crate::pim::UnixTime;
 
 /// An archive, and what is to become of it.
@@ -28,46 +29,86 @@ pub struct Pruned {
     pub failed: Vec<BackupError>,
 }
 
-/// Says what is to become of each of the identity's archives in a target, by number. Nothing is changed.
+/// Says what is to become of each of an identity's archives in a target, by number: of those that are called after it and have its `id` in them. Nothing is
+/// changed.
 ///
 /// # Errors
 /// That the target cannot be listed.
 pub fn weigh(
     target: &Target,
-    marker: &Marker,
+    id: &str,
     identity: &str,
     known: Option<&Known>,
     retention: &Retention,
     now: UnixTime,
 ) -> Result<Vec<Weighed>, BackupError> {
     let archives = target.archives(identity)?;
-    let (candidates, errors): (Vec<Candidate>, Vec<Option<BackupError>>) =
-        archives.iter().map(|found| look(found, marker, known)).unzip();
-    let verdicts = retention::decide(&candidates, retention, now);
-    let weighed = archives.into_iter().zip(verdicts).zip(errors);
-    Ok(weighed.map(|((found, verdict), error)| Weighed { found, verdict, error }).collect())
+    let looker = Looker { id, known };
+    let mut looks: Vec<Look> =
+        archives.iter().map(|found| looker.by_note(found).unwrap_or_else(|| looker.open(found))).collect();
+    let verdicts = loop {
+        let candidates: Vec<Candidate> = looks.iter().map(|look| look.candidate.clone()).collect();
+        let verdicts = retention::decide(&candidates, retention, now);
+        // What others go for is not only taken for whole because it was.
+        let stand_in: BTreeSet<u32> = verdicts.iter().filter_map(Verdict::superseded_by).collect();
+        let mut all_opened = true;
+        for (found, look) in archives.iter().zip(&mut looks) {
+            if look.is_by_note && found.name.form == Form::Plain && stand_in.contains(&found.name.number) {
+                *look = looker.open(found);
+                all_opened = false;
+            }
+        }
+        if all_opened {
+            break verdicts;
+        }
+    };
+    let weighed = archives.into_iter().zip(verdicts).zip(looks);
+    Ok(weighed.map(|((found, verdict), look)| Weighed { found, verdict, error: look.error }).collect())
 }
 
-fn look(found: &Found, marker: &Marker, known: Option<&Known>) -> (Candidate, Option<BackupError>) {
-    let mut verified = false;
-    let was_verified = |id: &str| known.is_some_and(|known| known.verified.iter().any(|known| known.archive.id == id));
-    let noted = known.and_then(|known| known.noted(found)).filter(|noted| is_still(found, noted));
-    if let Some(noted) = noted {
+/// What is known of an archive, and why it is no more.
+struct Look {
+    candidate: Candidate,
+    error: Option<BackupError>,
+    /// Whether it was not opened.
+    is_by_note: bool,
+}
+
+/// Looks at archives.
+struct Looker<'a> {
+    /// The identity's id.
+    id: &'a str,
+    known: Option<&'a Known>,
+}
+
+impl Looker<'_> {
+    /// What is noted of an archive that was made here.
+    fn by_note(&self, found: &Found) -> Option<Look> {
+        let noted = self.known?.noted(found).filter(|noted| is_still(found, noted))?;
         let needs = noted.builds_upon.iter().map(|link| link.number).collect();
         let condition = Condition::Whole { needs, alarms: noted.alarms };
-        return (candidate(found, condition, was_verified(&noted.archive.id)), None);
+        let candidate = candidate(found, condition, self.was_verified(&noted.archive.id));
+        Some(Look { candidate, error: None, is_by_note: true })
     }
-    let (condition, error) = match Archive::open(&found.stored) {
-        Ok(archive) => {
-            let header = &archive.manifest().header;
-            verified = was_verified(&header.id);
-            let needs = header.chain.iter().map(|link| link.number).collect();
-            let own = header.identity_id == marker.identity;
-            (if own { Condition::Whole { needs, alarms: header.alarms } } else { Condition::Foreign }, None)
-        }
-        Err(error) => (Condition::Unreadable, Some(error)),
-    };
-    (candidate(found, condition, verified), error)
+
+    fn open(&self, found: &Found) -> Look {
+        let (condition, verified, error) = match Archive::open(&found.stored) {
+            Ok(archive) => {
+                let header = &archive.manifest().header;
+                let needs = header.chain.iter().map(|link| link.number).collect();
+                let own = header.identity_id == self.id;
+                let condition =
+                    if own { Condition::Whole { needs, alarms: header.alarms } } else { Condition::Foreign };
+                (condition, self.was_verified(&header.id), None)
+            }
+            Err(error) => (Condition::Unreadable, false, Some(error)),
+        };
+        Look { candidate: candidate(found, condition, verified), error, is_by_note: false }
+    }
+
+    fn was_verified(&self, id: &str) -> bool {
+        self.known.is_some_and(|known| known.verified.iter().any(|known| known.archive.id == id))
+    }
 }
 
 fn candidate(found: &Found, condition: Condition, verified: bool) -> Candidate {

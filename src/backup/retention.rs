@@ -128,6 +128,16 @@ pub enum Verdict {
     Drop(Superseded),
 }
 
+impl Verdict {
+    /// The number of the archive that stands in for this one; none where it stays.
+    pub(super) fn superseded_by(&self) -> Option<u32> {
+        match self {
+            Self::Keep(_) => None,
+            Self::Drop(proof) => Some(proof.by),
+        }
+    }
+}
+
 /// The proof that an archive may go. Only [`decide`] makes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Superseded {

@@ -64,12 +64,12 @@ impl Source {
 
 impl Source {
     /// What its archives are called after.
-    pub(super) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         &self.name
     }
 
     /// The identity's id; nothing where the directory is no identity of ours.
-    pub(super) fn id(&self) -> &str {
+    pub fn id(&self) -> &str {
         &self.id
     }
 
@@ -231,7 +231,7 @@ fn fill(
     random: u128,
 ) -> Result<(Taken, Manifest), BackupError> {
     let (database, state, at) = (source.database(), source.state(), target.location());
-    let listing = Listing::of(database, source.state_kind())?;
+    let mut listing = Listing::of(database, source.state_kind())?;
     if writer.earlier().is_some_and(|earlier| listing.is_mostly_new(database, earlier)) {
         writer.forget_earlier();
     }

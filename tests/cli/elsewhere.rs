@@ -46,6 +46,35 @@ fn the_database_of_outlook_comes_back_as_it_was() {
 }
 
 #[test]
+fn older_archives_of_another_directory_go_once_the_new_one_was_read_back() {
+    let machine = Machine::new();
+    let database = outlook(&machine).display().to_string();
+    let target = machine.home.path().join("disk");
+    fs::create_dir(&target).unwrap();
+    let target = target.display().to_string();
+    let backup = |name: &str, more: &[&str]| {
+        let arguments = ["backup", "--full", "--database", &database, "--to", &target, "--name", name];
+        machine.json(&[&arguments[..], more].concat(), 0)["targets"][0].clone()
+    };
+    backup("Other", &[]);
+    for _ in 0..3 {
+        backup("Mac", &[]);
+    }
+    let made = backup("Mac", &["--verify", "--keep-last", "2"]);
+    assert_eq!((&made["verified"], &made["pruned"]["dropped"]), (&true.into(), &2.into()), "{made}");
+    let mut left: Vec<String> =
+        fs::read_dir(&target).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    left.sort();
+    let numbers: Vec<&str> = left.iter().map(|name| name.rsplit_once('-').unwrap().1).collect();
+    assert!(left[2].starts_with("Other-"), "{left:?}");
+    assert_eq!(numbers, ["000003.tar.zst", "000004.tar.zst", "000001.tar.zst"]);
+    // While another run archives the directory, none does.
+    let held = fs::File::open(&database).unwrap();
+    held.lock().unwrap();
+    machine.run(&["backup", "--database", &database, "--to", &target]).expect_code(5);
+}
+
+#[test]
 fn what_is_meant_has_to_be_said() {
     let machine = Machine::new();
     let database = outlook(&machine).display().to_string();
@@ -54,7 +83,7 @@ fn what_is_meant_has_to_be_said() {
     machine.run(&["backup", "--outlook-2011", "Other", "--to", &target]).expect_code(2).expect_err("Main Identity");
     machine.run(&["backup", "--database", "/nowhere", "--to", &target]).expect_code(2).expect_err("/nowhere");
     let keep = ["backup", "--database", &database, "--to", &target, "--keep-last", "1"];
-    machine.run(&keep).expect_code(2).expect_err("not removed");
+    machine.run(&keep).expect_code(2).expect_err("--verify");
     machine.run(&["backup", "--database", &database, "--to", &target, "--name", "Mac"]).expect_code(0);
     assert!(
         fs::read_dir(&target).unwrap().any(|entry| entry.unwrap().file_name().to_string_lossy().starts_with("Mac-2"))

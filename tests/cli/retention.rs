@@ -168,3 +168,24 @@ fn every_member_of_the_document_is_in_the_manual() {
         assert!(page.contains(member.as_str()), "{member} is not in pimsync-json(5)");
     }
 }
+
+#[test]
+fn an_archive_that_is_damaged_since_it_was_noted_stands_in_for_none() {
+    let machine = Machine::with_messages(3);
+    for _ in 0..4 {
+        machine.run(&["backup", "--full"]).expect_code(0);
+    }
+    // A byte of the manifest, which the footer does not lie in, of one that goes, and of the newest.
+    let damage = |path: &Path| {
+        let mut bytes = fs::read(path).unwrap();
+        let place = bytes.len() - 200;
+        bytes[place] ^= 1;
+        fs::write(path, bytes).unwrap();
+    };
+    damage(&backups(&machine)[0]);
+    let dry = machine.json(&["backup", "prune", "--keep-last", "1", "--dry-run"], 0);
+    assert_eq!(with_verdict(&dry, "drop"), [1, 2, 3], "what goes is not opened");
+    damage(&backups(&machine)[3]);
+    machine.run(&["backup", "prune", "--keep-last", "1"]).expect_code(3).expect_err("000004");
+    assert_eq!(numbers(&machine), [1, 2, 3, 4], "nobody knows what the newest needs");
+}

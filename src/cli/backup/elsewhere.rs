@@ -4,19 +4,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::cli::failure::UsageError;
-use crate::identity::IdentityName;
+use crate::identity::{IdentityName, LockError};
 
 /// The options that name such a directory.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Another directory")]
 pub(super) struct Elsewhere {
     /// Archive this directory as it is, instead of an identity's; programs that write into it should be closed
-    #[arg(long, value_name = "DIR", requires = "to", conflicts_with_all = ["prune", "outlook_2011"])]
+    #[arg(long, value_name = "DIR", requires = "to", conflicts_with = "outlook_2011")]
     database: Option<PathBuf>,
     /// Archive the Database directory of Outlook for Mac 2011's identity NAME; without NAME of the only one there is
     ///
     /// It is looked for in Documents/Microsoft User Data/Office 2011 Identities in your home directory. Outlook and its database daemon should be closed.
-    #[arg(long, value_name = "NAME", num_args = 0..=1, requires = "to", conflicts_with = "prune")]
+    #[arg(long, value_name = "NAME", num_args = 0..=1, requires = "to")]
     outlook_2011: Option<Option<String>>,
     /// Call its archives NAME, instead of after the directory that it lies in
     #[arg(long, value_name = "NAME")]
@@ -44,6 +44,19 @@ impl Elsewhere {
         let name = IdentityName::new(&name)
             .map_err(|error| UsageError(format!("{error}; say --name NAME for what its archives are called")))?;
         Ok(Some(Found { name, database }))
+    }
+}
+
+impl Found {
+    /// Locks the directory, as long as the result lives: archives are built upon others that nobody may remove meanwhile.
+    pub(super) fn lock(&self) -> anyhow::Result<fs::File> {
+        let dir = fs::File::open(&self.database)
+            .map_err(|error| UsageError(format!("cannot read {}: {error}", self.database.display())))?;
+        match dir.try_lock() {
+            // Some network file systems have no locks.
+            Ok(()) | Err(fs::TryLockError::Error(_)) => Ok(dir),
+            Err(fs::TryLockError::WouldBlock) => Err(LockError::Held { holder: None }.into()),
+        }
     }
 }
 

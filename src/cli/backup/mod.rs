@@ -21,7 +21,7 @@ use super::{ExitCode, Global};
 use crate::backup::retention::Retention;
 use crate::backup::{
     self, Alarm, AlarmKind, BackupError, Checked, CutReport, Extent, Form, Known, Level, Location, Noted, Recipients,
-    Record, Sealing, Source, Staged, Stored, Taken, Target, Unread,
+    Record, Sealing, Source, Staged, Stored, Taken, Target, Unread, Verification,
 };
 use crate::identity::{IdentityLock, Marker};
 
@@ -62,7 +62,8 @@ pub(super) struct Args {
     verify: bool,
     /// Then remove archives that newer ones stand in for, as pimsync backup prune does; each --keep option asks for it, too
     ///
-    /// Nothing is removed after a backup that failed, or that found something lost, changed or unreadable.
+    /// Nothing is removed after a backup that failed, or that found something lost, changed or unreadable. Archives of another directory are only removed
+    /// together with --verify.
     #[arg(long)]
     prune: bool,
     #[command(flatten)]
@@ -157,9 +158,11 @@ fn take(args: &Args, context: &Context, output: &Output) -> anyhow::Result<ExitC
     }
     let home = std::env::var_os("HOME").map(PathBuf::from);
     if let Some(found) = args.elsewhere.find(home.as_deref())? {
-        if args.keeping.said().is_some() {
-            return Err(UsageError("archives of another directory are not removed: leave --keep out".to_owned()).into());
+        if args.retention().is_some() && !args.verify {
+            let why = "archives of another directory are only removed when the new one was read back: add --verify";
+            return Err(UsageError(why.to_owned()).into());
         }
+        let _lock = found.lock()?;
         let runs = args.to.iter().map(|at| args.take_elsewhere(&found, at, sealing, context)).collect();
         return tell(runs, output);
     }
@@ -220,21 +223,37 @@ impl Args {
         let taken = self.take_into(&source, &target, None, sealing, context);
         let made = taken.as_ref().ok().filter(|_| self.verify).map(|taken| (taken.archive.clone(), taken.note()));
         let mut run = TargetRun::of(&target, taken);
-        if let Some((stored, note)) = made {
-            let mut checked = Checked::default();
-            let verified = match note.form {
-                Form::Plain => backup::verify(&stored, Level::ReadData, &scratch, &mut checked),
-                Form::Sealed => {
-                    let known = Known { archives: vec![note], ..Known::default() };
-                    backup::verify_sealed(&stored, Level::ReadData, Some(&known), &mut checked)
-                }
-            };
-            match verified {
-                Ok(_) => run.verified = true,
-                Err(error) => run.error = Some(Failure::of(&error.into())),
-            }
+        if let Some((stored, note)) = made
+            && let Err(error) = self.finish_elsewhere(&mut run, &source, &stored, note, &scratch, context)
+        {
+            run.error = Some(Failure::of(&error.into()));
         }
         run
+    }
+
+    /// What is done once the archive of another directory is there, of which nothing is noted.
+    fn finish_elsewhere(
+        &self,
+        run: &mut TargetRun,
+        source: &Source,
+        stored: &Stored,
+        note: Noted,
+        scratch: &Path,
+        context: &Context,
+    ) -> Result<(), BackupError> {
+        let (mut checked, now) = (Checked::default(), context.now());
+        let verification = Verification { archive: note.archive.clone(), at: now.0, rehearsed: false };
+        let form = note.form;
+        let known = Known { archives: vec![note], verified: vec![verification], ..Known::default() };
+        match form {
+            Form::Plain => backup::verify(stored, Level::ReadData, scratch, &mut checked)?,
+            Form::Sealed => backup::verify_sealed(stored, Level::ReadData, Some(&known), &mut checked)?,
+        };
+        run.verified = true;
+        if let Some(retention) = self.retention().filter(|_| !run.needs_attention()) {
+            run.pruned = Some(prune::prune_elsewhere(source, stored.target(), &known, &retention, now)?);
+        }
+        Ok(())
     }
 
     fn take_one(&self, at: &Path, marker: &Marker, sealing: Sealing<'_>, context: &Context) -> TargetRun {

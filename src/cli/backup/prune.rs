@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::keep::Keeping;
 use super::{Pick, bytes, count};
 use crate::backup::retention::{Reason, Retention, Verdict};
-use crate::backup::{self, Pruned, Record, Target, Weighed};
+use crate::backup::{self, BackupError, Known, Pruned, Record, Source, Target, Weighed};
 use crate::cli::ExitCode;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
@@ -91,6 +91,19 @@ pub(super) fn run(args: Args, context: &Context, output: &Output) -> anyhow::Res
     output.results(results.code(), results, |results| if quiet { String::new() } else { text(results) })
 }
 
+/// Removes what can go from a target of another directory, whose newest archive was just verified. The caller must hold the directory's lock.
+pub(super) fn prune_elsewhere(
+    source: &Source,
+    target: &Target,
+    known: &Known,
+    retention: &Retention,
+    now: UnixTime,
+) -> Result<Results, BackupError> {
+    let weighed = backup::weigh(target, source.id(), source.name(), Some(known), retention, now)?;
+    let pruned = backup::prune(&weighed);
+    Ok(Results::of(target, weighed, pruned, Mode::Real))
+}
+
 /// Removes what can go from a target. The caller must hold the lock of backups.
 pub(super) fn prune(
     context: &Context,
@@ -102,7 +115,7 @@ pub(super) fn prune(
     let (layout, now) = (&context.layout, context.now());
     let record = Record::read(layout)?;
     let known = record.target(layout, target.location())?;
-    let weighed = backup::weigh(target, marker, layout.identity().as_str(), known, retention, now)?;
+    let weighed = backup::weigh(target, &marker.identity, layout.identity().as_str(), known, retention, now)?;
     let pruned = match mode {
         Mode::Real => backup::prune(&weighed),
         Mode::Dry => would_go(&weighed),
@@ -110,14 +123,7 @@ pub(super) fn prune(
     if mode == Mode::Real && !pruned.dropped.is_empty() {
         Record::note_gone(layout, target.location(), &pruned.dropped)?;
     }
-    Ok(Results {
-        target: target.location().to_string(),
-        dry_run: mode == Mode::Dry,
-        archives: weighed.into_iter().map(Judged::of).collect(),
-        dropped: pruned.dropped.len() as u64,
-        freed: pruned.freed,
-        errors: pruned.failed.into_iter().map(|error| Failure::of(&error.into())).collect(),
-    })
+    Ok(Results::of(target, weighed, pruned, mode))
 }
 
 fn would_go(weighed: &[Weighed]) -> Pruned {
@@ -130,6 +136,17 @@ fn would_go(weighed: &[Weighed]) -> Pruned {
 }
 
 impl Results {
+    fn of(target: &Target, weighed: Vec<Weighed>, pruned: Pruned, mode: Mode) -> Self {
+        Self {
+            target: target.location().to_string(),
+            dry_run: mode == Mode::Dry,
+            archives: weighed.into_iter().map(Judged::of).collect(),
+            dropped: pruned.dropped.len() as u64,
+            freed: pruned.freed,
+            errors: pruned.failed.into_iter().map(|error| Failure::of(&error.into())).collect(),
+        }
+    }
+
     pub(super) fn code(&self) -> ExitCode {
         match self.errors.first() {
             Some(failure) => failure.code,
