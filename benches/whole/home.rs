@@ -60,7 +60,17 @@ impl Home {
         measure(&self.command(&["sync"]))
     }
 
-    fn database(&self) -> PathBuf {
+    /// A measured run of anything.
+    pub fn run(&self, arguments: &[&str]) -> Cost {
+        measure(&self.command(arguments))
+    }
+
+    /// A directory of On My Computer.
+    pub fn only_here(&self, path: &str) -> PathBuf {
+        self.database().join("On My Computer").join(path)
+    }
+
+    pub fn database(&self) -> PathBuf {
         let identities = fs::read_dir(self.root.path().join("root/Identities")).unwrap();
         let mut found = identities.map(|entry| entry.unwrap().path().join("Database")).filter(|path| path.is_dir());
         found.next().unwrap()

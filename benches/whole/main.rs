@@ -1,4 +1,4 @@
-//! `cargo bench`: whole runs of the program, each against a bare client in turn, reported as ratios.
+//! `cargo bench`: whole runs of the program, each against a bare client or another program in turn, reported as ratios.
 //!
 //! `cargo bench -- NAME...` runs some; `cargo bench -- --list` names them. `PIMSYNC_BENCH_ROUNDS` says how often (5), `PIMSYNC_BENCH_SCALE`
 //! divides all counts. Directories are made below the target directory, so on its disk.
@@ -11,6 +11,7 @@
     clippy::panic
 )]
 
+mod backups;
 mod bare;
 mod entries;
 mod home;
@@ -37,6 +38,10 @@ const WORKS: &[(&str, fn())] = &[
     ("entries-first-sync", entries::first_sync),
     ("entries-nothing", entries::nothing),
     ("one-of-many-events", entries::one_of_many),
+    ("backup-full", backups::full),
+    ("backup-nothing-new", backups::nothing_new),
+    ("restore", backups::restore),
+    ("restore-one-item", backups::one_item),
 ];
 
 fn main() {
