@@ -5,8 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::backup::{bytes_below, kill_when};
-use crate::support::{ANNA, Machine, tree};
-use pimsync::exchange::Flag;
+use crate::support::{ANNA, Machine, messages_in, mime, tree};
+use pimsync::exchange::{Flag, NewMessage};
+
+const BEN: &str = "ben@example.org";
 
 /// Where messages are moved between.
 const FOLDERS: [&str; 2] = ["Inbox", "Sent Items"];
@@ -345,4 +347,66 @@ fn a_restore_that_is_killed_leaves_the_old_identity_or_the_new_one() {
         }
     }
     assert!(killed > 5, "only {killed} runs were killed before they ended");
+}
+
+/// An identity with Anna's and Ben's accounts, both with three messages.
+fn two_accounts() -> (Machine, pimsync::exchange::Mailbox) {
+    let machine = Machine::with_messages(3);
+    let ben = machine.server.mailbox(BEN).unwrap();
+    for number in 0..3 {
+        let mime = mime(&format!("to-ben-{number}"));
+        ben.add_message("Inbox", NewMessage { mime: mime.as_bytes(), ..NewMessage::default() }).unwrap();
+    }
+    let arguments: Vec<String> =
+        machine.setup_arguments().into_iter().map(|word| if word == ANNA { BEN.to_owned() } else { word }).collect();
+    machine.run(&arguments).expect_code(0);
+    machine.run(&["sync"]).expect_code(0);
+    (machine, ben)
+}
+
+fn subjects_of(ben: &pimsync::exchange::Mailbox) -> Vec<String> {
+    ben.items("Inbox").unwrap().into_iter().map(|item| item.subject).collect()
+}
+
+/// Removes a message here.
+fn remove(machine: &Machine, account: &str, wanted: &str) {
+    let inbox = machine.database().join("Exchange").join(account).join("Inbox");
+    let path = messages_in(&inbox).into_iter().find(|path| subject(path) == wanted).unwrap();
+    fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn the_fence_stands_before_every_account_until_a_run_over_all_of_them_was_allowed_to_delete() {
+    let (machine, ben) = two_accounts();
+    machine.run(&["backup"]).expect_code(0);
+    restore(&machine);
+    machine.run(&["sync"]).expect_code(0);
+    remove(&machine, ANNA, "message-0");
+    remove(&machine, BEN, "to-ben-0");
+    let everything = |anna: usize, of_ben: usize| {
+        assert_eq!((machine.subjects("Inbox").len(), subjects_of(&ben).len()), (anna, of_ben));
+    };
+    machine.run(&["sync"]).expect_code(3).expect_out("restored from a backup");
+    everything(3, 3);
+    // What is allowed for one account is allowed for that one, and this once.
+    machine.run(&["sync", "--account", ANNA, "--allow-deletes"]).expect_code(0);
+    everything(2, 3);
+    remove(&machine, ANNA, "message-1");
+    machine.run(&["sync"]).expect_code(3);
+    everything(2, 3);
+    // A run that did not reach all accounts does not speak for all.
+    let secret = machine.root().join("Secrets/Main").join(BEN);
+    let aside = machine.home.path().join("secret");
+    fs::rename(&secret, &aside).unwrap();
+    machine.run(&["sync", "--allow-deletes"]).expect_code(1);
+    fs::rename(&aside, &secret).unwrap();
+    everything(1, 3);
+    remove(&machine, ANNA, "message-2");
+    machine.run(&["sync"]).expect_code(3);
+    everything(1, 3);
+    machine.run(&["sync", "--allow-deletes"]).expect_code(0);
+    everything(0, 2);
+    remove(&machine, BEN, "to-ben-1");
+    machine.run(&["sync"]).expect_code(0);
+    everything(0, 1);
 }
