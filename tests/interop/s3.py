@@ -3,7 +3,7 @@
 
     tests/interop/s3.py PIMSYNC
 
-Needs the packages moto[server] and boto3.
+Needs the packages moto[server] and boto3, and age.
 """
 
 import json
@@ -141,8 +141,25 @@ def notices_damage(machine, server, target, names, home):
     server.client.put_object(Bucket="mail", Key=names[0], Body=whole)
 
 
+def encrypts(machine, server, home):
+    subprocess.run(["age-keygen", "-o", home / "key"], check=True, stderr=subprocess.DEVNULL)
+    recipient = subprocess.run(["age-keygen", "-y", home / "key"], check=True, capture_output=True, text=True).stdout.strip()
+    target = "s3://mail/sealed"
+    machine.run("backup", "--to", target, "--encrypt-to", recipient)
+    (machine.database / "On My Computer/Notes/newest.md").write_text("newest\n")
+    made = json.loads(machine.run("backup", "--to", target, "--encrypt-to", recipient, "--verify", "--json"))["targets"][0]
+    assert made["builds_upon"] == [1] and made["verified"], made
+    machine.run("restore", "--from", target, "--to", str(home / "sealed"), code=1)
+    machine.run("restore", "--from", target, "--to", str(home / "sealed"), "--age-identity", str(home / "key"))
+    assert tree(home / "sealed") == tree(machine.database)
+    stored = [name for name in server.objects("mail") if name.startswith("sealed/")]
+    assert len(stored) == 2 and all(name.endswith(".tar.zst.age") for name in stored), stored
+
+
 def says_what_is_wrong(machine):
     assert "NoSuchBucket" in machine.run("backup", "--to", "s3://nobody/x", code=1)
+    # A port on which nobody listens.
+    assert "refused" in machine.run("backup", "--to", "s3://mail/x", code=6, AWS_ENDPOINT_URL="http://127.0.0.1:1")
     assert "AWS_ACCESS_KEY_ID" in machine.run("backup", "--to", "s3://mail/x", code=2, AWS_ACCESS_KEY_ID=None)
     assert "https" in machine.run("backup", "--to", "s3://mail/x", code=2, AWS_ENDPOINT_URL="http://storage.example.org")
 
@@ -190,6 +207,7 @@ def main():
             target, names = backs_up_and_restores(machine, server, home)
             watches_and_prunes(machine, server, target)
             notices_damage(machine, server, target, names, home)
+            encrypts(machine, server, home)
             says_what_is_wrong(machine)
             gets_credentials_from_a_command(machine, server)
             never_overwrites(server)
@@ -200,7 +218,7 @@ def main():
             assert not told, f"the secret is in {told}"
         finally:
             server.stop()
-    print("archives went into a bucket of moto's, were verified, pruned and damaged there, and came back")
+    print("archives went into a bucket of moto's, were verified, pruned, damaged and encrypted there, and came back")
 
 
 main()

@@ -90,8 +90,6 @@ impl Store for Bucket {
 #[error("{said}")]
 pub struct StoreError {
     said: String,
-    #[source]
-    source: Error,
 }
 
 /// So much is told of what a server says.
@@ -106,7 +104,7 @@ pub(super) fn told(error: Error) -> io::Error {
         _ if is_unreachable(&error) => io::ErrorKind::NotConnected,
         _ => io::ErrorKind::Other,
     };
-    io::Error::new(kind, StoreError { said: said(&error), source: error })
+    io::Error::new(kind, StoreError { said: said(&error) })
 }
 
 fn causes(error: &Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {

@@ -58,6 +58,14 @@ pub enum AccessError {
     /// The URL is none.
     #[error(transparent)]
     Location(#[from] LocationError),
+    /// No object can lie there.
+    #[error("no archive can lie in {location}: {reason}")]
+    Prefix {
+        /// The target.
+        location: Location,
+        /// Why not.
+        reason: String,
+    },
     /// There are no credentials.
     #[error(
         "there are no credentials for {location}: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or {COMMAND} to a command that prints them \
@@ -97,7 +105,8 @@ impl Target {
             None => return Ok(Self { keys: access.keys.clone(), ..Self::directory(at) }),
             Some(parts) => parts?,
         };
-        let prefix = Key::parse(prefix).map_err(|error| AccessError::Settings(error.to_string()))?;
+        let prefix = Key::parse(prefix)
+            .map_err(|error| AccessError::Prefix { location: location.clone(), reason: error.to_string() })?;
         let way = Way::new(&location, bucket, access)?;
         let store = Arc::new(way.connect(None)?);
         let closing = Arc::new(way.connect(Some(only_new()))?);
@@ -404,6 +413,8 @@ mod tests {
         for bad in ["http://storage.example.org", "http://127.0.0.1.example.org", "storage", "ftp://x"] {
             assert!(open(&with("AWS_ENDPOINT_URL", bad)).unwrap_err().contains("https"), "{bad}");
         }
+        let odd = Target::open(Path::new("s3://bucket/a/../b"), &access(&runtime, &keys)).unwrap_err();
+        assert!(odd.to_string().contains("s3://bucket/a/../b"), "{odd}");
         assert!(open(&with("AWS_CA_BUNDLE", "/nowhere")).unwrap_err().contains("/nowhere"));
         assert!(Target::open(Path::new("/a/directory"), &access(&runtime, &[])).is_ok());
     }
