@@ -13,7 +13,7 @@ use super::manifest::{Entry, Hash, Kind, Link, Manifest, Place};
 use super::path::Key;
 use super::record::Known as Verified;
 use super::take::{Sealing, Source};
-use super::{Archive, Form, Found, Recipients, Target};
+use super::{Archive, Found, Target};
 use crate::local::platform::Looked;
 
 /// So many archives make a chain at most, the newest one included: with a backup each day, one a week is full.
@@ -58,12 +58,13 @@ impl Earlier {
     ) -> Option<Self> {
         let archives = target.archives(source.name()).ok()?;
         let newest = archives.last().filter(|found| found.name.form == sealing.form())?;
-        let manifest = match sealing {
-            Sealing::None => {
+        let manifest = match (remembered(source, target, sealing, &archives, known), sealing) {
+            (Some(manifest), _) => manifest,
+            (None, Sealing::For(_)) => return None,
+            (None, Sealing::None) => {
                 let mut archive = Archive::open(&newest.stored).ok()?;
                 archive.has_its_chain().then(|| archive.into_manifest())?
             }
-            Sealing::For(recipients) => remembered(source, target, recipients, &archives, known?)?,
         };
         let header = &manifest.header;
         let chain = with_its_chain(&manifest);
@@ -126,19 +127,22 @@ fn with_its_chain(manifest: &Manifest) -> Vec<Link> {
     header.chain.iter().cloned().chain([own]).collect()
 }
 
-/// What is in the newest encrypted archive, where it and those that it builds upon are the files that were made here, as far as their lengths tell.
+/// What is in the newest archive, where that is remembered, and where it and those that it builds upon are the files that were made here, as far as their
+/// names, their lengths and (where they are not encrypted) their footers tell.
 fn remembered(
     source: &Source,
     target: &Target,
-    recipients: &Recipients,
+    sealing: Sealing<'_>,
     archives: &[Found],
-    known: &Verified,
+    known: Option<&Verified>,
 ) -> Option<Manifest> {
-    let manifest = source.memory()?.read(target.location(), recipients)?;
+    let known = known?;
+    let manifest = source.memory()?.read(target.location(), sealing)?;
     let is_there = |link: &Link| {
-        let noted = known.archives.iter().find(|noted| noted.archive.id == link.id);
-        let is_it = |found: &Found| found.name.number == link.number && found.name.form == Form::Sealed;
-        noted.is_some_and(|noted| archives.iter().any(|found| is_it(found) && found.length == noted.length))
+        let is_it = |found: &&Found| known.noted(found).is_some_and(|noted| noted.archive.id == link.id);
+        let found = archives.iter().find(is_it);
+        let noted = found.and_then(|found| known.noted(found).filter(|noted| noted.is_still(found)));
+        noted.is_some_and(|noted| noted.form == sealing.form())
     };
     with_its_chain(&manifest).iter().all(is_there).then_some(manifest)
 }

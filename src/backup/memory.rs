@@ -1,6 +1,8 @@
-//! What is in the newest encrypted archive of a target, so that the next one can build upon it though nobody has the key: its manifest, on this machine.
+//! What is in the newest archive of a target, on this machine: of an encrypted one, so that the next one can build upon it though nobody has the key; of one in a
+//! bucket, so that its manifest need not be fetched each time.
 //!
-//! It tells no more than the identity's own directory does, beside which it lies, and it is in no archive. Without it the next archive holds everything.
+//! It tells no more than the identity's own directory does, beside which it lies, and it is in no archive. Without it the
+//! next archive holds everything, or the manifest is fetched.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Write as _};
@@ -10,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::archive::decoder;
 use super::manifest::Manifest;
-use super::{Location, Recipients};
+use super::{Location, Sealing};
 use crate::identity::files;
 
 /// No first line is longer.
@@ -21,7 +23,7 @@ const LEVEL: i32 = 3;
 /// The first line.
 #[derive(Serialize, Deserialize)]
 struct Head {
-    /// Who can read the archive.
+    /// Who can read the archive; nobody where it is not encrypted.
     recipients: Vec<String>,
 }
 
@@ -38,9 +40,9 @@ impl Memory<'_> {
     }
 
     /// Notes what is in an archive that was made in a target.
-    pub(super) fn write(&self, target: &Location, recipients: &Recipients, manifest: &Manifest) -> io::Result<()> {
+    pub(super) fn write(&self, target: &Location, sealing: Sealing<'_>, manifest: &Manifest) -> io::Result<()> {
         files::make_dirs(self.dir)?;
-        let head = Head { recipients: recipients.texts().map(str::to_owned).collect() };
+        let head = Head { recipients: sealing.recipients() };
         let mut encoder = zstd::Encoder::new(Vec::new(), LEVEL)?;
         writeln!(encoder, "{}", serde_json::to_string(&head)?)?;
         manifest.write(&mut encoder)?;
@@ -48,12 +50,12 @@ impl Memory<'_> {
     }
 
     /// What is in the newest archive of a target, where it was made for the same recipients.
-    pub(super) fn read(&self, target: &Location, recipients: &Recipients) -> Option<Manifest> {
+    pub(super) fn read(&self, target: &Location, sealing: Sealing<'_>) -> Option<Manifest> {
         let mut lines = BufReader::new(decoder(File::open(self.path(target)).ok()?).ok()?);
         let mut head = String::new();
         io::Read::take(&mut lines, MAX_LINE).read_line(&mut head).ok()?;
         let head: Head = serde_json::from_str(&head).ok()?;
-        if !head.recipients.iter().map(String::as_str).eq(recipients.texts()) {
+        if head.recipients != sealing.recipients() {
             return None;
         }
         Manifest::read(lines).ok()

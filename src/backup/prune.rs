@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::archive::footer_hash;
 use super::retention::{self, Candidate, Condition, Retention, Superseded, Verdict};
-use super::{Archive, BackupError, Form, Found, Known, Noted, Target};
+use super::{Archive, BackupError, Form, Found, Known, Target};
 use crate::pim::UnixTime;
 
 /// An archive, and what is to become of it.
@@ -84,7 +83,7 @@ struct Looker<'a> {
 impl Looker<'_> {
     /// What is noted of an archive that was made here.
     fn by_note(&self, found: &Found) -> Option<Look> {
-        let noted = self.known?.noted(found).filter(|noted| is_still(found, noted))?;
+        let noted = self.known?.noted(found).filter(|noted| noted.is_still(found))?;
         let needs = noted.builds_upon.iter().map(|link| link.number).collect();
         let condition = Condition::Whole { needs, alarms: noted.alarms };
         let candidate = candidate(found, condition, self.was_verified(&noted.archive.id));
@@ -113,18 +112,6 @@ impl Looker<'_> {
 
 fn candidate(found: &Found, condition: Condition, verified: bool) -> Candidate {
     Candidate { number: found.name.number, created: found.name.created, condition, verified }
-}
-
-/// Whether a file is the one that is noted, as far as its footer tells, in which the hash of the manifest is. Nothing tells more of an encrypted one without
-/// reading it than its name and its length, which are as noted.
-fn is_still(found: &Found, noted: &Noted) -> bool {
-    match noted.form {
-        Form::Sealed => true,
-        Form::Plain => {
-            let footer = footer_hash(&found.stored).ok().flatten();
-            footer.is_some_and(|footer| footer.to_hex().as_str() == noted.blake3)
-        }
-    }
 }
 
 /// Removes what can go. The newest first, so that a run that is cut off leaves no archive without what it builds upon.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::archive::footer_hash;
 use super::manifest::Link;
 use super::{BackupError, Form, Found, Level, Location};
 use crate::identity::{Layout, files};
@@ -90,6 +91,20 @@ pub struct Verification {
     pub at: i64,
     /// Whether it was restored, too.
     pub rehearsed: bool,
+}
+
+impl Noted {
+    /// Whether a file whose name and length are as noted is the one that is noted, as far as its footer tells, in which the hash of the manifest is. Nothing
+    /// more can be told of an encrypted one without reading all of it.
+    pub(super) fn is_still(&self, found: &Found) -> bool {
+        match self.form {
+            Form::Sealed => true,
+            Form::Plain => {
+                let footer = footer_hash(&found.stored).ok().flatten();
+                footer.is_some_and(|footer| footer.to_hex().as_str() == self.blake3)
+            }
+        }
+    }
 }
 
 impl Known {

@@ -118,6 +118,14 @@ pub enum Sealing<'a> {
 }
 
 impl Sealing<'_> {
+    /// Who can read it, sorted.
+    pub(super) fn recipients(self) -> Vec<String> {
+        match self {
+            Self::None => Vec::new(),
+            Self::For(recipients) => recipients.texts().map(str::to_owned).collect(),
+        }
+    }
+
     /// What the archive's bytes are.
     pub(super) fn form(self) -> Form {
         match self {
@@ -209,10 +217,13 @@ pub fn take(
         Extent::New { known } => Earlier::find(source, target, known, sealing),
     };
     let (mut taken, manifest) = fill(source, Writer::new(out, number, earlier), &name, target, random)?;
-    if let Sealing::For(recipients) = sealing {
+    if let Sealing::For(_) = sealing {
         (taken.length, taken.hash) = tally.told().unwrap_or((taken.length, taken.hash));
-        // Without it the next archive holds everything.
-        let _ = source.memory().map(|memory| memory.write(target.location(), recipients, &manifest));
+    }
+    let is_far = target.location().path().is_none();
+    if let Some(memory) = source.memory().filter(|_| is_far || sealing.form() == Form::Sealed) {
+        // Without it the next archive holds everything, or takes longer.
+        let _ = memory.write(target.location(), sealing, &manifest);
     }
     Ok(taken)
 }

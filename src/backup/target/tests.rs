@@ -19,8 +19,8 @@ use tokio::runtime::Runtime;
 
 use super::objects::Bucket;
 use super::*;
-use crate::backup::{self, Archive, Extent, Form, OnDamage, Sealing, Selection, Source, Taken};
-use crate::identity::IdentityName;
+use crate::backup::{self, Archive, Extent, Form, Known, OnDamage, Sealing, Selection, Source, Taken};
+use crate::identity::{IdentityName, Layout, Marker};
 use crate::pim::UnixTime;
 
 /// What a store does that it should not.
@@ -357,4 +357,40 @@ fn what_a_store_gives_back_is_not_believed() {
         assert!(matches!(Archive::open(&taken.archive), Err(BackupError::Incomplete { .. })), "{cut}");
         assert_eq!(target.archives("Main Büro").unwrap().len(), 1, "it is listed, and is no whole one");
     }
+}
+
+#[test]
+fn what_is_in_the_newest_archive_is_not_fetched_to_build_upon_it() {
+    let world = World::new();
+    let layout = Layout::new(Some(world.home.path()), IdentityName::new("Main").unwrap()).unwrap();
+    layout.create().unwrap();
+    let marker = Marker::new(7).create(&layout).unwrap();
+    let note = layout.database().join("note.md");
+    fs::write(&note, noise(9, 1 << 20)).unwrap();
+    let target = world.bucket("mail");
+    let source = Source::identity(&layout, &marker);
+    let mut known = Known::default();
+    let mut take = |at: i64| {
+        let extent = Extent::New { known: Some(&known) };
+        let taken =
+            backup::take(&source, &target, extent, Sealing::None, UnixTime(at), at.unsigned_abs().into()).unwrap();
+        known.archives.push(taken.note());
+        taken
+    };
+    take(1_700_000_000);
+    for number in 1..4_u32 {
+        fs::write(layout.database().join(format!("{number}.md")), format!("new {number}")).unwrap();
+        world.store.bytes_read();
+        let taken = take(1_700_000_000 + i64::from(number));
+        assert_eq!(taken.builds_upon.len(), number as usize);
+        assert_eq!(world.store.bytes_read(), u64::from(number) * 112, "the footers");
+    }
+    // Another file of that name and length is another archive.
+    let stored = target.archives("Main").unwrap()[1].stored.clone();
+    let mut content = Vec::new();
+    stored.open().unwrap().read_to_end(&mut content).unwrap();
+    *content.last_mut().unwrap() ^= 1;
+    let key = Key::parse(format!("mail/{}", stored.name().to_str().unwrap())).unwrap();
+    world.runtime.block_on(world.store.inner.put(&key, content.into())).unwrap();
+    assert!(take(1_700_000_009).builds_upon.is_empty());
 }
