@@ -79,7 +79,7 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand watch" -s v -l verbose -
 complete -c pimsync -n "__fish_pimsync_using_subcommand watch" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pimsync -n "__fish_pimsync_using_subcommand status" -l account -d 'Only this account, by its name or its address' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand status" -l max-age -d 'Say nothing but whether the last verified backup is older than that, such as 36h or "2 days": then a line for each target, and exit code 3' -r
-complete -c pimsync -n "__fish_pimsync_using_subcommand status" -l target -d 'Only the backups in this directory, instead of all that were ever made anywhere; can be given several times' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand status" -l target -d 'Only the backups in this directory or bucket, instead of all that were ever made anywhere; can be given several times' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand status" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand status" -l identity -d 'The identity to work on' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand status" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F

@@ -37,8 +37,8 @@ pub(super) struct Args {
     /// written. When all is well, nothing is said.
     #[arg(long, value_name = "DURATION")]
     max_age: Option<String>,
-    /// Only the backups in this directory, instead of all that were ever made anywhere; can be given several times
-    #[arg(long, value_name = "DIR")]
+    /// Only the backups in this directory or bucket, instead of all that were ever made anywhere; can be given several times
+    #[arg(long, value_name = "TARGET")]
     target: Vec<PathBuf>,
     /// Print the results as a JSON document (see pimsync-json(5))
     #[arg(long)]
