@@ -37,6 +37,9 @@ def copy():
         if source.is_dir():
             # Times are kept, so that cargo makes anew what was changed, and nothing else.
             shutil.copytree(source, target, dirs_exist_ok=True, copy_function=copy_changed)
+            for path in target.rglob("*"):
+                if path.is_file() and not (source / path.relative_to(target)).exists():
+                    path.unlink()
         else:
             copy_changed(source, target)
 
