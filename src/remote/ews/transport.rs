@@ -93,6 +93,15 @@ pub(super) struct Transport {
     doubted: AtomicBool,
 }
 
+type Chunks = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+
+/// An answer that begins.
+struct Opened {
+    status: StatusCode,
+    headers: HeaderMap,
+    source: Source<Chunks>,
+}
+
 impl Transport {
     pub(super) fn new(settings: Settings) -> Result<Self, RemoteError> {
         // Fails only if a provider is installed already, which is as good.
@@ -149,17 +158,7 @@ impl Transport {
     ) -> Result<(), Failure> {
         let permit = self.permits.acquire().await;
         self.throttle.pass().await?;
-        let pages = self.trace.as_ref().map(|trace| trace.next(operation));
-        let response = self.send(operation, payload, pages.as_ref()).await?;
-        let status = response.status();
-        let headers = response.headers().clone();
-        if let Some(pages) = &pages {
-            pages.status(status.as_u16(), &headers);
-        }
-        if !matches!(status.as_u16(), 200 | 500 | 503) {
-            return Err(self.refusal(operation, status, &headers, payload.length()));
-        }
-        let source = Source::new(self.chunks(response, self.limits.idle), pages.map(|pages| pages.response()));
+        let Opened { status, headers, source } = self.open(operation, payload, self.limits.idle).await?;
         let mut listening = Listening { receiver, busy: None };
         let result = read_answer(source, &mut listening).await;
         let busy = listening.busy;
@@ -179,17 +178,7 @@ impl Transport {
         receiver: &mut dyn Receiver,
     ) -> Result<(), Failure> {
         self.throttle.pass().await?;
-        let pages = self.trace.as_ref().map(|trace| trace.next(operation));
-        let response = self.send(operation, payload, pages.as_ref()).await?;
-        let status = response.status();
-        let headers = response.headers().clone();
-        if let Some(pages) = &pages {
-            pages.status(status.as_u16(), &headers);
-        }
-        if !matches!(status.as_u16(), 200 | 500 | 503) {
-            return Err(self.refusal(operation, status, &headers, payload.length()));
-        }
-        let source = Source::new(self.chunks(response, LONGEST_PAUSE), pages.map(|pages| pages.response()));
+        let Opened { status, headers, source } = self.open(operation, payload, LONGEST_PAUSE).await?;
         let mut envelopes = Envelopes::new(source);
         loop {
             let mut listening = Listening { receiver: &mut *receiver, busy: None };
@@ -201,6 +190,22 @@ impl Transport {
                 Err(error) => return Err(self.unreadable(operation, status, &headers, error)),
             }
         }
+    }
+
+    /// Sends a request and begins to read its answer, in which nothing may come for `idle`.
+    async fn open(&self, operation: &'static str, payload: &Payload<'_>, idle: Duration) -> Result<Opened, Failure> {
+        let pages = self.trace.as_ref().map(|trace| trace.next(operation));
+        let response = self.send(operation, payload, pages.as_ref()).await?;
+        let status = response.status();
+        let headers = response.headers().clone();
+        if let Some(pages) = &pages {
+            pages.status(status.as_u16(), &headers);
+        }
+        if !matches!(status.as_u16(), 200 | 500 | 503) {
+            return Err(self.refusal(operation, status, &headers, payload.length()));
+        }
+        let source = Source::new(self.chunks(response, idle), pages.map(|pages| pages.response()));
+        Ok(Opened { status, headers, source })
     }
 
     /// An answer that could be read.
@@ -422,11 +427,7 @@ impl Transport {
     }
 
     /// The answer's body, with a limit on how long nothing comes.
-    fn chunks(
-        &self,
-        response: reqwest::Response,
-        idle: Duration,
-    ) -> Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>> {
+    fn chunks(&self, response: reqwest::Response, idle: Duration) -> Chunks {
         let clock = self.clock.clone();
         Box::pin(stream::unfold((response.bytes_stream(), clock), move |(mut stream, clock)| async move {
             let chunk = match within(&*clock, idle, stream.next()).await {
