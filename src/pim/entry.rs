@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::fields::merge_field;
 use super::{
-    ChangeKey, Contact, ContactField, Event, EventField, FolderKind, ItemId, Merged, Note, NoteField, SearchKey, Tag,
-    Task, TaskField, Text,
+    ChangeKey, Contact, ContactField, Event, EventField, FolderKind, ItemId, Merged, Note, NoteField, Photo, SearchKey,
+    Tag, Task, TaskField, Text,
 };
 
 /// The kinds of entries.
@@ -193,6 +193,15 @@ impl Entry {
             Self::Task(task) => task.subject.as_str(),
         };
         told.trim()
+    }
+
+    /// Bytes of the pictures and attachments that it holds.
+    pub fn held(&self) -> u64 {
+        match self {
+            Self::Contact(contact) => contact.photo.as_ref().and_then(Photo::data).map_or(0, |data| data.len() as u64),
+            Self::Event(event) => event.attachments.size(),
+            Self::Note(_) | Self::Task(_) => 0,
+        }
     }
 
     /// The fields in which two entries differ.

@@ -142,27 +142,13 @@ pub fn written_again(agreed: &Agreed, sent: &Said, there: Said) -> Said {
     }
 }
 
-/// Two sides that nothing was agreed about, though they are one entry: the base was lost, or a download was cut off.
-///
-/// What they say alike is agreed; of the rest the server's holds as the policy says, and nothing of the file goes without a copy.
+/// Two sides that nothing was agreed about, though they are one entry: the base was lost, or a download was cut off. Both changed since they said
+/// nothing: what they say alike is agreed, what one of them says alone is added to the other, such as a category or an attachment; of the rest the
+/// server's holds as the policy says, and nothing of the file goes without a copy.
 pub fn adopt(there: Said, local: &Said, policy: ConflictPolicy) -> Pull {
     let nothing = Said::nothing(there.entry.kind());
-    let says_nothing = |said: &Said, field| !said.diff(&nothing).contains(&field);
-    let mut file = there.clone();
-    let mut clash = Vec::new();
-    for field in local.diff(&there) {
-        // Where one side says nothing, the other one's word is no contradiction.
-        if says_nothing(local, field) {
-            continue;
-        }
-        if says_nothing(&there, field) || policy == ConflictPolicy::Local {
-            file.take(local, field);
-        } else if policy == ConflictPolicy::KeepBoth {
-            clash.push(field);
-        }
-    }
-    let file = Some(file).filter(|file| file != local);
-    Pull::Agree { agreed: Agreed { server: there.clone(), here: there }, file, clash }
+    let nothing = Agreed { server: nothing.clone(), here: nothing };
+    pull(&nothing, there, Here::Now(local.clone()), policy)
 }
 
 /// What a file's change asks of the server: what it shall say, and in which fields that differs from what it says; nothing where it does not.

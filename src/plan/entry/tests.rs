@@ -148,3 +148,27 @@ fn a_server_that_keeps_the_day_of_a_completion_refuses_nothing() {
     assert_eq!((same.file, same.refused, same.agreed), (None, vec![], Agreed { server: day, here: here.clone() }));
     assert_eq!(pushed(&here, &sent, done(1_700_000_000), &here).refused, sent, "another day is another one");
 }
+
+/// Where nothing was agreed, what only one side has was taken away by nobody.
+#[test]
+fn adopting_unites_what_there_can_be_many_of() {
+    use crate::pim::event::Details;
+    use crate::pim::{Attachment, Blob, Category};
+    let event = |categories: &[&str], files: &[&str]| {
+        let details = Details {
+            categories: categories.iter().map(|name| Category((*name).to_owned())).collect(),
+            ..Details::default()
+        };
+        let file = |name: &&str| Attachment::new(name, Blob::new(name.as_bytes().to_vec()));
+        let event = Event { details, attachments: files.iter().map(file).collect(), ..Event::default() };
+        Said { entry: Entry::Event(Box::new(event)), extra: Text::default() }
+    };
+    let (there, here) = (event(&["Blue", "Red"], &["agenda", "plan"]), event(&["Green", "Red"], &["minutes", "plan"]));
+    let both = event(&["Blue", "Green", "Red"], &["agenda", "minutes", "plan"]);
+    for policy in [ConflictPolicy::KeepBoth, ConflictPolicy::Local, ConflictPolicy::Server] {
+        let Pull::Agree { agreed, file, clash } = adopt(there.clone(), &here, policy) else { panic!("both are there") };
+        assert_eq!((file.as_ref(), clash), (Some(&both), vec![]));
+        let (shall, _) = push(&agreed, &both).expect("the server lacks some of it");
+        assert_eq!(shall, both);
+    }
+}

@@ -33,6 +33,35 @@ struct Update {
     sent: Vec<EntryField>,
 }
 
+/// Bytes of attachments and pictures beyond which no further entry joins those that are sent together.
+const MOST_HELD: u64 = 16 << 20;
+
+/// What is sent together: so many entries, fewer of large ones.
+struct Load<T> {
+    entries: Vec<T>,
+    held: u64,
+}
+
+impl<T> Default for Load<T> {
+    fn default() -> Self {
+        Self { entries: Vec::new(), held: 0 }
+    }
+}
+
+impl<T> Load<T> {
+    /// Adds an entry that holds so many bytes. Returns all of them where no further one may join.
+    fn add(&mut self, entry: T, held: u64) -> Option<Vec<T>> {
+        self.entries.push(entry);
+        self.held += held;
+        let is_full = self.entries.len() >= BATCH || self.held >= MOST_HELD;
+        is_full.then(|| std::mem::take(self).rest())
+    }
+
+    fn rest(self) -> Vec<T> {
+        self.entries
+    }
+}
+
 impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
     /// Sends what changed in these folders.
     pub(super) async fn push(&self, places: &[&Place]) -> Result<(), SyncError> {
@@ -176,23 +205,24 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
                 changed.map(|(key, found)| (*key, found.clone())).collect()
             })
             .unwrap_or_default();
-        for changed in changed.chunks(BATCH) {
-            let mut updates = Vec::new();
-            for (key, found) in changed {
-                if let Err(reason) = &found.clues {
-                    self.trouble_with_file(place, &found.name, INEXPRESSIBLE, reason).await?;
-                    continue;
-                }
-                let Some((lies_in, file)) = self.whereabouts(place.key(), *key) else { continue };
-                if !waiting.contains(&(place.key(), file.clone())) {
-                    updates.extend(self.update_of(place, *key, lies_in, file, found).await?);
-                }
+        let mut load = Load::default();
+        for (key, found) in changed {
+            if let Err(reason) = &found.clues {
+                self.trouble_with_file(place, &found.name, INEXPRESSIBLE, reason).await?;
+                continue;
             }
-            if !updates.is_empty() {
-                self.send_updates(place, updates).await?;
+            let Some((lies_in, file)) = self.whereabouts(place.key(), key) else { continue };
+            if waiting.contains(&(place.key(), file.clone())) {
+                continue;
+            }
+            if let Some(update) = self.update_of(place, key, lies_in, file, &found).await? {
+                let held = update.shall.entry.held();
+                if let Some(full) = load.add(update, held) {
+                    self.send_updates(place, full).await?;
+                }
             }
         }
-        Ok(())
+        self.send_updates(place, load.rest()).await
     }
 
     /// What is to be sent of a changed file; nothing where it says what was agreed, in other words.
@@ -226,6 +256,9 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
     }
 
     async fn send_updates(&self, place: &Place, batch: Vec<Update>) -> Result<(), SyncError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
         if self.run.is_dry() {
             for update in batch {
                 self.run.planned(place.path(), Action::ChangeThere, update.file, String::new());
@@ -395,19 +428,19 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
             files.push(found.name);
         }
         self.run.progress(&Progress::UploadsAhead(files.len() as u64));
-        for files in files.chunks(BATCH) {
-            let mut batch = Vec::new();
-            for file in files {
-                let Some(Read { digest, said: Ok(said), .. }) = self.read(&place.dir()?, kind, file).await? else {
-                    self.expect_echo();
-                    continue;
-                };
-                let tag = self.run.tag(place, &FileKey::new(file.as_bytes()));
-                batch.push(Upload { file: file.clone(), tag, said, digest });
+        let mut load = Load::default();
+        for file in files {
+            let Some(Read { digest, said: Ok(said), .. }) = self.read(&place.dir()?, kind, &file).await? else {
+                self.expect_echo();
+                continue;
+            };
+            let tag = self.run.tag(place, &FileKey::new(file.as_bytes()));
+            let held = said.entry.held();
+            if let Some(full) = load.add(Upload { file, tag, said, digest }, held) {
+                self.upload(place, kind, full).await?;
             }
-            self.upload(place, kind, batch).await?;
         }
-        Ok(())
+        self.upload(place, kind, load.rest()).await
     }
 
     /// The UIDs of what is known in a folder: two events of one UID are one event to every calendar program.
@@ -512,4 +545,23 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
 /// Whether others take part: then the server may have sent mail, which is in a folder of its own.
 fn has_guests(said: &Said) -> bool {
     matches!(&said.entry, Entry::Event(event) if !event.attendees.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sent_together_is_bounded_by_number_and_by_bytes() {
+        let sizes = |held: &[u64]| {
+            let mut load = Load::default();
+            let mut sent: Vec<usize> =
+                held.iter().filter_map(|held| load.add((), *held)).map(|all| all.len()).collect();
+            sent.push(load.rest().len());
+            sent
+        };
+        assert_eq!(sizes(&[0; 2 * BATCH + 1]), [BATCH, BATCH, 1]);
+        assert_eq!(sizes(&[MOST_HELD / 2; 5]), [2, 2, 1]);
+        assert_eq!(sizes(&[1, 3 * MOST_HELD, 1]), [2, 1]);
+    }
 }
