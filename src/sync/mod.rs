@@ -297,6 +297,15 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
         join(tokio::task::spawn_blocking(move || state.write(write)).await)?.map_err(SyncError::from)
     }
 
+    /// As [`Self::commit`], but does not wait until it is durable: for what a later run finds out by itself where a power failure takes it away.
+    async fn jot<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&crate::state::Writer<'_>) -> Result<T, StateError> + Send + 'static,
+    ) -> Result<T, SyncError> {
+        let state = Arc::clone(&self.engine.state);
+        join(tokio::task::spawn_blocking(move || state.jot(write)).await)?.map_err(SyncError::from)
+    }
+
     async fn round(&self, round: usize) -> Result<Echo, SyncError> {
         // What is still held is told again.
         lock(&self.held).clear();

@@ -257,3 +257,24 @@ fn a_lost_reply_to_an_attachment_attaches_it_once() {
         assert_eq!(world.mailbox.item_xml(id.as_str()).unwrap().matches("<t:FileAttachment>").count(), 1);
     }
 }
+
+/// What only one side has was taken away by nobody whom the lost state could name: both sides have it afterwards, and no copy is made.
+#[test]
+fn a_lost_state_unites_what_is_attached_on_both_sides() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.sync();
+        write(&world, "Calendar/tea.ics", &tea_with(&[("plan", "a plan")]));
+        settled(&world);
+        Others(&world).update(SpecialFolder::Calendar, |entry| {
+            let Entry::Event(event) = entry else { panic!() };
+            let more = Attachment::new("agenda", Blob::new("an agenda"));
+            event.attachments = event.attachments.iter().cloned().chain([more]).collect();
+        });
+        write(&world, "Calendar/tea.ics", &tea_with(&[("minutes", "minutes"), ("plan", "a plan")]));
+        world.lose_state();
+        settled(&world);
+        assert_both(&world, &[("agenda", "an agenda"), ("minutes", "minutes"), ("plan", "a plan")]);
+        assert_eq!(copies(&world), Vec::<String>::new());
+    }
+}

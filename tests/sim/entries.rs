@@ -11,8 +11,11 @@ use super::number;
 use crate::world::others::Others;
 use crate::world::{CutAt, World};
 use pimsync::exchange::{Action, Personality, Rule};
+use pimsync::format::entry::EntryFile;
 use pimsync::pim::event::{At, Details, When, ZoneName};
-use pimsync::pim::{Contact, Entry, EntryKind, Event, Note, ServerEntry, Task};
+use pimsync::pim::{
+    Attachment, Attachments, Blob, Contact, Entry, EntryKind, Event, Note, ServerEntry, Task, UnixTime,
+};
 use pimsync::plan::{Brake, ConflictPolicy};
 use pimsync::sync::{Request, SyncError};
 
@@ -39,11 +42,12 @@ fn sibling(folder: &str) -> Option<&'static str> {
     }
 }
 
-/// An entry as both sides can show it: its name, and two values.
+/// An entry as both sides can show it: its name, two values, and the files of an event.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Shown {
     folder: String,
     values: [String; 2],
+    attached: BTreeSet<String>,
 }
 
 type Picture = BTreeMap<String, Vec<Shown>>;
@@ -101,6 +105,16 @@ fn shown(entry: &Entry) -> (String, [String; 2]) {
     }
 }
 
+/// The names of an event's files; the content of each is its name.
+fn attached(entry: &Entry) -> BTreeSet<String> {
+    let Entry::Event(event) = entry else { return BTreeSet::new() };
+    let name = |file: &Attachment| {
+        let content = file.content.data().map(|data| String::from_utf8_lossy(data).into_owned());
+        if content.as_deref() == Some(file.name.as_str()) { file.name.to_string() } else { format!("{file:?}") }
+    };
+    event.attachments.iter().map(name).collect()
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Side {
     There,
@@ -120,11 +134,24 @@ struct Write {
     void: bool,
 }
 
+/// A file that was attached. Each has a name of its own, so that one that was taken away never comes again.
+#[derive(Clone, Debug)]
+struct Attached {
+    side: Side,
+    name: String,
+    /// Its own side deleted the event later.
+    void: bool,
+}
+
 /// What happened to an entry since both sides agreed.
 #[derive(Clone, Debug, Default)]
 struct History {
     /// What each value was.
     agreed: Option<[String; 2]>,
+    /// The files that it had.
+    had: BTreeSet<String>,
+    attached: Vec<Attached>,
+    detached: Vec<(Side, String)>,
     writes: Vec<Write>,
     deleted: Vec<(Side, usize)>,
     moved: bool,
@@ -167,7 +194,7 @@ impl Play {
         let mut picture = Picture::new();
         for (folder, _, server) in self.all_there() {
             let (name, values) = shown(&server.entry);
-            picture.entry(name).or_default().push(Shown { folder, values });
+            picture.entry(name).or_default().push(Shown { folder, values, attached: attached(&server.entry) });
         }
         picture
     }
@@ -199,14 +226,15 @@ impl Play {
     fn here(&self) -> Picture {
         let mut picture = Picture::new();
         for (folder, kind, path) in self.files() {
-            let (name, values) = shown(&read(kind, &path));
-            picture.entry(name).or_default().push(Shown { folder, values });
+            let entry = read(kind, &path);
+            let (name, values) = shown(&entry);
+            picture.entry(name).or_default().push(Shown { folder, values, attached: attached(&entry) });
         }
         picture
     }
 
     fn edit(&mut self) {
-        match self.random.u32(0..14) {
+        match self.random.u32(0..18) {
             0 => self.create(Side::There),
             1 => self.create(Side::Here),
             2..5 => self.write(Side::There),
@@ -216,7 +244,11 @@ impl Play {
             10 => self.shift(Side::There),
             11 => self.shift(Side::Here),
             12 => self.rename(),
-            _ => self.fold(),
+            13 => self.fold(),
+            14 => self.attach(Side::There),
+            15 => self.attach(Side::Here),
+            16 => self.detach(Side::There),
+            _ => self.detach(Side::Here),
         }
     }
 
@@ -288,7 +320,9 @@ impl Play {
                 let text = fs::read_to_string(&path).unwrap();
                 let (_, old) = shown(&before);
                 let new = if old[at].is_empty() {
-                    written(&entry(kind, &name, &values))
+                    let mut now = before.clone();
+                    put(&mut now, &name, &values);
+                    written(&now)
                 } else {
                     text.replace(&old[at], &token).into_bytes()
                 };
@@ -317,6 +351,7 @@ impl Play {
         let runs = self.runs;
         let history = self.history(&name);
         history.writes.iter_mut().filter(|write| write.side == side).for_each(|write| write.void = true);
+        history.attached.iter_mut().filter(|file| file.side == side).for_each(|file| file.void = true);
         history.deleted.push((side, runs));
     }
 
@@ -342,6 +377,55 @@ impl Play {
         };
         self.trace.push(format!("move {name} {side:?} to {to}"));
         self.history(&name).moved = true;
+    }
+
+    /// An event of that side by chance, and how its files are changed.
+    fn change_files(&mut self, side: Side, change: impl FnOnce(&mut Self, &str, Attachments) -> Option<Attachments>) {
+        let (there, here) = match side {
+            Side::There => (self.some_there().filter(|(_, kind, _)| *kind == EntryKind::Event), None),
+            Side::Here => (None, self.some_here().filter(|(_, kind, _)| *kind == EntryKind::Event)),
+        };
+        let now = match (&there, &here) {
+            (Some((_, _, server)), _) => server.entry.clone(),
+            (None, Some((_, kind, path))) => read(*kind, path),
+            (None, None) => return,
+        };
+        let Entry::Event(event) = &now else { return };
+        let Some(files) = change(self, &shown(&now).0, event.attachments.clone()) else { return };
+        let change = |entry: &mut Entry| {
+            if let Entry::Event(event) = entry {
+                event.attachments = files;
+            }
+        };
+        if let Some((_, _, server)) = there {
+            Others(&self.world).change(server, change);
+        } else if let Some((_, kind, path)) = here {
+            let mut file = EntryFile::parse(kind, fs::read(&path).unwrap().into()).unwrap();
+            let mut said = file.said().unwrap();
+            change(&mut said.entry);
+            file.patch(&said, UnixTime(0)).unwrap();
+            fs::write(path, file.to_bytes()).unwrap();
+        }
+    }
+
+    fn attach(&mut self, side: Side) {
+        self.change_files(side, |play, event, files| {
+            let name = play.token(event);
+            play.trace.push(format!("attach {name} {side:?}"));
+            play.history(event).attached.push(Attached { side, name: name.clone(), void: false });
+            let new = Attachment::new(&name, Blob::new(name.clone().into_bytes()));
+            Some(files.iter().cloned().chain([new]).collect())
+        });
+    }
+
+    fn detach(&mut self, side: Side) {
+        self.change_files(side, |play, event, files| {
+            let all: Vec<Attachment> = files.iter().cloned().collect();
+            let gone = all.get(play.random.usize(0..all.len().max(1)))?.name.to_string();
+            play.trace.push(format!("detach {gone} {side:?}"));
+            play.history(event).detached.push((side, gone.clone()));
+            Some(all.into_iter().filter(|file| file.name.as_str() != gone).collect())
+        });
     }
 
     fn rename(&mut self) {
@@ -377,8 +461,18 @@ impl Play {
     fn run(&mut self) -> Result<(), Failure> {
         let cut = if self.random.u32(0..3) == 0 { Some(self.random.usize(1..40)) } else { None };
         if self.random.u32(0..3) == 0 {
-            const OPERATIONS: [&str; 7] =
-                ["CreateItem", "UpdateItem", "MoveItem", "DeleteItem", "GetItem", "SyncFolderItems", "FindItem"];
+            const OPERATIONS: [&str; 10] = [
+                "CreateItem",
+                "UpdateItem",
+                "MoveItem",
+                "DeleteItem",
+                "GetItem",
+                "SyncFolderItems",
+                "FindItem",
+                "CreateAttachment",
+                "DeleteAttachment",
+                "GetAttachment",
+            ];
             let operation = OPERATIONS[self.random.usize(0..OPERATIONS.len())];
             let action = match self.random.u32(0..3) {
                 0 => Action::ResetAfterCommit,
@@ -450,7 +544,8 @@ impl Play {
         // From here on that is what is agreed.
         self.entries.retain(|name, _| there.contains_key(name));
         for (name, (_, history)) in &mut self.entries {
-            *history = History { agreed: Some(there[name][0].values.clone()), ..History::default() };
+            let Shown { values, attached, .. } = there[name][0].clone();
+            *history = History { agreed: Some(values), had: attached, ..History::default() };
         }
         self.state_lost = false;
         Ok(())
@@ -461,7 +556,7 @@ impl Play {
         let dir = self.world.database().join("On My Computer/Conflicts");
         let Ok(listed) = fs::read_dir(dir) else { return String::new() };
         let paths = listed.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
-        paths.map(|path| fs::read_to_string(path).unwrap() + "\n").collect()
+        paths.map(|path| fs::read_to_string(path).unwrap().replace("\r\n ", "") + "\n").collect()
     }
 }
 
@@ -495,10 +590,15 @@ impl History {
                 None => Ok(()),
             };
         };
-        let edited_elsewhere = |side: Side| self.writes.iter().any(|write| write.side != side) || self.agreed.is_none();
+        let editors = || {
+            let files = self.attached.iter().map(|file| file.side).chain(self.detached.iter().map(|(side, _)| *side));
+            self.writes.iter().map(|write| write.side).chain(files)
+        };
+        let edited_elsewhere = |side: Side| editors().any(|editor| editor != side) || self.agreed.is_none();
         if !state_lost && !self.moved && !self.folded && self.deleted.iter().any(|(side, _)| !edited_elsewhere(*side)) {
             return fail("came back", format!("{name}: {self:?}"));
         }
+        self.judge_files(name, now, in_copy, state_lost)?;
         for at in 0..values_of(kind) {
             let writes: Vec<_> = self.writes.iter().filter(|write| write.at == at).collect();
             let last = |side: Side| writes.iter().rfind(|write| write.side == side && !write.void);
@@ -527,6 +627,34 @@ impl History {
     }
 }
 
+impl History {
+    /// Whether each file is there that was attached and not taken away, and no other one.
+    fn judge_files(
+        &self,
+        name: &str,
+        now: &Shown,
+        in_copy: impl Fn(&String) -> bool,
+        state_lost: bool,
+    ) -> Result<(), Failure> {
+        let was_there = |file: &String| self.had.contains(file) || self.attached.iter().any(|new| new.name == *file);
+        let is_detached = |file: &String| self.detached.iter().any(|(_, gone)| gone == file);
+        let stays = |file: &&String| !is_detached(file) && !now.attached.contains(*file) && !in_copy(file);
+        // An event that was deleted by one side comes back with what the other one knew of it.
+        let new = self.attached.iter().filter(|file| !file.void).map(|file| &file.name);
+        let lost = self.had.iter().filter(|_| self.deleted.is_empty()).chain(new).find(stays);
+        if let Some(file) = lost {
+            return fail("lost", format!("{name}: the file {file} is nowhere: {now:?}, {self:?}"));
+        }
+        for file in &now.attached {
+            let is_over = is_detached(file) && !state_lost && !self.moved && self.deleted.is_empty();
+            if !was_there(file) || is_over {
+                return fail("wrong file", format!("{name}: {file} is there: {self:?}"));
+            }
+        }
+        Ok(())
+    }
+}
+
 fn put(entry_now: &mut Entry, name: &str, values: &[String; 2]) {
     let [one, two] = values;
     match entry_now {
@@ -545,13 +673,13 @@ fn put(entry_now: &mut Entry, name: &str, values: &[String; 2]) {
 
 fn read(kind: EntryKind, path: &PathBuf) -> Entry {
     let bytes = fs::read(path).unwrap();
-    let file = pimsync::format::entry::EntryFile::parse(kind, bytes.into());
+    let file = EntryFile::parse(kind, bytes.into());
     file.and_then(|file| file.said()).unwrap_or_else(|error| panic!("{}: {error}", path.display())).entry
 }
 
 fn written(entry: &Entry) -> Vec<u8> {
     let said = pimsync::pim::Said { entry: entry.clone(), extra: "".into() };
-    pimsync::format::entry::EntryFile::new(&said, pimsync::pim::UnixTime(0)).unwrap().to_bytes()
+    EntryFile::new(&said, UnixTime(0)).unwrap().to_bytes()
 }
 
 fn play(seed: u64) -> (Vec<String>, Result<(), Failure>) {

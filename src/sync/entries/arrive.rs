@@ -1,6 +1,6 @@
 //! Entries that the base does not know: uploads that were cut off, moved ones, those that lie here already, and new ones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::super::tree::Place;
 use super::super::{Action, Progress, Step, SyncError, lock};
@@ -142,13 +142,15 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         Ok(key)
     }
 
-    /// An entry that the base does not know: it was moved here, or lies in the directory already, or is new and to be created.
+    /// An entry that the base does not know: it was moved here, or lies in the directory already, or is new and to be created. `alike` are the search
+    /// keys that are known.
     pub(super) async fn take_unknown(
         &self,
         place: &Place,
         server: ServerEntry,
+        alike: &HashSet<i64>,
     ) -> Result<Option<ServerEntry>, SyncError> {
-        if let Some(row) = self.moved_from(&server).await? {
+        if let Some(row) = self.moved_from(&server, alike).await? {
             return self.follow_move(place, row, server).await.map(|()| None);
         }
         let begun = server.tag.as_ref().and_then(|tag| lock(&self.begun).remove(tag));
@@ -207,8 +209,9 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
     }
 
     /// The entry of another folder that this one was: moves keep the search key, and the old id is gone.
-    pub(super) async fn moved_from(&self, server: &ServerEntry) -> Result<Option<EntryRow>, SyncError> {
-        let Some(search) = server.search_key.as_ref().map(search_hash) else { return Ok(None) };
+    async fn moved_from(&self, server: &ServerEntry, alike: &HashSet<i64>) -> Result<Option<EntryRow>, SyncError> {
+        let search = server.search_key.as_ref().map(search_hash).filter(|search| alike.contains(search));
+        let Some(search) = search else { return Ok(None) };
         let alike = self.run.state().read(|state| state.entries_by_search_key(self.run.account, search))?;
         for brief in alike {
             let gone = match brief.standing {
@@ -287,15 +290,11 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
             return Ok(());
         }
         let (mut rows, mut files) = (Vec::new(), Vec::new());
-        let mut wanted = Vec::new();
-        for server in news {
-            let uid = if server.entry.uid().is_empty() { Some(self.new_uid(&server)?) } else { None };
-            wanted.push((server, uid));
-        }
+        let mut alike = self.alike(news.iter())?;
         let (folder, now) = (place.key(), self.run.now());
         let made = self
             .run
-            .blocking(move |_| Ok(wanted.into_iter().map(|(server, uid)| made(server, uid, (folder, now))).collect()))
+            .blocking(move |_| Ok(news.into_iter().map(|server| made(server, &mut alike, (folder, now))).collect()))
             .await;
         let made: Vec<Made> = made?;
         for made in made {
@@ -326,8 +325,9 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         self.with_look(place.key(), |look| done.iter().cloned().for_each(|brief| look.agree(brief)));
         self.run.tally(place, |tally| tally.downloaded += count);
         self.run.progress(&Progress::Messages(count));
+        // The files are durable; what becomes of a row that still says that its file is about to be written, is told by the file.
         self.run
-            .commit(move |tx| {
+            .jot(move |tx| {
                 done.iter().try_for_each(|brief| {
                     tx.set_entry_file(brief.key, &brief.file)?;
                     tx.set_entry_stat(brief.key, None, brief.ino.unwrap_or_default())?;
@@ -336,27 +336,15 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
             })
             .await
     }
-
-    /// A UID for an entry that has none on the server: the same each time, from what it keeps; from its id where it is a copy of one that has that.
-    pub(super) fn new_uid(&self, server: &ServerEntry) -> Result<String, SyncError> {
-        let search = server.search_key.as_ref().map(search_hash);
-        let copies = match search {
-            Some(search) => self.run.state().read(|state| state.entries_by_search_key(self.run.account, search))?,
-            None => Vec::new(),
-        };
-        let uids = uids_of(server);
-        let chosen = if copies.is_empty() { uids.last() } else { uids.first() };
-        Ok(chosen.cloned().unwrap_or_default())
-    }
 }
 
 /// The row and the file of a new entry; or why no file can hold it.
 type Made = Result<(EntryRow, NewEntry), (Box<ServerEntry>, String)>;
 
-fn made(server: ServerEntry, uid: Option<String>, (folder, now): (FolderKey, UnixTime)) -> Made {
+fn made(server: ServerEntry, alike: &mut HashSet<i64>, (folder, now): (FolderKey, UnixTime)) -> Made {
     let mut said = said_of(server.clone());
-    if let Some(uid) = uid {
-        said.entry.set_uid(uid.into());
+    if said.entry.uid().is_empty() {
+        said.entry.set_uid(new_uid(&server, alike).into());
     }
     let file = match EntryFile::new(&said, now) {
         Ok(file) => file,
@@ -370,6 +358,14 @@ fn made(server: ServerEntry, uid: Option<String>, (folder, now): (FolderKey, Uni
     let here = file.said().ok().filter(|here| *here != said);
     let file = NewEntry { stem: stem(&said.entry), extension: extension(kind), content };
     Ok((EntryRow { brief, server: said, here, sent: None }, file))
+}
+
+/// A UID for an entry that has none on the server: the same each time, from what it keeps; from its id where it is a copy of one that has that.
+fn new_uid(server: &ServerEntry, alike: &mut HashSet<i64>) -> String {
+    let is_copy = server.search_key.as_ref().is_some_and(|key| !alike.insert(search_hash(key)));
+    let uids = uids_of(server);
+    let chosen = if is_copy { uids.first() } else { uids.last() };
+    chosen.cloned().unwrap_or_default()
 }
 
 /// The UIDs that a file of the entry can have: its own; else one by its id, and one by its search key.

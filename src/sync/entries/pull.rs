@@ -12,7 +12,7 @@ use super::look::Look;
 use crate::local::LocalWrite;
 use crate::pim::{EntryKey, ItemId, ServerEntry, SyncState};
 use crate::remote::{ItemChange, ItemError, ItemErrorClass, PerItem, RemoteError, RemoteWrite};
-use crate::state::{EntryBrief, EntryStanding, Listing, Subject};
+use crate::state::{EntryBrief, EntryStanding, Listing, Reader, Subject, search_hash};
 
 /// Entries that are read from the server with one request, and whose files are made durable together.
 pub(super) const BATCH: usize = 50;
@@ -145,8 +145,17 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
                 Subject::Message(_) | Subject::File(_) => {}
             }
         }
+        if ids.is_empty() {
+            return Ok(());
+        }
         let ids: Vec<ItemId> = ids.into_iter().collect();
-        self.read_and_take(place, &ids).await
+        self.read_and_take(place, &ids).await?;
+        if self.run.is_dry() {
+            return Ok(());
+        }
+        // What was only jotted of new files becomes durable with this, as with a page's state: no listing tells of them again.
+        let (folder, listing) = (place.key(), place.row.listing.clone());
+        self.run.commit(move |tx| tx.set_listing(folder, &listing)).await
     }
 
     /// Takes in a page. Its state is noted after all else.
@@ -161,8 +170,10 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         let mut forgotten = Vec::new();
         let mut met = HashSet::new();
         // The last word on each item counts.
-        for change in changes.into_iter().rev().filter(|change| met.insert(change.id().clone())) {
-            let known = self.run.state().read(|state| state.entry_by_id(self.run.account, change.id()))?;
+        let changes: Vec<ItemChange> =
+            changes.into_iter().rev().filter(|change| met.insert(change.id().clone())).collect();
+        let known = self.known(changes.iter().map(ItemChange::id))?;
+        for (change, known) in changes.into_iter().zip(known) {
             match (change, known) {
                 (ItemChange::Present(message), Some(row))
                     if row.change_key == message.change_key && row.folder == place.key() =>
@@ -247,6 +258,22 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         Ok(())
     }
 
+    /// What is known of the entries with these ids.
+    fn known<'i>(&self, ids: impl Iterator<Item = &'i ItemId>) -> Result<Vec<Option<EntryBrief>>, SyncError> {
+        let account = self.run.account;
+        Ok(self.run.state().read(|state| ids.map(|id| state.entry_by_id(account, id)).collect())?)
+    }
+
+    /// The search keys of these that are known: what has one of them is a copy, or was moved.
+    pub(super) fn alike<'s>(&self, servers: impl Iterator<Item = &'s ServerEntry>) -> Result<HashSet<i64>, SyncError> {
+        let account = self.run.account;
+        let keys = servers.filter_map(|server| server.search_key.as_ref().map(search_hash));
+        let is_known = |key: i64, state: &Reader<'_>| {
+            state.entries_by_search_key(account, key).map(|alike| (!alike.is_empty()).then_some(key))
+        };
+        Ok(self.run.state().read(|state| keys.filter_map(|key| is_known(key, state).transpose()).collect())?)
+    }
+
     /// Brings what entries say on the server into the files.
     async fn take(&self, place: &Place, ids: &[ItemId], answers: Vec<PerItem<ServerEntry>>) -> Result<(), SyncError> {
         self.note_left(place, answers.iter().filter_map(|answer| answer.as_ref().ok())).await?;
@@ -254,11 +281,11 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
         let told = ids.iter().zip(&answers).filter(|(_, answer)| answer.as_ref().err().is_none_or(is_gone));
         self.end_item_troubles(place, told.map(|(id, _)| id)).await?;
         let mut news = Vec::new();
-        for (id, answer) in ids.iter().zip(answers) {
-            let known = self.run.state().read(|state| state.entry_by_id(self.run.account, id))?;
+        let (known, alike) = (self.known(ids.iter())?, self.alike(answers.iter().flatten())?);
+        for ((id, known), answer) in ids.iter().zip(known).zip(answers) {
             match (answer, known) {
                 (Ok(server), Some(row)) => self.take_known(place, row.key, server).await?,
-                (Ok(server), None) => news.extend(self.take_unknown(place, server).await?),
+                (Ok(server), None) => news.extend(self.take_unknown(place, server, &alike).await?),
                 // Another listing tells what became of it.
                 (Err(error), _) if is_gone(&error) => {}
                 (Err(error), known) => {

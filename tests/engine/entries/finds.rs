@@ -1,6 +1,6 @@
 //! What the simulation and readers of the code found, each as short as it can be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::{BOB, BOTH, ada, as_contact, copies, edit, files, note, only_file, se
 use crate::world::others::Others;
 use crate::world::{CutAt, World};
 use pimsync::exchange::{Action, Rule};
-use pimsync::pim::SpecialFolder;
+use pimsync::pim::{Entry, SpecialFolder};
 use pimsync::sync::{Step, SyncError};
 
 /// Runs until that step is come to for the first time.
@@ -360,5 +360,30 @@ fn an_adoption_that_was_cut_off_is_decided_again() {
                 break;
             }
         }
+    }
+}
+
+/// A copy on the server keeps the search key, from which a contact that has no UID gets one.
+#[test]
+fn copies_that_come_together_get_uids_of_their_own() {
+    for like in BOTH {
+        let world = World::new(like);
+        let others = Others(&world);
+        others.create(SpecialFolder::Contacts, &ada());
+        let original = world.mailbox.items("Contacts").unwrap().remove(0).id;
+        world.mailbox.copy_item(&original, "Contacts").unwrap();
+        settled(&world);
+        let uid = |text: &String| text.lines().find(|line| line.starts_with("UID:")).unwrap().to_owned();
+        let uids: BTreeSet<String> = files(&world, "Contacts").values().map(uid).collect();
+        assert_eq!(uids.len(), 2, "{like:?}: {uids:?}");
+        // What each of them says goes to its own.
+        for (name, text) in files(&world, "Contacts") {
+            write(&world, &format!("Contacts/{name}"), &text.replace("\r\n", "\n").replace("Engines", &name));
+        }
+        settled(&world);
+        let mut there: Vec<Entry> = others.all(SpecialFolder::Contacts).into_iter().map(|there| there.entry).collect();
+        let companies: BTreeSet<String> =
+            there.iter_mut().map(|entry| as_contact(entry).company.as_str().to_owned()).collect();
+        assert_eq!(companies, files(&world, "Contacts").into_keys().collect());
     }
 }
