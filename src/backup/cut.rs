@@ -96,7 +96,10 @@ pub(super) fn cut<S: Sink>(
             cut.report.unread.push(Unread { path: None, reason });
             break;
         }
-        present = Listing::of(database, present.state)?;
+        let state = present.state;
+        // Not two at a time: each is as large as the tree.
+        drop(present);
+        present = Listing::of(database, state)?;
     }
     cut.unlist_moved(&present)?;
     cut.unlist_renamed(&present)?;
@@ -120,6 +123,8 @@ pub(super) enum State {
 pub(super) struct Listing {
     directories: Vec<ItemPath>,
     files: Vec<ItemPath>,
+    /// The files' keys.
+    keys: Vec<Key>,
     odd: Vec<ItemPath>,
     unread: Vec<Unread>,
     /// What is left out at the top.
@@ -154,13 +159,19 @@ impl Listing {
                 }
             }
         }
+        found.keys = found.files.iter().map(ItemPath::key).collect();
         Ok(found)
+    }
+
+    /// How many files and directories there are.
+    pub(super) fn len(&self) -> usize {
+        self.directories.len() + self.files.len()
     }
 
     /// The keys that several files have.
     fn twins(&self) -> HashSet<Key> {
         let mut keys = HashSet::new();
-        self.files.iter().map(ItemPath::key).filter(|key| !keys.insert(*key)).collect()
+        self.keys.iter().copied().filter(|key| !keys.insert(*key)).collect()
     }
 
     /// Looks at each file, and answers whether more than half of the bytes are probably in no earlier archive.
@@ -168,10 +179,10 @@ impl Listing {
         let look = |path: &ItemPath| platform::look(&path.under(database)).ok().flatten();
         self.looked = self.files.iter().map(look).collect();
         let (mut all, mut new) = (0_u64, 0_u64);
-        for (path, looked) in self.files.iter().zip(&self.looked) {
+        for (key, looked) in self.keys.iter().zip(&self.looked) {
             let Some(looked) = looked else { continue };
             all = all.saturating_add(looked.stat.len);
-            if !earlier.resembles(&path.key(), looked) {
+            if !earlier.resembles(key, looked) {
                 new = new.saturating_add(looked.stat.len);
             }
         }
@@ -231,16 +242,16 @@ impl<S: Sink> Cut<'_, S> {
         }
         let twins = found.twins();
         self.twins.extend(&twins);
-        for (place, path) in found.files.iter().enumerate() {
-            let key = path.key();
+        for (place, (path, key)) in found.files.iter().zip(&found.keys).enumerate() {
+            let key = *key;
             // Two files with the same key are two items, though their names break the rules.
-            let own = Key::of(path.as_bytes());
-            if self.met.contains(if twins.contains(&key) { &own } else { &key }) {
+            let own = || Key::of(path.as_bytes());
+            if self.met.contains(&if twins.contains(&key) { own() } else { key }) {
                 continue;
             }
-            match self.add_file(path, found.looked.get(place).copied().flatten())? {
+            match self.add_file(path, key, found.looked.get(place).copied().flatten())? {
                 Reading::Done => {
-                    self.met.extend([key, own]);
+                    self.met.extend([key, own()]);
                     fresh = true;
                 }
                 Reading::Vanished => fresh = true,
@@ -260,12 +271,15 @@ impl<S: Sink> Cut<'_, S> {
     }
 
     /// `looked` is what was seen of the file after it was listed; it is as good as what is seen now, since a later change is for the next backup.
-    fn add_file(&mut self, path: &ItemPath, looked: Option<Looked>) -> Result<Reading, BackupError> {
+    fn add_file(&mut self, path: &ItemPath, key: Key, looked: Option<Looked>) -> Result<Reading, BackupError> {
         let look = || platform::look(&path.under(self.database)).ok().flatten();
         if self.sink.takes_unread()
             && let Some(looked) = looked.or_else(look)
             && looked.kind == Sort::File
-            && self.sink.add_unread(path, &looked).map_err(|error| BackupError::io("write", self.target, error))?
+            && self
+                .sink
+                .add_unread(path, &key, &looked)
+                .map_err(|error| BackupError::io("write", self.target, error))?
         {
             return Ok(Reading::Done);
         }
@@ -339,9 +353,23 @@ impl<S: Sink> Cut<'_, S> {
         Ok(Some(Reading::Done))
     }
 
+    /// Whether what was met is what is there now: all of that was met, and there is as much of it.
+    fn has_only(&self, present: &Listing) -> bool {
+        let is_listed = |entry: &&Entry| {
+            entry.kind != Kind::Directory && (present.state == State::AFile || entry.kind != Kind::State)
+        };
+        self.twins.is_empty()
+            && self.failed.is_empty()
+            && present.keys.iter().all(|key| self.met.contains(key))
+            && self.sink.entries().iter().filter(is_listed).count() == present.files.len()
+    }
+
     /// A message that was moved while the tree was read was met in both places. It is listed in the one where it ended, unless it is not
     /// there as it was.
     fn unlist_moved(&mut self, present: &Listing) -> Result<(), BackupError> {
+        if self.has_only(present) {
+            return Ok(());
+        }
         let there: HashSet<Key> = present.files.iter().map(ItemPath::key).collect();
         let kept: HashSet<Hash> = self
             .sink

@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::manifest::{Entry, Hash, Kind, Link, Manifest, Place};
+use super::manifest::{Entry, Hash, Header, Kind, Link, Place};
 use super::path::Key;
 use super::record::Known as Verified;
 use super::take::{Sealing, Source};
@@ -23,12 +23,14 @@ const CHAIN: usize = 7;
 pub(super) const TICK_NS: i64 = 2_000_000_000;
 
 /// What is in earlier archives.
+#[derive(Default)]
 pub(super) struct Earlier {
     /// The archives, oldest first.
     chain: Vec<Link>,
     files: Vec<Option<File>>,
     by_key: HashMap<Key, u32>,
-    by_hash: HashMap<Hash, u32>,
+    /// Made when it is first asked: mostly each file is where it was.
+    by_hash: Option<HashMap<Hash, u32>>,
     /// A file that changed after this may have changed again unseen.
     settled_before: i64,
 }
@@ -58,36 +60,33 @@ impl Earlier {
     ) -> Option<Self> {
         let archives = target.archives(source.name()).ok()?;
         let newest = archives.last().filter(|found| found.name.form == sealing.form())?;
-        let manifest = match (remembered(source, target, sealing, &archives, known), sealing) {
-            (Some(manifest), _) => manifest,
+        let (header, earlier) = match (remembered(source, target, sealing, &archives, known), sealing) {
+            (Some(remembered), _) => remembered,
             (None, Sealing::For(_)) => return None,
             (None, Sealing::None) => {
-                let mut archive = Archive::open(&newest.stored).ok()?;
-                archive.has_its_chain().then(|| archive.into_manifest())?
+                let mut earlier = Self::default();
+                let mut archive = Archive::visit(&newest.stored, |entry| earlier.add(entry)).ok()?;
+                archive.has_its_chain().then(|| (archive.into_manifest().header, earlier))?
             }
         };
-        let header = &manifest.header;
-        let chain = with_its_chain(&manifest);
+        let chain = with_its_chain(&header);
         let own = header.identity_id == source.id() && header.number == newest.name.number;
         let damaged = |link: &Link| known.is_some_and(|known| known.damaged.contains(&link.id));
         let settled_before = header.created.saturating_mul(1_000_000_000).saturating_sub(TICK_NS);
         if !own || chain.len() >= CHAIN || chain.iter().any(damaged) {
             return None;
         }
-        Some(Self::of(manifest.entries, chain, settled_before))
+        Some(Self { chain, settled_before, ..earlier })
     }
 
-    fn of(entries: Vec<Entry>, chain: Vec<Link>, settled_before: i64) -> Self {
-        let mut earlier =
-            Self { chain, files: Vec::new(), by_key: HashMap::new(), by_hash: HashMap::new(), settled_before };
-        for entry in entries.into_iter().filter(|entry| entry.kind != Kind::Directory) {
-            let Ok(at) = u32::try_from(earlier.files.len()) else { break };
-            earlier.by_key.insert(entry.path.key(), at);
-            earlier.by_hash.insert(entry.hash, at);
-            let Entry { kind, id, hash, place, size, mtime_ns, inode, ctime_ns, .. } = entry;
-            earlier.files.push(Some(File { kind, id, hash, place, size, mtime_ns, inode, ctime_ns }));
+    fn add(&mut self, entry: Entry) {
+        let Ok(at) = u32::try_from(self.files.len()) else { return };
+        if entry.kind == Kind::Directory {
+            return;
         }
-        earlier
+        self.by_key.insert(entry.path.key(), at);
+        let Entry { kind, id, hash, place, size, mtime_ns, inode, ctime_ns, .. } = entry;
+        self.files.push(Some(File { kind, id, hash, place, size, mtime_ns, inode, ctime_ns }));
     }
 
     /// Whether a file is probably known; for an estimate.
@@ -110,7 +109,11 @@ impl Earlier {
 
     /// Takes a file of that content.
     pub(super) fn take_content(&mut self, hash: &Hash, size: u64) -> Option<File> {
-        let at = *self.by_hash.get(hash)?;
+        let by_hash = self.by_hash.get_or_insert_with(|| {
+            let files = self.files.iter().zip(0..);
+            files.filter_map(|(file, at)| file.as_ref().map(|file| (file.hash, at))).collect()
+        });
+        let at = *by_hash.get(hash)?;
         self.files.get_mut(at as usize)?.take_if(|file| file.size == size)
     }
 
@@ -121,8 +124,7 @@ impl Earlier {
 }
 
 /// The archives that a new one would build upon, oldest first.
-fn with_its_chain(manifest: &Manifest) -> Vec<Link> {
-    let header = &manifest.header;
+fn with_its_chain(header: &Header) -> Vec<Link> {
     let own = Link { number: header.number, id: header.id.clone() };
     header.chain.iter().cloned().chain([own]).collect()
 }
@@ -135,16 +137,17 @@ fn remembered(
     sealing: Sealing<'_>,
     archives: &[Found],
     known: Option<&Verified>,
-) -> Option<Manifest> {
+) -> Option<(Header, Earlier)> {
     let known = known?;
-    let manifest = source.memory()?.read(target.location(), sealing)?;
+    let mut earlier = Earlier::default();
+    let header = source.memory()?.visit(target.location(), sealing, |entry| earlier.add(entry))?.header;
     let is_there = |link: &Link| {
         let is_it = |found: &&Found| known.noted(found).is_some_and(|noted| noted.archive.id == link.id);
         let found = archives.iter().find(is_it);
         let noted = found.and_then(|found| known.noted(found).filter(|noted| noted.is_still(found)));
         noted.is_some_and(|noted| noted.form == sealing.form())
     };
-    with_its_chain(&manifest).iter().all(is_there).then_some(manifest)
+    with_its_chain(&header).iter().all(is_there).then_some((header, earlier))
 }
 
 #[cfg(test)]
@@ -168,7 +171,10 @@ mod tests {
     }
 
     fn earlier(entries: Vec<Entry>, settled_before: i64) -> Earlier {
-        Earlier::of(entries, vec![Link { number: 1, id: "1".repeat(32) }], settled_before)
+        let chain = vec![Link { number: 1, id: "1".repeat(32) }];
+        let mut earlier = Earlier { chain, settled_before, ..Earlier::default() };
+        entries.into_iter().for_each(|entry| earlier.add(entry));
+        earlier
     }
 
     #[test]

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ItemPath;
 use super::archive::FORMAT;
+use super::path::Key;
 use crate::local::{MessageName, Subdir};
 use crate::pim::{Flag, UnixTime};
 
@@ -285,30 +286,37 @@ impl Manifest {
     /// # Errors
     /// What is wrong, and in which line.
     pub fn read(lines: impl BufRead) -> Result<Self, String> {
-        let mut lines = Lines { lines, number: 0 };
-        let header: Header = lines.next()?;
-        if header.pimsync_archive != FORMAT {
-            return Err(format!("it has format {}", header.pimsync_archive));
-        }
-        check_chain(&header)?;
-        let mut frames = Vec::new();
-        let mut at = 0;
-        for _ in 0..header.frames {
-            frames.push(lines.frame(at)?);
-            at += frames.last().map_or(0, |frame: &Frame| frame.length);
-        }
         let mut entries = Vec::new();
+        let head = Self::visit(lines, |entry| entries.push(entry))?;
+        Ok(Self { entries, ..head })
+    }
+
+    /// As [`Self::read`], but each entry is given to `visit`. What is returned has none.
+    ///
+    /// # Errors
+    /// What is wrong, and in which line; what was visited before is worth nothing.
+    pub fn visit(lines: impl BufRead, mut visit: impl FnMut(Entry)) -> Result<Self, String> {
+        let mut lines = Lines { lines, number: 0 };
+        let head = lines.head()?;
         let mut paths = HashSet::new();
-        for _ in 0..header.entries {
-            let entry = lines.next::<EntryLine>()?.check(&header).map_err(|reason| lines.at(&reason))?;
-            check_place(&entry, &header, &frames).map_err(|reason| lines.at(&reason))?;
-            if !paths.insert(blake3::hash(entry.path.as_bytes())) {
+        for _ in 0..head.header.entries {
+            let entry = lines.next::<EntryLine>()?.check(&head.header).map_err(|reason| lines.at(&reason))?;
+            check_place(&entry, &head.header, &head.frames).map_err(|reason| lines.at(&reason))?;
+            if !paths.insert(Key::of(entry.path.as_bytes())) {
                 return Err(lines.at(&format!("{} is there twice", entry.path)));
             }
-            entries.push(entry);
+            visit(entry);
         }
         lines.end()?;
-        Ok(Self { header, frames, entries })
+        Ok(head)
+    }
+
+    /// Reads the lines of a manifest whose hash was checked, up to its entries.
+    ///
+    /// # Errors
+    /// What is wrong, and in which line.
+    pub fn read_head(lines: impl BufRead) -> Result<Self, String> {
+        Lines { lines, number: 0 }.head()
     }
 }
 
@@ -357,6 +365,22 @@ impl<R: BufRead> Lines<R> {
             return Err(self.at("it ends too early, or the line is too long"));
         }
         serde_json::from_slice(&bytes).map_err(|error| self.at(&error.to_string()))
+    }
+
+    /// The header and the frames.
+    fn head(&mut self) -> Result<Manifest, String> {
+        let header: Header = self.next()?;
+        if header.pimsync_archive != FORMAT {
+            return Err(format!("it has format {}", header.pimsync_archive));
+        }
+        check_chain(&header)?;
+        let mut frames = Vec::new();
+        let mut at = 0;
+        for _ in 0..header.frames {
+            frames.push(self.frame(at)?);
+            at += frames.last().map_or(0, |frame: &Frame| frame.length);
+        }
+        Ok(Manifest { header, frames, entries: Vec::new() })
     }
 
     /// A frame that begins where the one before ended: no byte of the file belongs to none.

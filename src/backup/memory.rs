@@ -5,13 +5,13 @@
 //! next archive holds everything, or the manifest is fetched.
 
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, BufWriter, IntoInnerError, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::archive::decoder;
-use super::manifest::Manifest;
+use super::manifest::{Entry, Manifest};
 use super::{Location, Sealing};
 use crate::identity::files;
 
@@ -43,14 +43,17 @@ impl Memory<'_> {
     pub(super) fn write(&self, target: &Location, sealing: Sealing<'_>, manifest: &Manifest) -> io::Result<()> {
         files::make_dirs(self.dir)?;
         let head = Head { recipients: sealing.recipients() };
-        let mut encoder = zstd::Encoder::new(Vec::new(), LEVEL)?;
-        writeln!(encoder, "{}", serde_json::to_string(&head)?)?;
-        manifest.write(&mut encoder)?;
+        // The encoder is slow at taking a few bytes at a time.
+        let mut out = BufWriter::with_capacity(64 << 10, zstd::Encoder::new(Vec::new(), LEVEL)?);
+        writeln!(out, "{}", serde_json::to_string(&head)?)?;
+        manifest.write(&mut out)?;
+        let encoder = out.into_inner().map_err(IntoInnerError::into_error)?;
         files::write(&self.path(target), &encoder.finish()?)
     }
 
-    /// What is in the newest archive of a target, where it was made for the same recipients.
-    pub(super) fn read(&self, target: &Location, sealing: Sealing<'_>) -> Option<Manifest> {
+    /// What is in the newest archive of a target, where it was made for the same recipients. Each entry is given to `visit`, and none is kept; where
+    /// nothing is returned, what was visited is worth nothing.
+    pub(super) fn visit(&self, target: &Location, sealing: Sealing<'_>, visit: impl FnMut(Entry)) -> Option<Manifest> {
         let mut lines = BufReader::new(decoder(File::open(self.path(target)).ok()?).ok()?);
         let mut head = String::new();
         io::Read::take(&mut lines, MAX_LINE).read_line(&mut head).ok()?;
@@ -58,6 +61,6 @@ impl Memory<'_> {
         if head.recipients != sealing.recipients() {
             return None;
         }
-        Manifest::read(lines).ok()
+        Manifest::visit(lines, visit).ok()
     }
 }

@@ -1,8 +1,11 @@
 //! Bringing items back, into a directory of their own. Nothing is ever overwritten, and what is not whole never has its final name.
 
+use std::cell::{Cell, RefCell};
 use std::fs::{self, File, FileTimes};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::archive::{Archive, Failed};
@@ -142,7 +145,7 @@ fn restore_frame(
                 let (path, mut file) = stage.create(&entry.path)?;
                 match frame.copy(entry, &mut file) {
                     Ok(hash) if hash == entry.hash => {
-                        stage.keep(&file, &path, entry.mtime_ns)?;
+                        stage.keep(&file, &path, entry.size, entry.mtime_ns)?;
                         restored.items += u64::from(entry.kind.is_item());
                         restored.files += 1;
                         restored.bytes += entry.size;
@@ -169,10 +172,54 @@ fn archive_error(error: io::Error, path: &Path) -> Result<String, BackupError> {
     }
 }
 
+/// So many bytes are written before the disk is given them, while the next ones are written.
+const SYNCED_AT_ONCE: u64 = 32 << 20;
+
 /// A directory beside the final one, which it becomes in the end.
 pub(super) struct Stage {
     dir: tempfile::TempDir,
     to: PathBuf,
+    /// The directory that was made last: most files lie where the one before them does.
+    made: RefCell<PathBuf>,
+    /// Bytes that the disk was not given yet.
+    unsynced: Cell<u64>,
+    syncing: Syncing,
+}
+
+/// A thread that makes durable what was written so far, so that little is left to wait for in the end.
+struct Syncing {
+    ask: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Syncing {
+    fn begin(dir: &Path) -> Self {
+        let (ask, asked) = sync_channel(1);
+        let dir = dir.to_owned();
+        let thread = std::thread::spawn(move || {
+            for () in asked {
+                // What fails here fails in the end, too, and is told then.
+                let _ = platform::sync_everything(&dir);
+            }
+        });
+        Self { ask: Some(ask), thread: Some(thread) }
+    }
+
+    fn ask(&self) {
+        // Where it is still at it, what was written since waits for the next time.
+        if let Some(ask) = &self.ask {
+            let _ = ask.try_send(());
+        }
+    }
+}
+
+impl Drop for Syncing {
+    fn drop(&mut self) {
+        self.ask = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
 }
 
 impl Stage {
@@ -193,7 +240,8 @@ impl Stage {
         if needed > free {
             return Err(BackupError::NoRoom { path: to, needed, free });
         }
-        Ok(Self { dir, to })
+        let syncing = Syncing::begin(dir.path());
+        Ok(Self { dir, to, made: RefCell::default(), unsynced: Cell::new(0), syncing })
     }
 
     /// The directory that it will lie in.
@@ -216,18 +264,25 @@ impl Stage {
 
     /// Begins a file; nothing may have its name.
     pub(super) fn create(&self, path: &ItemPath) -> Result<(PathBuf, File), BackupError> {
-        if let Some(parent) = path.as_path().parent() {
+        if let Some(parent) = path.as_path().parent().filter(|parent| *self.made.borrow() != *parent) {
             self.make(parent)?;
+            self.made.replace(parent.to_owned());
         }
         let full = path.under(self.dir.path());
         let file = platform::create_new(&full).map_err(|error| BackupError::io("create", &full, error))?;
         Ok((full, file))
     }
 
-    /// Ends a file that is whole.
-    pub(super) fn keep(&self, mut file: &File, path: &Path, mtime_ns: i64) -> Result<(), BackupError> {
+    /// Ends a file that is whole, and has so many bytes.
+    pub(super) fn keep(&self, mut file: &File, path: &Path, bytes: u64, mtime_ns: i64) -> Result<(), BackupError> {
         let set = file.flush().and_then(|()| file.set_times(FileTimes::new().set_modified(time(mtime_ns))));
-        set.map_err(|error| BackupError::io("write", path, error))
+        set.map_err(|error| BackupError::io("write", path, error))?;
+        self.unsynced.update(|unsynced| unsynced + bytes);
+        if self.unsynced.get() >= SYNCED_AT_ONCE {
+            self.unsynced.set(0);
+            self.syncing.ask();
+        }
+        Ok(())
     }
 
     fn set_time(&self, path: &ItemPath, mtime_ns: i64) -> Result<(), BackupError> {
@@ -238,6 +293,7 @@ impl Stage {
 
     /// Makes everything durable, and gives it its name.
     pub(super) fn finish(self) -> Result<(), BackupError> {
+        drop(self.syncing);
         let failed = |error| BackupError::io("write", &self.to, error);
         sync_below(self.dir.path()).map_err(failed)?;
         // An empty directory may be replaced, any other thing may not.

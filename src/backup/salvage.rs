@@ -147,7 +147,8 @@ fn take_file(
         salvaged.refused.push(format!("{path}: it is cut"));
         return std::fs::remove_file(&full).map_err(|error| BackupError::io("remove", &full, error));
     }
-    stage.keep(&file, &full, i64::try_from(member.mtime).unwrap_or(0).saturating_mul(1_000_000_000))?;
+    let mtime_ns = i64::try_from(member.mtime).unwrap_or(0).saturating_mul(1_000_000_000);
+    stage.keep(&file, &full, copied, mtime_ns)?;
     salvaged.files += 1;
     salvaged.bytes += copied;
     Ok(())

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use super::ItemPath;
 use super::archive::{Large, New, Writer};
 use super::manifest::Entry;
+use super::path::Key;
 use crate::local::platform::Looked;
 
 /// What takes the files of a cut.
@@ -20,8 +21,8 @@ pub(super) trait Sink {
     /// Whether there are files that it may take without their being read.
     fn takes_unread(&self) -> bool;
 
-    /// Takes a file without its being read; or answers that it must be.
-    fn add_unread(&mut self, path: &ItemPath, looked: &Looked) -> io::Result<bool>;
+    /// Takes a file without its being read; or answers that it must be. `key` is its path's.
+    fn add_unread(&mut self, path: &ItemPath, key: &Key, looked: &Looked) -> io::Result<bool>;
 
     /// Adds a file whose content is at hand.
     fn add(&mut self, new: New, content: &[u8]) -> io::Result<()>;
@@ -48,8 +49,8 @@ impl Sink for Writer {
         self.earlier().is_some()
     }
 
-    fn add_unread(&mut self, path: &ItemPath, looked: &Looked) -> io::Result<bool> {
-        Ok(self.add_unchanged(path, looked))
+    fn add_unread(&mut self, path: &ItemPath, key: &Key, looked: &Looked) -> io::Result<bool> {
+        Ok(self.add_unchanged(path, key, looked))
     }
 
     fn add(&mut self, new: New, content: &[u8]) -> io::Result<()> {

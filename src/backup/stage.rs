@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::archive::{Hashed, Large, New, Times};
 use super::cut::{Listing, cut};
 use super::manifest::{Entry, Hash, Kind, Place};
+use super::path::Key;
 use super::restore::time;
 use super::sink::Sink;
 use super::take::{Source, add_state};
@@ -213,7 +214,7 @@ impl Sink for Tree {
         true
     }
 
-    fn add_unread(&mut self, path: &ItemPath, looked: &Looked) -> io::Result<bool> {
+    fn add_unread(&mut self, path: &ItemPath, _key: &Key, looked: &Looked) -> io::Result<bool> {
         if path.message().is_none() || !self.link(path, looked)? {
             return Ok(false);
         }

@@ -246,6 +246,7 @@ fn fill(
     if writer.earlier().is_some_and(|earlier| listing.is_mostly_new(database, earlier)) {
         writer.forget_earlier();
     }
+    writer.prepare_for(listing.len());
     if let Some(state) = state {
         add_state(state, source.scratch(), &mut writer, at)?;
     }

@@ -205,6 +205,18 @@ pub(crate) fn sync_everything(within: &Path) -> io::Result<()> {
     }
 }
 
+/// Lets the system begin to write a part of a file to the disk, so that less is left to do when it is to be durable. What is written need not stay in
+/// memory: nobody reads it soon.
+pub(crate) fn begin_to_write(file: &File, from: u64, bytes: u64) {
+    #[cfg(target_os = "linux")]
+    if let Some(bytes) = std::num::NonZeroU64::new(bytes) {
+        // It is no more than advice.
+        let _ = fs::fadvise(file, from, Some(bytes), fs::Advice::DontNeed);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (file, from, bytes);
+}
+
 /// Makes the data of many files of one file system durable, or the entries of many directories. `paths` that are gone need nothing.
 pub(crate) fn sync_all(paths: &[&Path], within: &Path) -> io::Result<()> {
     #[cfg(target_os = "linux")]

@@ -4,7 +4,7 @@
 //! that what does not need them comes back without them.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek as _, SeekFrom};
 
 use super::footer::Footer;
 use super::member::{Member, read_member, skip};
@@ -15,6 +15,9 @@ use crate::backup::{BackupError, Damage};
 
 /// A manifest is mostly hashes, which do not compress: one that grows more than this is a bomb.
 const MANIFEST_GROWTH: u64 = 64;
+
+/// Bytes that are taken out of a frame at a time.
+const COPIED_AT_ONCE: usize = 64 << 10;
 
 /// A whole archive.
 pub struct Archive {
@@ -44,6 +47,21 @@ impl Archive {
     /// # Errors
     /// [`BackupError::Incomplete`] for a file that was cut or is no archive; [`BackupError::Manifest`]; [`BackupError::OtherFormat`].
     pub fn open(stored: &Stored) -> Result<Self, BackupError> {
+        Self::open_with(stored, |lines| Manifest::read(lines))
+    }
+
+    /// As [`Self::open`], but each entry is given to `visit`, and none is kept.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; what was visited before is worth nothing.
+    pub(crate) fn visit(stored: &Stored, visit: impl FnMut(Entry)) -> Result<Self, BackupError> {
+        Self::open_with(stored, |lines| Manifest::visit(lines, visit))
+    }
+
+    fn open_with(
+        stored: &Stored,
+        read: impl FnOnce(&mut dyn BufRead) -> Result<Manifest, String>,
+    ) -> Result<Self, BackupError> {
         let io = |source: io::Error| match source.kind() {
             // What is encrypted cannot be read where it was changed or cut.
             io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => incomplete(stored, CUT),
@@ -60,7 +78,7 @@ impl Archive {
             return Err(incomplete(stored, "its end does not fit to its length"));
         }
         let damaged = |reason| BackupError::Manifest { at: stored.location(), reason };
-        let manifest = read_manifest(&mut *content, &footer).map_err(damaged)?;
+        let manifest = read_manifest(&mut *content, &footer, read).map_err(damaged)?;
         if manifest.frames.last().map_or(0, |frame| frame.at + frame.length) != footer.at {
             return Err(damaged("its frames do not fill the file".to_owned()));
         }
@@ -73,11 +91,8 @@ impl Archive {
         let found = target.archives(&header.identity).map_err(|error| error.to_string())?;
         let mut others = Vec::new();
         for found in found.into_iter().filter(|found| found.name.number == link.number) {
-            match Self::open(&found.stored) {
-                Ok(mut archive) if archive.manifest.header.id == link.id => {
-                    archive.manifest.entries = Vec::new();
-                    return Ok(Box::new(archive));
-                }
+            match Self::open_with(&found.stored, |lines| Manifest::read_head(lines)) {
+                Ok(archive) if archive.manifest.header.id == link.id => return Ok(Box::new(archive)),
                 Ok(_) => others.push(format!("{} is another archive of that number", found.stored.location())),
                 Err(error) => others.push(error.to_string()),
             }
@@ -183,7 +198,8 @@ impl Archive {
     pub(crate) fn frame(&mut self, id: FrameId) -> io::Result<FrameReader<'_>> {
         let is_own = self.is_own(id);
         let (content, frame) = self.find(id)?;
-        Ok(FrameReader { inner: decoder(content.take(frame.length))?.take(frame.plain), at: 0, is_own })
+        let inner = decoder(content.take(frame.length))?.take(frame.plain);
+        Ok(FrameReader { inner, buffer: vec![0; COPIED_AT_ONCE], at: 0, is_own })
     }
 
     /// The file that a frame lies in, ready to be read from its first byte on.
@@ -271,7 +287,11 @@ fn read_footer(content: &mut dyn Content, length: u64) -> io::Result<Option<Foot
     Ok(Footer::parse(&bytes))
 }
 
-fn read_manifest(content: &mut dyn Content, footer: &Footer) -> Result<Manifest, String> {
+fn read_manifest(
+    content: &mut dyn Content,
+    footer: &Footer,
+    read: impl FnOnce(&mut dyn BufRead) -> Result<Manifest, String>,
+) -> Result<Manifest, String> {
     let words = |error: io::Error| error.to_string();
     if footer.plain > footer.length.saturating_mul(MANIFEST_GROWTH).saturating_add(1 << 20) {
         return Err("it grows beyond measure when it is decompressed".to_owned());
@@ -286,7 +306,7 @@ fn read_manifest(content: &mut dyn Content, footer: &Footer) -> Result<Manifest,
     let mut plain = decoder((&mut *content).take(footer.length)).map_err(words)?.take(footer.plain);
     match read_member(&mut plain).map_err(words)? {
         Some(Member { name, directory: false, size, .. }) if name == MANIFEST.as_bytes() => {
-            Manifest::read(BufReader::new(plain.take(size)))
+            read(&mut BufReader::new(plain.take(size)))
         }
         _ => Err("another member is in its place".to_owned()),
     }
@@ -295,6 +315,7 @@ fn read_manifest(content: &mut dyn Content, footer: &Footer) -> Result<Manifest,
 /// The members of a frame, in their order.
 pub(crate) struct FrameReader<'a> {
     inner: io::Take<zstd::Decoder<'static, BufReader<io::Take<&'a mut dyn Content>>>>,
+    buffer: Vec<u8>,
     at: u64,
     /// Whether it is one of the archive's own.
     is_own: bool,
@@ -317,18 +338,19 @@ impl FrameReader<'_> {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "another member is in its place"));
         }
         let mut hasher = blake3::Hasher::new();
-        let mut buffer = vec![0; 64 * 1024];
         let mut left = entry.size;
         while left > 0 {
-            let room = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
-            let count = self.read(buffer.get_mut(..room).unwrap_or_default())?;
+            let room = usize::try_from(left).unwrap_or(usize::MAX).min(self.buffer.len());
+            let room = self.buffer.get_mut(..room).unwrap_or_default();
+            let count = self.inner.read(room)?;
             if count == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            let bytes = buffer.get(..count).unwrap_or_default();
+            let bytes = room.get(..count).unwrap_or_default();
             hasher.update(bytes);
             out.write_all(bytes).map_err(|error| io::Error::other(Failed(error)))?;
             left -= count as u64;
+            self.at += count as u64;
         }
         Ok(hasher.finalize())
     }

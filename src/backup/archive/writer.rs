@@ -1,8 +1,10 @@
 //! Writing an archive: members are gathered into frames, which two threads compress while the next ones are gathered.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::io::{self, Read, Write};
+use std::io::{self, BufWriter, IntoInnerError, Read, Write};
 use std::thread::{self, JoinHandle};
+
+use zstd::zstd_safe::CParameter;
 
 use super::footer::Footer;
 use super::member::{Member, padding};
@@ -10,10 +12,17 @@ use super::{FRAME_BYTES, LEVEL, MANIFEST, Out, PREFIX};
 use crate::backup::ItemPath;
 use crate::backup::earlier::Earlier;
 use crate::backup::manifest::{Entry, Frame, Header, Kind, Manifest, Place};
+use crate::backup::path::Key;
 use crate::local::platform::Looked;
 
 /// So many frames are compressed at a time.
 const WORKERS: usize = 2;
+
+/// So much is given to a thread at a time where one frame is compressed by several; each holds that much in memory.
+const JOB_BYTES: u32 = 2 << 20;
+
+/// So much is gathered before it is compressed.
+const GATHERED: usize = 64 << 10;
 
 /// What ends a tar.
 const TAR_END: [u8; 1024] = [0; 1024];
@@ -90,6 +99,11 @@ impl Writer {
         self.earlier.as_ref()
     }
 
+    /// So many files and directories are going to be added.
+    pub(crate) fn prepare_for(&mut self, count: usize) {
+        self.entries.reserve(count);
+    }
+
     /// From now on everything is held by this archive itself. Nothing may have been added.
     pub(crate) fn forget_earlier(&mut self) {
         self.earlier = None;
@@ -113,8 +127,8 @@ impl Writer {
     }
 
     /// Lists a file that is as it was in an earlier archive, so that it need not be read; else answers that it must be.
-    pub(crate) fn add_unchanged(&mut self, path: &ItemPath, looked: &Looked) -> bool {
-        let found = self.earlier.as_mut().and_then(|earlier| earlier.take_unchanged(&path.key(), looked));
+    pub(crate) fn add_unchanged(&mut self, path: &ItemPath, key: &Key, looked: &Looked) -> bool {
+        let found = self.earlier.as_mut().and_then(|earlier| earlier.take_unchanged(key, looked));
         let Some(known) = found else { return false };
         let new = New { path: path.clone(), kind: known.kind, id: known.id, times: Times::of(looked) };
         self.list(new, looked.stat.len, known.hash, known.place);
@@ -271,8 +285,11 @@ impl Writer {
             zstd::Encoder::new(Measured { out: &mut self.out, hasher: blake3::Hasher::new(), length: 0 }, LEVEL)?;
         encoder.include_checksum(true)?;
         encoder.multithread(WORKERS as u32)?;
-        let good = write(&mut encoder)?;
-        let Measured { hasher, length, .. } = encoder.finish()?;
+        encoder.set_parameter(CParameter::JobSize(JOB_BYTES))?;
+        // The encoder is slow at taking a few bytes at a time.
+        let mut out = BufWriter::with_capacity(GATHERED, encoder);
+        let good = write(&mut out)?;
+        let Measured { hasher, length, .. } = out.into_inner().map_err(IntoInnerError::into_error)?.finish()?;
         Ok(good.then(|| Frame { at: self.at, length, plain, hash: hasher.finalize() }))
     }
 }

@@ -10,6 +10,9 @@ use crate::local::platform;
 
 const UNFINISHED: &str = ".unfinished";
 
+/// So many bytes are gathered before the system is told to write them.
+const WRITTEN_AT_ONCE: u64 = 8 << 20;
+
 #[derive(Debug)]
 pub(super) struct Directory {
     dir: PathBuf,
@@ -68,7 +71,15 @@ impl Store for Directory {
             Ok(()) | Err(TryLockError::Error(_)) => {}
             Err(TryLockError::WouldBlock) => return Err(io::Error::other("another program has locked it")),
         }
-        Ok(Out::File(NewFile { file, path, name: self.dir.join(name.to_string()), mark: 0, named: false }))
+        Ok(Out::File(NewFile {
+            file,
+            path,
+            name: self.dir.join(name.to_string()),
+            mark: 0,
+            at: 0,
+            begun: 0,
+            named: false,
+        }))
     }
 
     fn remove(&self, file: &OsStr) -> io::Result<()> {
@@ -84,20 +95,26 @@ pub(in crate::backup) struct NewFile {
     /// Its final name.
     name: PathBuf,
     mark: u64,
+    /// How far it is written.
+    at: u64,
+    /// How far the system was told to bring it to the disk.
+    begun: u64,
     named: bool,
 }
 
 impl NewFile {
     /// Marks the place that [`Self::take_back`] goes back to.
     pub(in crate::backup) fn mark(&mut self) -> io::Result<()> {
-        self.mark = self.file.stream_position()?;
+        self.mark = self.at;
         Ok(())
     }
 
     /// Forgets what was written after the mark.
     pub(in crate::backup) fn take_back(&mut self) -> io::Result<()> {
         self.file.set_len(self.mark)?;
-        self.file.seek(SeekFrom::Start(self.mark)).map(drop)
+        self.at = self.file.seek(SeekFrom::Start(self.mark))?;
+        self.begun = self.begun.min(self.at);
+        Ok(())
     }
 }
 
@@ -112,7 +129,13 @@ impl Unfinished for NewFile {
 
 impl Write for NewFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        let count = self.file.write(bytes)?;
+        self.at += count as u64;
+        if self.at - self.begun >= WRITTEN_AT_ONCE {
+            platform::begin_to_write(&self.file, self.begun, self.at - self.begun);
+            self.begun = self.at;
+        }
+        Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {
