@@ -242,16 +242,18 @@ impl<S: Sink> Cut<'_, S> {
         }
         let twins = found.twins();
         self.twins.extend(&twins);
+        let listed = if twins.is_empty() { HashSet::new() } else { self.listed() };
         for (place, (path, key)) in found.files.iter().zip(&found.keys).enumerate() {
             let key = *key;
             // Two files with the same key are two items, though their names break the rules.
-            let own = || Key::of(path.as_bytes());
-            if self.met.contains(&if twins.contains(&key) { own() } else { key }) {
+            let is_twin = twins.contains(&key);
+            let is_met = if is_twin { listed.contains(&Key::of(path.as_bytes())) } else { self.met.contains(&key) };
+            if is_met {
                 continue;
             }
             match self.add_file(path, key, found.looked.get(place).copied().flatten())? {
                 Reading::Done => {
-                    self.met.extend([key, own()]);
+                    self.met.insert(key);
                     fresh = true;
                 }
                 Reading::Vanished => fresh = true,
@@ -261,6 +263,11 @@ impl<S: Sink> Cut<'_, S> {
             }
         }
         Ok(fresh)
+    }
+
+    /// What is in the archive, by whole paths.
+    fn listed(&self) -> HashSet<Key> {
+        self.sink.entries().iter().map(|entry| Key::of(entry.path.as_bytes())).collect()
     }
 
     fn add_directory(&mut self, path: &ItemPath) -> Result<(), BackupError> {

@@ -1,11 +1,12 @@
 //! Bringing items back, into a directory of their own. Nothing is ever overwritten, and what is not whole never has its final name.
 
-use std::cell::{Cell, RefCell};
 use std::fs::{self, File, FileTimes};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::archive::{Archive, Failed};
@@ -43,6 +44,16 @@ pub struct Restored {
     pub lost: Vec<(ItemPath, String)>,
     /// The damaged parts of the archive.
     pub damage: Vec<Damage>,
+}
+
+impl Restored {
+    fn add(&mut self, other: Self) {
+        self.items += other.items;
+        self.files += other.files;
+        self.bytes += other.bytes;
+        self.lost.extend(other.lost);
+        self.damage.extend(other.damage);
+    }
 }
 
 /// What to do about an archive that is damaged.
@@ -115,9 +126,8 @@ pub fn restore(
         stage.make_dirs(&entry.path)?;
     }
     let files: Vec<&Entry> = entries.iter().filter(|entry| entry.kind != Kind::Directory).collect();
-    for frame in files.chunk_by(|one, other| one.place.frame_id() == other.place.frame_id()) {
-        restore_frame(archive, frame, &stage, &mut restored)?;
-    }
+    let frames: Vec<&[&Entry]> = files.chunk_by(|one, other| one.place.frame_id() == other.place.frame_id()).collect();
+    restore_frames(archive, &frames, &stage, &mut restored)?;
     if on_damage == OnDamage::Fail && !restored.damage.is_empty() {
         return Err(archive.damaged(restored.damage, restored.lost.len() as u64, restored.files));
     }
@@ -127,6 +137,44 @@ pub fn restore(
     }
     stage.finish()?;
     Ok(restored)
+}
+
+/// Restores frames, two at a time: while one waits for its files to be made, the other one is decompressed.
+fn restore_frames(
+    archive: &mut Archive,
+    frames: &[&[&Entry]],
+    stage: &Stage,
+    restored: &mut Restored,
+) -> Result<(), BackupError> {
+    let next = AtomicUsize::new(0);
+    let work = |archive: &mut Archive| -> Result<Vec<(usize, Restored)>, BackupError> {
+        let mut done = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(frame) = frames.get(at) else { return Ok(done) };
+            let mut restored = Restored::default();
+            if let Err(error) = restore_frame(archive, frame, stage, &mut restored) {
+                // The other one need not go on.
+                next.store(frames.len(), Ordering::Relaxed);
+                return Err(error);
+            }
+            done.push((at, restored));
+        }
+    };
+    let mut done = if frames.len() < WORTH_TWO {
+        work(archive)?
+    } else {
+        let mut second = archive.again()?;
+        let (mine, others) = thread::scope(|scope| {
+            let others = scope.spawn(|| work(&mut second));
+            (work(archive), others.join())
+        });
+        let others = others.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        mine?.into_iter().chain(others?).collect()
+    };
+    done.sort_by_key(|(at, _)| *at);
+    done.into_iter().for_each(|(_, frame)| restored.add(frame));
+    Ok(())
 }
 
 /// Restores entries of one frame, in their order. Where the frame turns out to be damaged, those that were restored before stay.
@@ -172,6 +220,9 @@ fn archive_error(error: io::Error, path: &Path) -> Result<String, BackupError> {
     }
 }
 
+/// Fewer frames than this are not worth a second thread and a second look at the manifest.
+const WORTH_TWO: usize = 8;
+
 /// So many bytes are written before the disk is given them, while the next ones are written.
 const SYNCED_AT_ONCE: u64 = 32 << 20;
 
@@ -180,9 +231,9 @@ pub(super) struct Stage {
     dir: tempfile::TempDir,
     to: PathBuf,
     /// The directory that was made last: most files lie where the one before them does.
-    made: RefCell<PathBuf>,
+    made: Mutex<PathBuf>,
     /// Bytes that the disk was not given yet.
-    unsynced: Cell<u64>,
+    unsynced: AtomicU64,
     syncing: Syncing,
 }
 
@@ -196,7 +247,7 @@ impl Syncing {
     fn begin(dir: &Path) -> Self {
         let (ask, asked) = sync_channel(1);
         let dir = dir.to_owned();
-        let thread = std::thread::spawn(move || {
+        let thread = thread::spawn(move || {
             for () in asked {
                 // What fails here fails in the end, too, and is told then.
                 let _ = platform::sync_everything(&dir);
@@ -241,7 +292,7 @@ impl Stage {
             return Err(BackupError::NoRoom { path: to, needed, free });
         }
         let syncing = Syncing::begin(dir.path());
-        Ok(Self { dir, to, made: RefCell::default(), unsynced: Cell::new(0), syncing })
+        Ok(Self { dir, to, made: Mutex::default(), unsynced: AtomicU64::new(0), syncing })
     }
 
     /// The directory that it will lie in.
@@ -264,9 +315,9 @@ impl Stage {
 
     /// Begins a file; nothing may have its name.
     pub(super) fn create(&self, path: &ItemPath) -> Result<(PathBuf, File), BackupError> {
-        if let Some(parent) = path.as_path().parent().filter(|parent| *self.made.borrow() != *parent) {
+        if let Some(parent) = path.as_path().parent().filter(|parent| *lock(&self.made) != *parent) {
             self.make(parent)?;
-            self.made.replace(parent.to_owned());
+            parent.clone_into(&mut lock(&self.made));
         }
         let full = path.under(self.dir.path());
         let file = platform::create_new(&full).map_err(|error| BackupError::io("create", &full, error))?;
@@ -277,9 +328,8 @@ impl Stage {
     pub(super) fn keep(&self, mut file: &File, path: &Path, bytes: u64, mtime_ns: i64) -> Result<(), BackupError> {
         let set = file.flush().and_then(|()| file.set_times(FileTimes::new().set_modified(time(mtime_ns))));
         set.map_err(|error| BackupError::io("write", path, error))?;
-        self.unsynced.update(|unsynced| unsynced + bytes);
-        if self.unsynced.get() >= SYNCED_AT_ONCE {
-            self.unsynced.set(0);
+        if self.unsynced.fetch_add(bytes, Ordering::Relaxed) + bytes >= SYNCED_AT_ONCE {
+            self.unsynced.store(0, Ordering::Relaxed);
             self.syncing.ask();
         }
         Ok(())
@@ -307,6 +357,10 @@ impl Stage {
         let _ = self.dir.keep();
         self.to.parent().map_or(Ok(()), platform::sync_dir).map_err(failed)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Makes all files and directories below one durable.

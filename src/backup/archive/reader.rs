@@ -58,6 +58,14 @@ impl Archive {
         Self::open_with(stored, |lines| Manifest::visit(lines, visit))
     }
 
+    /// Opens it once more, to be read in another place at the same time. The entries stay here.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(crate) fn again(&self) -> Result<Self, BackupError> {
+        Self::open_with(&self.stored, |lines| Manifest::read_head(lines))
+    }
+
     fn open_with(
         stored: &Stored,
         read: impl FnOnce(&mut dyn BufRead) -> Result<Manifest, String>,
