@@ -391,8 +391,12 @@ pub(super) fn clear(folder: &Path, done: &mut Leftovers) -> Result<(), LocalErro
 
 fn stage(folder: &Path, number: usize, content: &[u8]) -> Result<PathBuf, LocalError> {
     let path = folder.join(format!("{NEW}{number}"));
-    remove_file(&path)?;
-    let written = platform::create_new(&path).and_then(|mut file| file.write_all(content));
+    let created = platform::create_new(&path).or_else(|error| match error.kind() {
+        // An earlier one was cut off.
+        io::ErrorKind::AlreadyExists => fs::remove_file(&path).and_then(|()| platform::create_new(&path)),
+        _ => Err(error),
+    });
+    let written = created.and_then(|mut file| file.write_all(content));
     written.map_err(|error| {
         drop(fs::remove_file(&path));
         LocalError::io("write", &path, error)
