@@ -9,7 +9,7 @@ use super::super::property::{Content, Property};
 use super::super::request::Version;
 use super::super::settle::{Fate, Writes};
 use super::super::shape;
-use super::super::write::uploads::unnamed;
+use super::super::write::uploads::{name, slots_without_id, unnamed};
 use super::meetings::Meetings;
 use super::reading::EXTRA;
 use super::spelling::{self, Context, TaskRules, Value};
@@ -121,17 +121,12 @@ impl Creation<'_> {
 
     /// Looks for what was created without its id being told.
     async fn find_unnamed(&self, client: &EwsClient, results: &mut [PerItem<Option<Placed>>]) {
-        let slots: Vec<usize> =
-            (0..results.len()).filter(|slot| matches!(results.get(*slot), Some(Ok(None)))).collect();
+        let slots = slots_without_id(results);
         if slots.is_empty() {
             return;
         }
         if let Ok(found) = self.find(client, &slots).await {
-            for (slot, placed) in slots.into_iter().zip(found) {
-                if let Some(result) = results.get_mut(slot) {
-                    *result = Ok(placed);
-                }
-            }
+            name(results, slots, found);
         }
     }
 }

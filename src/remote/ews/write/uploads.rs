@@ -84,6 +84,20 @@ pub(in super::super) fn unnamed() -> ItemError {
     own_error(ItemErrorClass::Unknown, "NewIdUnknown", "it was created, but the server does not tell its id")
 }
 
+/// Those that were created without their ids being told.
+pub(in super::super) fn slots_without_id(results: &[PerItem<Option<Placed>>]) -> Vec<usize> {
+    results.iter().enumerate().filter(|(_, result)| matches!(result, Ok(None))).map(|(slot, _)| slot).collect()
+}
+
+/// Gives these the ids under which they were found.
+pub(in super::super) fn name(results: &mut [PerItem<Option<Placed>>], slots: Vec<usize>, found: Vec<Option<Placed>>) {
+    for (slot, placed) in slots.into_iter().zip(found) {
+        if let Some(result) = results.get_mut(slot) {
+            *result = Ok(placed);
+        }
+    }
+}
+
 struct Creation<'a> {
     folder: &'a FolderId,
     /// `None` for those whose body cannot be read.
@@ -104,17 +118,12 @@ impl Creation<'_> {
 
     /// Looks for what was created without its id being told.
     async fn find_unnamed(&self, client: &EwsClient, results: &mut [PerItem<Option<Placed>>]) {
-        let slots: Vec<usize> =
-            (0..results.len()).filter(|slot| matches!(results.get(*slot), Some(Ok(None)))).collect();
+        let slots = slots_without_id(results);
         if slots.is_empty() {
             return;
         }
         if let Ok(found) = self.find(client, &slots).await {
-            for (slot, placed) in slots.into_iter().zip(found) {
-                if let Some(result) = results.get_mut(slot) {
-                    *result = Ok(placed);
-                }
-            }
+            name(results, slots, found);
         }
     }
 }
