@@ -22,6 +22,9 @@ _pimsync() {
             pimsync,demo-server)
                 cmd="pimsync__subcmd__demo__subcmd__server"
                 ;;
+            pimsync,doctor)
+                cmd="pimsync__subcmd__doctor"
+                ;;
             pimsync,group)
                 cmd="pimsync__subcmd__group"
                 ;;
@@ -136,6 +139,9 @@ _pimsync() {
             pimsync__subcmd__help,demo-server)
                 cmd="pimsync__subcmd__help__subcmd__demo__subcmd__server"
                 ;;
+            pimsync__subcmd__help,doctor)
+                cmd="pimsync__subcmd__help__subcmd__doctor"
+                ;;
             pimsync__subcmd__help,group)
                 cmd="pimsync__subcmd__help__subcmd__group"
                 ;;
@@ -203,7 +209,7 @@ _pimsync() {
 
     case "${cmd}" in
         pimsync)
-            opts="-q -v -h -V --root --identity --trace-soap --quiet --verbose --help --version setup sync watch status backup restore group send demo-server help"
+            opts="-q -v -h -V --root --identity --trace-soap --quiet --verbose --help --version setup sync watch status backup restore group send doctor demo-server help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -526,6 +532,36 @@ _pimsync() {
                     return 0
                     ;;
                 --record)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --identity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --trace-soap)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pimsync__subcmd__doctor)
+            opts="-q -v -h --account --json --root --identity --trace-soap --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --account)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -975,7 +1011,7 @@ _pimsync() {
             return 0
             ;;
         pimsync__subcmd__help)
-            opts="setup sync watch status backup restore group send demo-server help"
+            opts="setup sync watch status backup restore group send doctor demo-server help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1045,6 +1081,20 @@ _pimsync() {
             return 0
             ;;
         pimsync__subcmd__help__subcmd__demo__subcmd__server)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pimsync__subcmd__help__subcmd__doctor)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

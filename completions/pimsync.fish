@@ -39,6 +39,7 @@ complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "backup" -d 'Archive
 complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "restore" -d 'Bring an item, a folder or everything back from an archive'
 complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "group" -d 'Work on groups of people, which are on this computer only'
 complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "send" -d 'Send a message, as sendmail does'
+complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "doctor" -d 'Find out what is wrong: try each step that a sync takes, and say which one fails'
 complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "demo-server" -d 'Run the embedded Exchange server alone, for any EWS client'
 complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l server -d 'The server: its host, the address of its Outlook on the web, or the URL of its EWS end point' -r
@@ -286,6 +287,14 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand send" -l retry -d 'Send 
 complete -c pimsync -n "__fish_pimsync_using_subcommand send" -s q -l quiet -d 'Say nothing but errors and what needs attention'
 complete -c pimsync -n "__fish_pimsync_using_subcommand send" -s v -l verbose -d 'Say more on standard error; twice for even more'
 complete -c pimsync -n "__fish_pimsync_using_subcommand send" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pimsync -n "__fish_pimsync_using_subcommand doctor" -l account -d 'Only this account, by its name or its address' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand doctor" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand doctor" -l identity -d 'The identity to work on' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand doctor" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand doctor" -l json -d 'Print the results as a JSON document (see pimsync-json(5))'
+complete -c pimsync -n "__fish_pimsync_using_subcommand doctor" -s q -l quiet -d 'Say nothing but errors and what needs attention'
+complete -c pimsync -n "__fish_pimsync_using_subcommand doctor" -s v -l verbose -d 'Say more on standard error; twice for even more'
+complete -c pimsync -n "__fish_pimsync_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l listen -d 'Where to listen; port 0 takes any free one' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l store -d 'Keep the mailboxes in this database file' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l messages -d 'Put this many sample messages into each new mailbox' -r
@@ -301,16 +310,17 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l trace-so
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -s q -l quiet -d 'Say nothing but errors and what needs attention'
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -s v -l verbose -d 'Say more on standard error; twice for even more'
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send demo-server help" -f -a "setup" -d 'Set an account up, and synchronize it for the first time'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send demo-server help" -f -a "sync" -d 'Bring the server and the directory in step'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send demo-server help" -f -a "watch" -d 'Keep the server and the directory in step, for as long as it runs'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send demo-server help" -f -a "status" -d 'Show how everything stands: folders, pending changes, the last sync, what needs attention'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send demo-server help" -f -a "backup" -d 'Archive the whole identity, above all what is only on this machine'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send demo-server help" -f -a "restore" -d 'Bring an item, a folder or everything back from an archive'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send demo-server help" -f -a "group" -d 'Work on groups of people, which are on this computer only'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send demo-server help" -f -a "send" -d 'Send a message, as sendmail does'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send demo-server help" -f -a "demo-server" -d 'Run the embedded Exchange server alone, for any EWS client'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send demo-server help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send doctor demo-server help" -f -a "setup" -d 'Set an account up, and synchronize it for the first time'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send doctor demo-server help" -f -a "sync" -d 'Bring the server and the directory in step'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send doctor demo-server help" -f -a "watch" -d 'Keep the server and the directory in step, for as long as it runs'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send doctor demo-server help" -f -a "status" -d 'Show how everything stands: folders, pending changes, the last sync, what needs attention'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send doctor demo-server help" -f -a "backup" -d 'Archive the whole identity, above all what is only on this machine'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send doctor demo-server help" -f -a "restore" -d 'Bring an item, a folder or everything back from an archive'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send doctor demo-server help" -f -a "group" -d 'Work on groups of people, which are on this computer only'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send doctor demo-server help" -f -a "send" -d 'Send a message, as sendmail does'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send doctor demo-server help" -f -a "doctor" -d 'Find out what is wrong: try each step that a sync takes, and say which one fails'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send doctor demo-server help" -f -a "demo-server" -d 'Run the embedded Exchange server alone, for any EWS client'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send doctor demo-server help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pimsync -n "__fish_pimsync_using_subcommand help; and __fish_seen_subcommand_from backup" -f -a "list" -d 'List the archives of the identity'
 complete -c pimsync -n "__fish_pimsync_using_subcommand help; and __fish_seen_subcommand_from backup" -f -a "prune" -d 'Remove archives that newer ones stand in for'
 complete -c pimsync -n "__fish_pimsync_using_subcommand help; and __fish_seen_subcommand_from backup" -f -a "verify" -d 'Verify that an archive is what was written, and that everything comes back out of it'

@@ -7,6 +7,7 @@ mod account;
 mod backup;
 mod context;
 mod demo_server;
+mod doctor;
 pub mod exit;
 mod failure;
 mod group;
@@ -33,7 +34,7 @@ use output::Output;
 /// and notes as files that khal, khard, todoman or an editor can; and brings what is changed there back to the server. `pimsync setup` sets an account up and synchronizes it for the first time, `pimsync sync`
 /// brings both sides in step, `pimsync watch` keeps them so, `pimsync status` tells what is pending, held back or in conflict, `pimsync backup`
 /// archives everything, above all what is only on this machine, and `pimsync restore` brings it back. `pimsync send` sends mail as sendmail does. `pimsync group` works on groups of
-/// people, which are on this machine only.
+/// people, which are on this machine only. `pimsync doctor` finds out what is wrong when a sync fails.
 ///
 /// Try it without an Exchange server: `pimsync setup --demo`.
 #[derive(Debug, Parser)]
@@ -78,6 +79,7 @@ enum Command {
     Restore(restore::Args),
     Group(group::Args),
     Send(send::Args),
+    Doctor(doctor::Args),
     DemoServer(demo_server::Args),
 }
 
@@ -92,6 +94,7 @@ impl Command {
             Self::Restore(_) => "restore",
             Self::Group(_) => "group",
             Self::Send(_) => "send",
+            Self::Doctor(_) => "doctor",
             Self::DemoServer(_) => "demo-server",
         }
     }
@@ -105,6 +108,7 @@ impl Command {
             Self::Backup(args) => args.wants_json(),
             Self::Restore(args) => args.json,
             Self::Group(args) => args.wants_json(),
+            Self::Doctor(args) => args.json,
             Self::Send(_) | Self::DemoServer(_) => false,
         }
     }
@@ -140,6 +144,7 @@ pub fn run() -> ExitCode {
         Command::Backup(args) => backup::run(args, cli.global, &output),
         Command::Restore(args) => restore::run(args, cli.global, &output),
         Command::Group(args) => group::run(args, cli.global, &output),
+        Command::Doctor(args) => doctor::run(args, cli.global, &output),
         Command::Send(args) => Ok(send::run(args, cli.global, &output)),
         Command::DemoServer(args) => demo_server::run(args),
     };

@@ -114,8 +114,9 @@ fn places_of(root: &Path, path: &Path) -> Vec<String> {
     }
 }
 
+/// The network file system that a path lies on, if it does.
 #[cfg(target_os = "linux")]
-fn network_kind(path: &Path) -> std::io::Result<Option<&'static str>> {
+pub(crate) fn network_kind(path: &Path) -> std::io::Result<Option<&'static str>> {
     let magic = rustix::fs::statfs(path)?.f_type;
     // The numbers of statfs(2); the width of the field differs between machines.
     Ok(match u32::try_from(i128::from(magic) & 0xffff_ffff).unwrap_or(0) {
@@ -129,8 +130,9 @@ fn network_kind(path: &Path) -> std::io::Result<Option<&'static str>> {
     })
 }
 
+/// The network file system that a path lies on, if it does.
 #[cfg(not(target_os = "linux"))]
-fn network_kind(_path: &Path) -> std::io::Result<Option<&'static str>> {
+pub(crate) fn network_kind(_path: &Path) -> std::io::Result<Option<&'static str>> {
     Ok(None)
 }
 

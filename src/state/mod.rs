@@ -110,6 +110,21 @@ impl State {
         Ok(Self { connection: Mutex::new(connection), path: path.to_owned() })
     }
 
+    /// Reads all of it, and makes sure that each page is where it belongs.
+    ///
+    /// # Errors
+    /// [`StateError::Damaged`], or what SQLite says.
+    pub fn check(&self) -> Result<(), StateError> {
+        let found = self.read(|state| {
+            let mut statement = state.0.prepare("PRAGMA quick_check(1)")?;
+            Ok(statement.query_row([], |row| row.get::<_, String>(0))?)
+        })?;
+        match found.as_str() {
+            "ok" => Ok(()),
+            _ => Err(StateError::Damaged { path: self.path.clone(), reason: found }),
+        }
+    }
+
     /// A state that lives in memory, for `sync --dry-run` of a new account and for tests.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 mod backup;
 mod chain;
 mod disk;
+mod doctor;
 mod elsewhere;
 mod groups;
 mod groups_import;
