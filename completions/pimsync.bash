@@ -497,7 +497,7 @@ _pimsync() {
             return 0
             ;;
         pimsync__subcmd__demo__subcmd__server)
-            opts="-q -v -h --listen --store --messages --latency --users --faults --like --record --root --identity --trace-soap --quiet --verbose --help"
+            opts="-q -v -h --listen --store --messages --latency --users --faults --like --auth --record --root --identity --trace-soap --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -529,6 +529,10 @@ _pimsync() {
                     ;;
                 --like)
                     COMPREPLY=($(compgen -W "exchange gromox" -- "${cur}"))
+                    return 0
+                    ;;
+                --auth)
+                    COMPREPLY=($(compgen -W "basic ntlm negotiate" -- "${cur}"))
                     return 0
                     ;;
                 --record)
@@ -1459,7 +1463,7 @@ _pimsync() {
             return 0
             ;;
         pimsync__subcmd__setup)
-            opts="-q -v -h --server --user --password-command --password-stdin --password-file --ca-file --non-interactive --no-sync --demo --json --root --identity --trace-soap --quiet --verbose --help"
+            opts="-q -v -h --server --user --auth --password-command --password-stdin --password-file --ca-file --non-interactive --no-sync --demo --json --root --identity --trace-soap --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1471,6 +1475,10 @@ _pimsync() {
                     ;;
                 --user)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --auth)
+                    COMPREPLY=($(compgen -W "auto basic ntlm negotiate" -- "${cur}"))
                     return 0
                     ;;
                 --password-command)

@@ -44,6 +44,10 @@ complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "demo-server" -d 'Ru
 complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l server -d 'The server: its host, the address of its Outlook on the web, or the URL of its EWS end point' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l user -d 'Who signs in, where that is not the address: often name@domain or DOMAIN\\name' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l auth -d 'How to sign in; auto takes the best that the server offers, and keeps to that' -r -f -a "auto\t'As the server offers: NTLM before Negotiate before Basic'
+basic\t'Name and password with each request'
+ntlm\t'NTLMv2: the password is proved, not sent'
+negotiate\t'NTLMv2 within Negotiate'"
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l password-command -d 'A command that prints the password, such as "pass show work/mail"; it is run each time, by sh -c' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l password-file -d 'Read the password from the first line of this file, and store it' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l ca-file -d 'Trust the certificates in this file (PEM), besides those that the system trusts' -r -F
@@ -303,6 +307,9 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l users -d
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l faults -d 'Misbehave as this file of rules tells' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l like -d 'Whose behaviour to show' -r -f -a "exchange\t'Microsoft Exchange 2019'
 gromox\t'gromox, with its own ideas of faults, paging and change keys'"
+complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l auth -d 'How one can sign in' -r -f -a "basic\t'Name and password with each request'
+ntlm\t'NTLMv2 on each connection'
+negotiate\t'The same within SPNEGO'"
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l record -d 'Write the body of every request and response into this folder' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l identity -d 'The identity to work on' -r

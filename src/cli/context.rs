@@ -12,7 +12,7 @@ use crate::backup::{Access, Keys, Target};
 use crate::clock::SystemClock;
 use crate::exchange;
 use crate::identity::{self, Account, Config, ConfigError, IdentityName, Layout, Marker};
-use crate::remote::auth::Basic;
+use crate::remote::auth::{Basic, Offered, SignIn};
 use crate::remote::ews::{EwsClient, Settings};
 use crate::sync::{Env, NoFault};
 
@@ -158,8 +158,13 @@ impl Way {
             (identity::Server::Demo, Some((server, password))) => (server.url(), password.clone()),
             (identity::Server::Demo, None) => anyhow::bail!("the demo server does not run"),
         };
-        let mut settings =
-            Settings::new(url, Box::new(Basic::new(account.user.clone(), password)), self.env.clock.clone());
+        let user = account.user.clone();
+        let sign_in: Box<dyn SignIn> = match (&account.server, account.auth) {
+            (identity::Server::Demo, _) => Box::new(Basic::new(user, password)),
+            (identity::Server::Ews(_), Some(scheme)) => scheme.sign_in(user, password),
+            (identity::Server::Ews(_), None) => Box::new(Offered::new(user, password)),
+        };
+        let mut settings = Settings::new(url, sign_in, self.env.clock.clone());
         settings.ca_file.clone_from(&account.ca_file);
         settings.address.clone_from(&account.email);
         settings.mailing = account.meetings;

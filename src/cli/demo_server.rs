@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use super::ExitCode;
-use crate::exchange::{FaultScript, List, Options, Personality, Server, User};
+use crate::exchange::{FaultScript, List, Options, Personality, Server, User, Way};
 
 /// Run the embedded Exchange server alone, for any EWS client
 ///
@@ -36,6 +36,9 @@ pub(super) struct Args {
     /// Whose behaviour to show
     #[arg(long, value_enum, default_value_t)]
     like: Personality,
+    /// How one can sign in
+    #[arg(long, value_enum, value_name = "A,B", value_delimiter = ',', default_value = "basic")]
+    auth: Vec<Way>,
     /// Write the body of every request and response into this folder
     #[arg(long, value_name = "DIR")]
     record: Option<PathBuf>,
@@ -55,6 +58,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         store: args.store,
         users: users.clone(),
         like: args.like,
+        ways: args.auth,
         latency: args.latency,
         faults,
         sample_messages: args.messages,

@@ -7,6 +7,7 @@ use crate::backup::{AccessError, BackupError, Location, SealError};
 use crate::identity::{ConfigError, LayoutError, LockError, MarkerError, SecretError};
 use crate::local::LocalError;
 use crate::remote::RemoteError;
+use crate::remote::auth::Scheme;
 use crate::state::StateError;
 use crate::sync::SyncError;
 
@@ -91,6 +92,14 @@ const MAN_IDENTITY: &str = "man 5 pimsync-identity describes the file";
 const NETWORK: &str = "check the network and the server's address, then run the same command again; nothing is lost";
 const CERTIFICATE: &str = "if the server's certificate is of its organisation's own authority, get that authority's certificate from a source you \
                            trust, and run pimsync setup --ca-file FILE; a wrong certificate can also mean that somebody listens in";
+const REFUSED: &str = "check the user name and the password; pimsync setup stores others. Some servers know you as DOMAIN\\name (--user), and some have \
+                       Basic sign-in switched off";
+const REFUSED_HANDSHAKE: &str = "check the user name and the password; pimsync setup stores others. Some servers know you as DOMAIN\\name (--user). Where a \
+                                 proxy ends the encrypted connection in front of the server, this way to sign in is refused whatever the password is: then \
+                                 pimsync setup --auth basic may work. It is not tried again by itself, so that no account is locked";
+const OTHER_WAY: &str = "pimsync setup --auth auto takes what the server offers";
+const NO_WAY: &str =
+    "ask the administrator of the server which of these can be switched on for EWS: Basic, NTLM or Negotiate";
 const LATER: &str = "nothing is lost: the next run goes on where this one ended";
 
 fn remote(error: &RemoteError) -> Class {
@@ -100,14 +109,14 @@ fn remote(error: &RemoteError) -> Class {
             let hint = if reason.contains("certificate") { CERTIFICATE } else { NETWORK };
             ("unreachable", ExitCode::Unreachable, Some(hint))
         }
-        RemoteError::SignInRefused { .. } => (
-            "sign-in-refused",
-            ExitCode::SignInRefused,
-            Some(
-                "check the user name and the password; pimsync setup stores others. Some servers know you as DOMAIN\\name (--user), and \
-                 some have Basic sign-in switched off",
-            ),
-        ),
+        RemoteError::SignInRefused { scheme, .. } => {
+            let hint = if *scheme == Scheme::Basic { REFUSED } else { REFUSED_HANDSHAKE };
+            ("sign-in-refused", ExitCode::SignInRefused, Some(hint))
+        }
+        RemoteError::NoSignIn { wanted, .. } => {
+            let hint = if wanted.is_some() { OTHER_WAY } else { NO_WAY };
+            ("sign-in-not-offered", ExitCode::SignInRefused, Some(hint))
+        }
         RemoteError::Account { code, .. } if is_about_sign_in(code) => (
             "sign-in-refused",
             ExitCode::SignInRefused,
@@ -236,11 +245,13 @@ mod tests {
     fn a_script_can_tell_what_to_do_from_the_exit_code() {
         let host = || "mail.example.org".to_owned();
         let unreachable = || RemoteError::Unreachable { host: host(), reason: "timed out".to_owned() };
-        let refused = RemoteError::SignInRefused { host: host(), user: "demo".to_owned() };
+        let refused = RemoteError::SignInRefused { host: host(), user: "demo".to_owned(), scheme: Scheme::Ntlm };
+        let not_offered = RemoteError::NoSignIn { host: host(), offered: vec!["Bearer".to_owned()], wanted: None };
         let expired = RemoteError::Account { code: "ErrorPasswordExpired".to_owned(), message: String::new() };
         assert_eq!(failure(unreachable()).code, ExitCode::Unreachable);
         assert_eq!(failure(SyncError::from(unreachable())).code, ExitCode::Unreachable);
         assert_eq!(failure(refused).code, ExitCode::SignInRefused);
+        assert_eq!(failure(not_offered).code, ExitCode::SignInRefused);
         assert_eq!(failure(expired).code, ExitCode::SignInRefused);
         assert_eq!(failure(LockError::Held { holder: None }).code, ExitCode::Locked);
         assert_eq!(failure(SyncError::NoSuchFolder("x".to_owned())).code, ExitCode::Usage);

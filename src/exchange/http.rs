@@ -2,12 +2,10 @@
 
 use std::io::Write as _;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -22,6 +20,7 @@ use super::Personality;
 use super::faults::Action;
 use super::process::{self, Reply};
 use super::server::{RequestLog, Shared};
+use super::sign_in::{self, Door, Entry};
 use super::stream;
 use super::wire::{Afterword, Wire};
 
@@ -103,7 +102,8 @@ pub(super) async fn serve(listener: std::net::TcpListener, shared: Arc<Shared>, 
 
 /// Answers all requests of a connection.
 async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send>(stream: S, shared: Arc<Shared>, afterword: Afterword) {
-    let service = service_fn(move |request| answer(Arc::clone(&shared), afterword.clone(), request));
+    let door = Arc::new(Mutex::new(Door::default()));
+    let service = service_fn(move |request| answer(Arc::clone(&shared), Arc::clone(&door), afterword.clone(), request));
     let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     if let Err(error) = connection.await {
         tracing::debug!(%error, "embedded Exchange: a connection ended");
@@ -112,6 +112,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send>(stream: S, shared: A
 
 async fn answer(
     shared: Arc<Shared>,
+    door: Arc<Mutex<Door>>,
     afterword: Afterword,
     request: Request<Incoming>,
 ) -> Result<Response<Answer>, Broken> {
@@ -122,25 +123,19 @@ async fn answer(
     if path != "/ews/exchange.asmx" {
         return Ok(page(StatusCode::NOT_FOUND, "<html><body>404 - File or directory not found.</body></html>"));
     }
-    let Some(user) = signed_in(&shared, request.headers()) else {
-        shared.log(RequestLog { operation: String::new(), bytes_in: 0, bytes_out: 0, status: 401 });
-        return Ok(unauthorized());
+    let entry = door.lock().unwrap_or_else(PoisonError::into_inner).enter(&shared, request.headers());
+    let user = match entry {
+        Entry::In(user) => user,
+        Entry::Out(said) => {
+            shared.log(RequestLog { operation: String::new(), bytes_in: 0, bytes_out: 0, status: 401 });
+            return Ok(unauthorized(&said));
+        }
     };
     match *request.method() {
         Method::POST => post(shared, afterword, user, request).await,
         Method::GET => Ok(page(StatusCode::OK, "<html><body>You have created a service.</body></html>")),
         _ => Ok(page(StatusCode::METHOD_NOT_ALLOWED, "")),
     }
-}
-
-fn signed_in(shared: &Shared, headers: &HeaderMap) -> Option<String> {
-    let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, credentials) = text.split_once(' ')?;
-    let decoded = STANDARD.decode(credentials.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
-    let decoded = String::from_utf8(decoded).ok()?;
-    let (user, password) = decoded.split_once(':')?;
-    let user = user.to_lowercase();
-    shared.users.get(&user).filter(|known| known.password == password).map(|_| user)
 }
 
 fn page(status: StatusCode, html: &str) -> Response<Answer> {
@@ -150,11 +145,11 @@ fn page(status: StatusCode, html: &str) -> Response<Answer> {
     response
 }
 
-fn unauthorized() -> Response<Answer> {
+fn unauthorized(said: &[String]) -> Response<Answer> {
     let mut response = page(StatusCode::UNAUTHORIZED, "");
-    response
-        .headers_mut()
-        .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"pimsync demo server\""));
+    for challenge in said.iter().filter_map(|said| HeaderValue::from_str(said).ok()) {
+        response.headers_mut().append(header::WWW_AUTHENTICATE, challenge);
+    }
     response
 }
 
@@ -183,7 +178,7 @@ async fn post(
     let door = Arc::clone(&shared);
     let gate = tokio::task::spawn_blocking(move || process::Gate::new(&door, &body)).await.map_err(|_| Broken)?;
     tokio::time::sleep(shared.latency + gate.delay()).await;
-    if let Some(response) = before(&gate.actions) {
+    if let Some(response) = before(&shared, &gate.actions) {
         let status = response.as_ref().map_or(0, |response| response.status().as_u16());
         shared.log(RequestLog { operation: gate.operation, bytes_in: gate.bytes_in, bytes_out: 0, status });
         return response.ok_or(Broken);
@@ -237,12 +232,12 @@ fn is_xml(headers: &HeaderMap) -> bool {
 }
 
 /// What faults answer before anything is done; the inner none breaks the connection.
-fn before(actions: &[Action]) -> Option<Option<Response<Answer>>> {
+fn before(shared: &Shared, actions: &[Action]) -> Option<Option<Response<Answer>>> {
     actions.iter().find_map(|action| match action {
         Action::ResetBeforeCommit => Some(None),
         Action::Http429 { retry_after } => Some(Some(later(StatusCode::TOO_MANY_REQUESTS, *retry_after))),
         Action::Http503 { retry_after } => Some(Some(later(StatusCode::SERVICE_UNAVAILABLE, *retry_after))),
-        Action::Unauthorized401 => Some(Some(unauthorized())),
+        Action::Unauthorized401 => Some(Some(unauthorized(&sign_in::offers(shared)))),
         Action::Redirect302 => {
             let mut response = page(StatusCode::FOUND, "<html><body>Object moved</body></html>");
             let target = HeaderValue::from_static("/ews/genericerrorpage.htm?aspxerrorpath=/EWS/Exchange.asmx");

@@ -18,6 +18,7 @@ mod props;
 mod sample;
 mod schema;
 mod server;
+mod sign_in;
 mod soap;
 mod store;
 mod stream;
@@ -43,6 +44,17 @@ pub enum Personality {
     Exchange,
     /// gromox, with its own ideas of faults, paging and change keys.
     Gromox,
+}
+
+/// A way to sign in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Way {
+    /// Name and password with each request.
+    Basic,
+    /// NTLMv2 on each connection.
+    Ntlm,
+    /// The same within SPNEGO.
+    Negotiate,
 }
 
 /// Somebody with a mailbox.
@@ -90,6 +102,10 @@ pub struct Options {
     pub users: Vec<User>,
     /// Whose behaviour to show.
     pub like: Personality,
+    /// How one can sign in.
+    pub ways: Vec<Way>,
+    /// The certificate (DER) of who ends TLS in front of the server. With it a handshake must be bound to that (Extended Protection).
+    pub certificate: Option<Vec<u8>>,
     /// How long every answer is held back.
     pub latency: Duration,
     /// What goes wrong, from the start on.
@@ -111,6 +127,8 @@ impl Default for Options {
             store: None,
             users: vec![User { address: "demo@example.org".to_owned(), password: "demo".to_owned() }],
             like: Personality::default(),
+            ways: vec![Way::Basic],
+            certificate: None,
             latency: Duration::ZERO,
             faults: FaultScript::default(),
             sample_messages: 0,

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::faults::Faults;
 use super::store::{self, Store};
 use super::subscriptions::Subscriptions;
-use super::{Error, List, Mailbox, Options, Personality, User, http, sample};
+use super::{Error, List, Mailbox, Options, Personality, User, Way, http, sample};
 
 /// What one request was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub(super) struct Shared {
     /// The users by their address in lower case.
     pub(super) users: HashMap<String, User>,
     pub(super) like: Personality,
+    pub(super) ways: Vec<Way>,
+    pub(super) certificate: Option<Vec<u8>>,
     pub(super) latency: Duration,
     pub(super) faults: Faults,
     pub(super) lists: Vec<List>,
@@ -78,6 +80,8 @@ impl Server {
             store,
             users,
             like: options.like,
+            ways: options.ways,
+            certificate: options.certificate,
             latency: options.latency,
             faults: Faults::new(options.faults),
             lists: options.lists,

@@ -8,6 +8,7 @@
 //! email = "anna@example.org"
 //! server = "https://mail.example.org/EWS/Exchange.asmx"   # or "demo:"
 //! user = "EXAMPLE\\anna"             # default: the address
+//! auth = "ntlm"                      # default: what the server offers; or "negotiate", "basic"
 //! password = "file"                  # the default; or password_command = "pass show mail/anna"
 //! ca_file = "/etc/ssl/our-ca.pem"    # optional
 //! conflicts = "keep-both"            # the default; or "server", "local"
@@ -30,6 +31,7 @@ use super::layout::FORMAT;
 use super::{AccountName, PasswordSource};
 use crate::pim::event::Mailing;
 use crate::plan::ConflictPolicy;
+use crate::remote::auth::Scheme;
 
 pub use super::config_edit::store_account;
 
@@ -51,6 +53,8 @@ pub struct Account {
     pub server: Server,
     /// Who signs in; the address, if not given.
     pub user: String,
+    /// How to sign in; `None` takes what the server offers.
+    pub auth: Option<Scheme>,
     /// Certificates to trust besides the system's (PEM), absolute.
     pub ca_file: Option<PathBuf>,
     /// Where the password comes from; `None` for the demo account.
@@ -203,6 +207,7 @@ struct RawAccount {
     email: Spanned<String>,
     server: Spanned<String>,
     user: Option<Spanned<String>>,
+    auth: Option<Spanned<String>>,
     ca_file: Option<Spanned<String>>,
     password: Option<Spanned<String>>,
     password_command: Option<Spanned<String>>,
@@ -279,6 +284,7 @@ impl RawAccount {
             password: self.password(&server)?,
             server,
             user: self.user.as_ref().map_or_else(|| email.clone(), |user| user.get_ref().clone()),
+            auth: self.auth()?,
             ca_file: self.ca_file()?,
             conflicts: self.conflicts()?,
             meetings: self.meetings()?,
@@ -302,6 +308,17 @@ impl RawAccount {
             (_, None) if *server == Server::Demo => Ok(PasswordSource::None),
             (_, None) => Ok(PasswordSource::File),
         }
+    }
+
+    fn auth(&self) -> Result<Option<Scheme>, Fault> {
+        let Some(word) = &self.auth else { return Ok(None) };
+        let scheme = Scheme::from_word(word.get_ref());
+        scheme.map(Some).ok_or_else(|| {
+            fault(
+                word,
+                "auth must be \"basic\", \"ntlm\" or \"negotiate\"; without it the server is asked what it takes",
+            )
+        })
     }
 
     fn ca_file(&self) -> Result<Option<PathBuf>, Fault> {
@@ -387,7 +404,7 @@ mod tests {
     fn what_is_left_out_has_its_default() {
         let config = parse(&account("")).unwrap();
         let account = config.account("A@X.org").unwrap();
-        assert_eq!(account.user, "a@x.org");
+        assert_eq!((account.user.as_str(), account.auth), ("a@x.org", None));
         assert_eq!(account.password, PasswordSource::File);
         assert_eq!((account.conflicts, account.folders_at_a_time), (ConflictPolicy::KeepBoth, 4));
         assert_eq!(account.meetings, Mailing::Nobody, "nobody is mailed unless that is asked for");
@@ -400,12 +417,12 @@ mod tests {
     #[test]
     fn everything_can_be_said() {
         let config = parse(&account(
-            "user = 'X\\a'\npassword_command = 'pass show x'\nca_file = '/c.pem'\nconflicts = 'local'\nmeetings = 'send'\nfolders_at_a_time = 1\n\
+            "user = 'X\\a'\nauth = 'ntlm'\npassword_command = 'pass show x'\nca_file = '/c.pem'\nconflicts = 'local'\nmeetings = 'send'\nfolders_at_a_time = 1\n\
              poll_interval = 300\npush_delay = 0\nat_once = ['/Gesendete Elemente/', 'Team']\nnotifications = 'off'",
         ));
         let config = config.unwrap();
         let account = &config.accounts[0];
-        assert_eq!(account.user, "X\\a");
+        assert_eq!((account.user.as_str(), account.auth), ("X\\a", Some(Scheme::Ntlm)));
         assert_eq!(account.password, PasswordSource::Command("pass show x".into()));
         assert_eq!(account.ca_file.as_deref(), Some(Path::new("/c.pem")));
         assert_eq!((account.conflicts, account.folders_at_a_time), (ConflictPolicy::Local, 1));
@@ -427,6 +444,7 @@ mod tests {
             ("push_delay = -1", "line 7: push_delay must be 0 to 86400 seconds"),
             ("notifications = 'never'", "line 7: notifications must be \"on\" or \"off\""),
             ("at_once = ['/']", "line 7: at_once names no folder in one place"),
+            ("auth = 'NTLM'", "line 7: auth must be \"basic\", \"ntlm\" or \"negotiate\""),
             ("ca_file = 'c.pem'", "line 7: ca_file must be a whole path"),
             ("password_command = ' '", "line 7: password_command is empty"),
             ("user = ", "line 7: "),

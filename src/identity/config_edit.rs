@@ -70,6 +70,7 @@ fn fill(table: &mut Table, account: &Account) {
     set(table, "email", Some(account.email.as_str().into()));
     set(table, "server", Some(account.server.as_str().into()));
     set(table, "user", user.map(Value::from));
+    set(table, "auth", account.auth.map(|scheme| scheme.word().into()));
     set(table, "password", file.map(Value::from));
     set(table, "password_command", command.map(Value::from));
     set(table, "ca_file", account.ca_file.as_deref().map(|path| path.to_string_lossy().as_ref().into()));
@@ -119,6 +120,7 @@ mod tests {
     use super::*;
     use crate::identity::AccountName;
     use crate::identity::config::WatchSettings;
+    use crate::remote::auth::Scheme;
 
     fn account(email: &str) -> Account {
         Account {
@@ -126,6 +128,7 @@ mod tests {
             email: email.to_owned(),
             server: Server::Ews("https://x.org/e".to_owned()),
             user: "X\\a".to_owned(),
+            auth: None,
             ca_file: None,
             password: PasswordSource::File,
             conflicts: ConflictPolicy::KeepBoth,
@@ -144,6 +147,7 @@ mod tests {
         all[1].ca_file = Some("/etc/ca.pem".into());
         (all[1].conflicts, all[1].folders_at_a_time) = (ConflictPolicy::Server, 2);
         all[1].meetings = Mailing::Concerned;
+        all[1].auth = Some(Scheme::Negotiate);
         (all[2].server, all[2].password, all[2].user) = (Server::Demo, PasswordSource::None, "c@x.org".to_owned());
         for one in &all {
             store_account(&path, one).unwrap();

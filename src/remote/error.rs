@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::auth::Scheme;
+
 /// An error that concerns the account or a whole folder, not one item.
 #[derive(Debug, thiserror::Error)]
 pub enum RemoteError {
@@ -14,12 +16,24 @@ pub enum RemoteError {
         reason: String,
     },
     /// The sign-in was refused.
-    #[error("the server at {host} refused the sign-in of {user}")]
+    #[error("the server at {host} refused the sign-in of {user} by {scheme}")]
     SignInRefused {
         /// The server's host name.
         host: String,
         /// The user who was to be signed in.
         user: String,
+        /// How.
+        scheme: Scheme,
+    },
+    /// The server offers no way to sign in that can be used.
+    #[error("the server at {host} does not let anybody sign in by {}: it offers {}", wanted_words(*.wanted), offered_words(.offered))]
+    NoSignIn {
+        /// The server's host name.
+        host: String,
+        /// What it offers, by its own names.
+        offered: Vec<String>,
+        /// The way that was asked for; any that is known, without it.
+        wanted: Option<Scheme>,
     },
     /// The server asks to slow down, for longer than this run is willing to wait.
     #[error("the server asks to wait {} seconds before the next request", .wait.as_secs())]
@@ -76,6 +90,14 @@ pub enum RemoteError {
     /// The place where bodies go, or come from, failed: the disk, not the server.
     #[error("writing or reading a message on disk failed")]
     Io(#[from] std::io::Error),
+}
+
+fn wanted_words(wanted: Option<Scheme>) -> String {
+    wanted.map_or_else(|| "NTLM, Negotiate or Basic".to_owned(), |scheme| scheme.to_string())
+}
+
+fn offered_words(offered: &[String]) -> String {
+    if offered.is_empty() { "nothing".to_owned() } else { offered.join(", ") }
 }
 
 /// Why one item of a batch failed.

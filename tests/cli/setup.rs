@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::support::{ANNA, Machine, PASSWORD, messages_in, tree};
+use pimsync::exchange::Way;
 use pimsync::identity::{IdentityLock, IdentityName, Layout};
 use pimsync::pim::UnixTime;
 
@@ -48,6 +49,48 @@ fn the_words_after_setup_say_where_the_mail_is_and_what_to_do_next() {
     let directory = machine.database().join("Exchange/demo@example.org");
     let ran = ran.expect_out(&directory.display().to_string()).expect_out("pimsync sync --dry-run");
     assert_eq!(ran.err, "", "only results are told without a terminal");
+}
+
+#[test]
+fn the_way_to_sign_in_is_the_servers_and_stays() {
+    let machine = Machine::offering(&[Way::Negotiate, Way::Ntlm, Way::Basic]);
+    machine.arrive("Inbox", "hello");
+    machine.run(&machine.setup_arguments()).expect_code(0);
+    let says = |way: &str| fs::read_to_string(machine.config()).unwrap().contains(&format!("\nauth = \"{way}\"\n"));
+    assert!(says("ntlm"));
+    machine.run(&["sync"]).expect_code(0).expect_out("1 downloaded");
+    machine.run(&machine.setup_arguments()).expect_code(0).expect_out("nothing was changed");
+    for (way, kept) in [("basic", "basic"), ("negotiate", "negotiate"), ("auto", "ntlm")] {
+        machine.run(&["setup", ANNA, "--non-interactive", "--auth", way]).expect_code(0);
+        assert!(says(kept), "{way}");
+        machine.run(&["sync"]).expect_code(0).expect_out("nothing to do");
+    }
+}
+
+#[test]
+fn a_way_to_sign_in_that_the_server_does_not_offer_is_told_and_nothing_is_written() {
+    let machine = Machine::new();
+    let mut arguments = machine.setup_arguments();
+    arguments.extend(["--auth", "ntlm"].map(str::to_owned));
+    let ran = machine.run(&arguments).expect_code(4).expect_err("by NTLM: it offers Basic").expect_err("--auth auto");
+    assert!(!ran.err.contains(PASSWORD) && !machine.root().exists());
+}
+
+#[test]
+fn a_wrong_password_costs_one_try_whatever_the_way() {
+    for way in [Way::Basic, Way::Ntlm, Way::Negotiate] {
+        let machine = Machine::offering(&[way]);
+        fs::write(machine.home.path().join("password"), "wrong\n").unwrap();
+        let ran = machine
+            .run(&machine.setup_arguments())
+            .expect_code(4)
+            .expect_err("refused the sign-in of anna@example.org by");
+        assert!(ran.err.contains("--auth basic") || way == Way::Basic, "{}", ran.err);
+        // One asks what is offered, one begins the handshake where there is one, and one is the try.
+        let requests = machine.server.requests().len();
+        assert_eq!(requests, if way == Way::Basic { 2 } else { 3 });
+        assert!(!machine.root().exists());
+    }
 }
 
 #[test]

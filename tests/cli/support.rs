@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use assert_cmd::Command;
-use pimsync::exchange::{List, Mailbox, NewMessage, Options, Server, User};
+use pimsync::exchange::{List, Mailbox, NewMessage, Options, Server, User, Way};
 use serde_json::Value;
 
 pub const ANNA: &str = "anna@example.org";
@@ -78,10 +78,15 @@ impl From<Output> for Ran {
 
 impl Machine {
     pub fn new() -> Self {
+        Self::offering(&[Way::Basic])
+    }
+
+    /// A machine and a server that lets people sign in these ways.
+    pub fn offering(ways: &[Way]) -> Self {
         let user = |name: &str| User { address: name.to_owned(), password: PASSWORD.to_owned() };
         let record = trace_folder();
         let users = vec![user(ANNA), user("ben@example.org")];
-        let options = Options { users, lists: List::samples(), record, ..Options::default() };
+        let options = Options { users, lists: List::samples(), record, ways: ways.to_vec(), ..Options::default() };
         let server = Server::start(options).unwrap();
         let mailbox = server.mailbox(ANNA).unwrap();
         let home = tempfile::tempdir().unwrap();

@@ -15,4 +15,5 @@ mod odd_answers;
 mod odd_entries;
 mod samples;
 mod sending;
+mod sign_in;
 mod tls;

@@ -14,8 +14,9 @@ use super::account::{self, AccountRun};
 use super::context::{Company, Context, Link};
 use super::output::Output;
 use super::{ExitCode, Global, sync};
-use crate::identity::{Account, IdentityLock};
+use crate::identity::{Account, IdentityLock, Server};
 use crate::remote::RemoteRead as _;
+use crate::remote::auth::Scheme;
 use crate::state::State;
 use crate::sync::{Mode, Request};
 use values::Values;
@@ -37,6 +38,9 @@ pub(super) struct Args {
     /// Who signs in, where that is not the address: often name@domain or DOMAIN\name
     #[arg(long, value_name = "USER")]
     user: Option<String>,
+    /// How to sign in; auto takes the best that the server offers, and keeps to that
+    #[arg(long, value_name = "WAY", value_enum)]
+    auth: Option<Auth>,
     /// A command that prints the password, such as "pass show work/mail"; it is run each time, by sh -c
     #[arg(long, value_name = "COMMAND", group = "password")]
     password_command: Option<String>,
@@ -58,12 +62,36 @@ pub(super) struct Args {
     /// Set up an account on the embedded server, with a sample mailbox
     #[arg(
         long,
-        conflicts_with_all = ["email", "server", "user", "password", "ca_file"],
+        conflicts_with_all = ["email", "server", "user", "auth", "password", "ca_file"],
     )]
     demo: bool,
     /// Print the results as a JSON document (see pimsync-json(5))
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// How to sign in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Auth {
+    /// As the server offers: NTLM before Negotiate before Basic
+    Auto,
+    /// Name and password with each request
+    Basic,
+    /// NTLMv2: the password is proved, not sent
+    Ntlm,
+    /// NTLMv2 within Negotiate
+    Negotiate,
+}
+
+impl Auth {
+    fn scheme(self) -> Option<Scheme> {
+        match self {
+            Self::Auto => None,
+            Self::Basic => Some(Scheme::Basic),
+            Self::Ntlm => Some(Scheme::Ntlm),
+            Self::Negotiate => Some(Scheme::Negotiate),
+        }
+    }
 }
 
 /// What is told of a run.
@@ -83,10 +111,12 @@ struct Results {
 
 pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result<ExitCode> {
     let context = Context::new(global)?;
-    let values = Values::gather(&context, &args)?;
+    let mut values = Values::gather(&context, &args)?;
     IdentityLock::check(&context.layout)?;
     store::check(&context, &values.account)?;
     let link = sign_in(&context, &values)?;
+    // Kept, so that later runs need not ask, and nobody in between can talk them into sending the password itself.
+    values.account.auth = values.account.auth.or_else(|| link.client.scheme().filter(|_| is_real(&values.account)));
     let missing = store::Missing::of(&context, &values);
     let (account, changed) = (&values.account, missing.anything());
     let wants_sync = !args.no_sync && (changed || !was_synchronized(&context, account)?);
@@ -103,6 +133,10 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
     let code = sync.as_ref().map_or(ExitCode::Done, AccountRun::code);
     let results = results(&context, account, changed, sync);
     output.results(code, results, |results| text(results, &args, output))
+}
+
+fn is_real(account: &Account) -> bool {
+    account.server != Server::Demo
 }
 
 /// Makes sure that the server takes the sign-in.

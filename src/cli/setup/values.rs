@@ -57,6 +57,10 @@ impl Values {
             (None, Some(account)) => account.user.clone(),
             (None, None) => asker.ask_or("User name", &email)?,
         };
+        let auth = match args.auth {
+            Some(auth) => auth.scheme(),
+            None => known.and_then(|account| account.auth),
+        };
         let ca_file = match &args.ca_file {
             Some(path) => Some(certificates(path)?),
             None => known.and_then(|account| account.ca_file.clone()),
@@ -67,6 +71,7 @@ impl Values {
             email,
             server,
             user,
+            auth,
             ca_file,
             password,
             conflicts: known.map(|account| account.conflicts).unwrap_or_default(),
@@ -85,6 +90,7 @@ impl Values {
                 user: email.clone(),
                 email,
                 server: Server::Demo,
+                auth: None,
                 ca_file: None,
                 password: PasswordSource::None,
                 conflicts: ConflictPolicy::default(),

@@ -283,9 +283,12 @@ fn outcome_of(result: &anyhow::Result<Report>) -> Outcome {
         error.chain().any(|cause| cause.is::<SecretError>() || cause.is::<ConfigError>() || cause.is::<MarkerError>());
     match remote {
         Some(RemoteError::Throttled { wait }) => Outcome::Wait(*wait),
-        Some(RemoteError::SignInRefused { .. } | RemoteError::Account { .. } | RemoteError::Refused { .. }) => {
-            Outcome::Failed
-        }
+        Some(
+            RemoteError::SignInRefused { .. }
+            | RemoteError::NoSignIn { .. }
+            | RemoteError::Account { .. }
+            | RemoteError::Refused { .. },
+        ) => Outcome::Failed,
         _ if is_settings => Outcome::Failed,
         _ => Outcome::Unreachable,
     }
@@ -298,6 +301,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::remote::auth::Scheme;
 
     #[test]
     fn sent_items_is_known_by_its_role_in_any_language() {
@@ -311,7 +315,8 @@ mod tests {
     fn a_refused_sign_in_is_not_tried_every_minute() {
         let error = |error: RemoteError| outcome_of(&Err(SyncError::from(error).into()));
         let host = || "x.org".to_owned();
-        assert_eq!(error(RemoteError::SignInRefused { host: host(), user: String::new() }), Outcome::Failed);
+        let refused = RemoteError::SignInRefused { host: host(), user: String::new(), scheme: Scheme::Basic };
+        assert_eq!(error(refused), Outcome::Failed);
         assert_eq!(error(RemoteError::Unreachable { host: host(), reason: String::new() }), Outcome::Unreachable);
         let wait = Duration::from_secs(7);
         assert_eq!(error(RemoteError::Throttled { wait }), Outcome::Wait(wait));

@@ -7,6 +7,7 @@
 //! ask (reads)   settle (writes)  until it is answered: retries, fates of lost writes
 //!   request  shape  property     requests as text; properties as items
 //!   transport  payload  throttle one request, one answer; the gate that all pass
+//!   http                         connections, signed in
 //!   answer  codes                envelopes; what response codes mean
 //!   xml                          filter, parser, base64
 //! ```
@@ -19,6 +20,7 @@ mod categories;
 mod codes;
 mod codes_table;
 mod entries;
+mod http;
 mod listen;
 mod lists;
 mod payload;
@@ -42,7 +44,7 @@ use crate::clock::Clock;
 use crate::pim::Text;
 use crate::pim::event::Mailing;
 use crate::remote::RemoteError;
-use crate::remote::auth::SignIn;
+use crate::remote::auth::{Scheme, SignIn};
 use entries::Meetings;
 use transport::Transport;
 
@@ -123,6 +125,11 @@ impl EwsClient {
     pub fn new(settings: Settings) -> Result<Self, RemoteError> {
         let meetings = Meetings::new(&settings);
         Ok(Self { zone: Text::new(&settings.zone), meetings, transport: Transport::new(settings)? })
+    }
+
+    /// How it signs in; `None` until the server has been asked what it takes.
+    pub fn scheme(&self) -> Option<Scheme> {
+        self.transport.scheme()
     }
 }
 

@@ -1,22 +1,19 @@
 //! One request, one answer: HTTP, and how the server's moods show in it.
 
 use std::io;
-use std::net::IpAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::{Stream, StreamExt, stream};
-use reqwest::cookie::Jar;
+use futures_util::stream;
+use reqwest::StatusCode;
 use reqwest::header::{self, HeaderMap, HeaderValue};
-use reqwest::{Certificate, StatusCode, Url};
-use secrecy::ExposeSecret;
 use tokio::sync::{Notify, Semaphore, mpsc};
 
 use super::answer::{Answer, Envelopes, Receiver, Response, ServerBuild, Verdict, read_answer};
 use super::codes::CodeClass;
+use super::http::{Chunks, Content, Http, MOST_CONNECTIONS, Reply, Standing, Unsent};
 use super::payload::{Payload, Unreadable};
 use super::request::Version;
 use super::throttle::Throttle;
@@ -25,10 +22,10 @@ use super::xml::{Source, XmlError};
 use super::{Settings, TimeLimits};
 use crate::clock::{Clock, within};
 use crate::remote::RemoteError;
-use crate::remote::auth::SignIn;
+use crate::remote::auth::{Scheme, SignIn};
 
-/// Connections to a server at once: Exchange allows a mailbox few (`EWSMaxConcurrency`, 10 in 2010), and the user's other programs need some.
-const MOST_CONNECTIONS: usize = 4;
+/// Requests to a server at once: Exchange allows a mailbox few (`EWSMaxConcurrency`, 10 in 2010), and the user's other programs need some.
+const MOST_REQUESTS: usize = MOST_CONNECTIONS;
 /// The longest pause on a connection over which notifications come: servers say something every 45 seconds.
 const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 /// The operations that are about notifications.
@@ -74,14 +71,10 @@ impl From<RemoteError> for Failure {
 
 /// The way to one server for one account.
 pub(super) struct Transport {
-    url: Url,
+    http: Http,
     sign_in: Box<dyn SignIn>,
     clock: Arc<dyn Clock>,
     limits: TimeLimits,
-    user_agent: String,
-    roots: Vec<Certificate>,
-    cookies: Arc<Jar>,
-    http: Mutex<reqwest::Client>,
     permits: Semaphore,
     trace: Option<Trace>,
     pub(super) throttle: Throttle,
@@ -91,9 +84,9 @@ pub(super) struct Transport {
     signed_in: AtomicBool,
     /// The sign-in was refused after it had worked; it is tried once more and never again.
     doubted: AtomicBool,
+    /// The sign-in was refused for good: nobody tries it again, so that no account is locked.
+    refused: AtomicBool,
 }
-
-type Chunks = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
 /// An answer that begins.
 struct Opened {
@@ -104,28 +97,20 @@ struct Opened {
 
 impl Transport {
     pub(super) fn new(settings: Settings) -> Result<Self, RemoteError> {
-        // Fails only if a provider is installed already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let url = check_url(&settings.url)?;
-        let roots = settings.ca_file.as_deref().map(read_roots).transpose()?.unwrap_or_default();
-        let cookies = Arc::new(Jar::default());
-        let http = build_http(&url, &settings.user_agent, &settings.limits, &roots, &cookies)?;
+        let http = Http::new(&settings)?;
         Ok(Self {
             throttle: Throttle::new(settings.clock.clone(), settings.max_throttle_wait),
             clock: settings.clock,
             trace: settings.trace.as_deref().map(Trace::new).transpose()?,
-            permits: Semaphore::new(MOST_CONNECTIONS),
-            http: Mutex::new(http),
+            permits: Semaphore::new(MOST_REQUESTS),
+            http,
             version: AtomicU8::new(0),
             build: Mutex::new(None),
             signed_in: AtomicBool::new(false),
             doubted: AtomicBool::new(false),
+            refused: AtomicBool::new(false),
             sign_in: settings.sign_in,
             limits: settings.limits,
-            user_agent: settings.user_agent,
-            url,
-            roots,
-            cookies,
         })
     }
 
@@ -144,8 +129,13 @@ impl Transport {
         RemoteError::Unreachable { host: self.host().to_owned(), reason }
     }
 
+    /// How it signs in, once that is known.
+    pub(super) fn scheme(&self) -> Option<Scheme> {
+        self.sign_in.manner().scheme()
+    }
+
     fn host(&self) -> &str {
-        self.url.host_str().unwrap_or_default()
+        self.http.host()
     }
 
     /// Sends a request once the gate lets it pass, and hands its responses to `receiver` as they come in. Whatever shape a request
@@ -195,16 +185,18 @@ impl Transport {
     /// Sends a request and begins to read its answer, in which nothing may come for `idle`.
     async fn open(&self, operation: &'static str, payload: &Payload<'_>, idle: Duration) -> Result<Opened, Failure> {
         let pages = self.trace.as_ref().map(|trace| trace.next(operation));
-        let response = self.send(operation, payload, pages.as_ref()).await?;
-        let status = response.status();
-        let headers = response.headers().clone();
+        let Reply { status, headers, standing, chunks } = self.send(operation, payload, pages.as_ref()).await?;
         if let Some(pages) = &pages {
             pages.status(status.as_u16(), &headers);
+        }
+        if status == StatusCode::UNAUTHORIZED && standing == Standing::Presumed {
+            self.http.trust_no_lane();
+            return Err(Failure::Again);
         }
         if !matches!(status.as_u16(), 200 | 500 | 503) {
             return Err(self.refusal(operation, status, &headers, payload.length()));
         }
-        let source = Source::new(self.chunks(response, idle), pages.map(|pages| pages.response()));
+        let source = Source::new(self.http.timed(chunks, idle), pages.map(|pages| pages.response()));
         Ok(Opened { status, headers, source })
     }
 
@@ -222,7 +214,7 @@ impl Transport {
         }
         if let Some(fault) = answer.fault {
             if status == StatusCode::OK {
-                self.leave_connections();
+                self.http.leave_connections();
             }
             return Err(self.fault(operation, fault, retry_after(headers)));
         }
@@ -280,7 +272,7 @@ impl Transport {
             }
             _ => Failure::Final(RemoteError::Protocol {
                 operation,
-                reason: format!("{error}; is there EWS at {}?", self.url),
+                reason: format!("{error}; is there EWS at {}?", self.http.url()),
             }),
         }
     }
@@ -303,7 +295,7 @@ impl Transport {
             408 | 504 => Failure::Lost { reason, how: Loss::Silence },
             501..600 => Failure::Lost { reason, how: Loss::Broken },
             404 | 405 => {
-                let reason = format!("{reason}; is there EWS at {}?", self.url);
+                let reason = format!("{reason}; is there EWS at {}?", self.http.url());
                 Failure::Final(RemoteError::Protocol { operation, reason })
             }
             _ => Failure::Final(RemoteError::Protocol { operation, reason }),
@@ -332,46 +324,48 @@ impl Transport {
         if self.signed_in.load(Ordering::Relaxed) && !self.doubted.swap(true, Ordering::Relaxed) {
             return self.slow_down(headers);
         }
-        let (host, user) = (self.host().to_owned(), self.sign_in.user().to_owned());
-        Failure::Final(RemoteError::SignInRefused { host, user })
+        self.refused.store(true, Ordering::Relaxed);
+        Failure::Final(self.sign_in_refused())
     }
 
-    /// Lets go of all connections: after a fault that came as a success, some servers send a second answer on the same one.
-    fn leave_connections(&self) {
-        match build_http(&self.url, &self.user_agent, &self.limits, &self.roots, &self.cookies) {
-            Ok(fresh) => *self.http.lock().unwrap_or_else(PoisonError::into_inner) = fresh,
-            Err(error) => tracing::warn!(%error, "the connections could not be renewed"),
-        }
+    fn sign_in_refused(&self) -> RemoteError {
+        let (host, user) = (self.host().to_owned(), self.sign_in.user().to_owned());
+        RemoteError::SignInRefused { host, user, scheme: self.scheme().unwrap_or(Scheme::Basic) }
     }
 
     /// Sends the request; comes back when the answer's headers are there.
     async fn send(
         &self,
-        operation: &str,
+        operation: &'static str,
         payload: &Payload<'_>,
         pages: Option<&Pages>,
-    ) -> Result<reqwest::Response, Failure> {
-        let client = self.http.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let request = client.post(self.url.clone()).headers(self.headers(operation)?);
+    ) -> Result<Reply, Failure> {
+        if self.refused.load(Ordering::Relaxed) {
+            return Err(Failure::Final(self.sign_in_refused()));
+        }
+        let not_sent = |unsent| self.not_sent(operation, unsent);
+        let carrier = self.http.carrier(&*self.sign_in).await.map_err(not_sent)?;
+        let headers = self.headers(operation);
         let mut witness = pages.map(Pages::request);
         if let Some(text) = payload.only_text() {
             if let Some(witness) = &mut witness {
                 witness(text.as_bytes());
             }
-            let sent = within(&*self.clock, self.limits.idle, request.body(text.to_owned()).send()).await;
-            return sent.ok_or_else(silence)?.map_err(|error| self.not_sent(&error));
+            let sending = self.http.send(carrier, headers, Content::Text(text.to_owned()));
+            let sent = within(&*self.clock, self.limits.idle, sending).await;
+            return sent.ok_or_else(silence)?.map_err(not_sent);
         }
         let (to, from) = mpsc::channel(2);
         let body = stream::unfold(from, |mut from| async { from.recv().await.map(|piece| (piece, from)) });
-        let request = request.header(header::CONTENT_LENGTH, payload.length()).body(reqwest::Body::wrap_stream(body));
+        let body: Chunks = Box::pin(body);
         let alive = Notify::new();
         let mut feeding = pin!(payload.feed(to.clone(), witness, || alive.notify_one()));
-        let mut sending = pin!(request.send());
+        let mut sending = pin!(self.http.send(carrier, headers, Content::Pieces(body, payload.length())));
         let mut all_fed = false;
         let mut to = Some(to);
         loop {
             tokio::select! {
-                response = &mut sending => return response.map_err(|error| self.not_sent(&error)),
+                reply = &mut sending => return reply.map_err(not_sent),
                 fed = &mut feeding, if !all_fed => {
                     if let (Err(unreadable), Some(to)) = (fed, &to) {
                         // An error in the body breaks the connection: the server never sees a whole request.
@@ -387,18 +381,8 @@ impl Transport {
         }
     }
 
-    fn headers(&self, operation: &str) -> Result<HeaderMap, Failure> {
-        let unusable = |_| {
-            Failure::Final(RemoteError::SignInRefused {
-                host: self.host().to_owned(),
-                user: self.sign_in.user().to_owned(),
-            })
-        };
-        let mut authorization =
-            HeaderValue::from_str(self.sign_in.authorization().expose_secret()).map_err(unusable)?;
-        authorization.set_sensitive(true);
+    fn headers(&self, operation: &str) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        headers.insert(header::AUTHORIZATION, authorization);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"));
         headers.insert(header::ACCEPT, HeaderValue::from_static("text/xml"));
         let id = uuid(self.clock.unique());
@@ -414,28 +398,28 @@ impl Transport {
             let anchor = header::HeaderName::from_static("x-anchormailbox");
             headers.extend(HeaderValue::from_str(self.sign_in.user()).map(|user| (anchor, user)));
         }
-        Ok(headers)
+        headers
     }
 
-    /// A certificate that is not trusted stays so: no use to try again.
-    fn not_sent(&self, error: &reqwest::Error) -> Failure {
-        let reason = chain(error);
-        if error.is_connect() && reason.to_ascii_lowercase().contains("certificate") {
-            return Failure::Final(self.unreachable(format!("{reason} (--ca-file names a private authority)")));
+    fn not_sent(&self, operation: &'static str, unsent: Unsent) -> Failure {
+        match unsent {
+            Unsent::Broken(reason) => Failure::Lost { reason, how: Loss::Broken },
+            Unsent::Silence => silence(),
+            Unsent::Untrusted(reason) => {
+                Failure::Final(self.unreachable(format!("{reason} (--ca-file names a private authority)")))
+            }
+            Unsent::NoWay(unknown) => Failure::Final(RemoteError::NoSignIn {
+                host: self.host().to_owned(),
+                offered: unknown.offered,
+                wanted: self.scheme(),
+            }),
+            Unsent::Odd(challenge) => {
+                Failure::Final(RemoteError::Protocol { operation, reason: challenge.to_string() })
+            }
+            Unsent::Refused => self.unauthorized(&HeaderMap::new()),
+            Unsent::Answered(status, headers) => self.refusal(operation, status, &headers, 0),
+            Unsent::Unsendable => Failure::Final(self.sign_in_refused()),
         }
-        Failure::Lost { reason, how: Loss::Broken }
-    }
-
-    /// The answer's body, with a limit on how long nothing comes.
-    fn chunks(&self, response: reqwest::Response, idle: Duration) -> Chunks {
-        let clock = self.clock.clone();
-        Box::pin(stream::unfold((response.bytes_stream(), clock), move |(mut stream, clock)| async move {
-            let chunk = match within(&*clock, idle, stream.next()).await {
-                Some(chunk) => chunk?.map_err(|error| io::Error::other(chain(&error))),
-                None => Err(io::Error::new(io::ErrorKind::TimedOut, "nothing came for too long")),
-            };
-            Some((chunk, (stream, clock)))
-        }))
     }
 }
 
@@ -488,63 +472,7 @@ pub(super) fn rejected(operation: &'static str, fault: &Verdict) -> RemoteError 
     RemoteError::Rejected { operation, code: fault.code.clone(), message: fault.message.clone() }
 }
 
-/// An error with all its causes: the first alone rarely says anything.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
-}
-
 /// `Retry-After` in seconds (RFC 9110 §10.2.3); the form with a date is not met in practice.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
-}
-
-/// Passwords travel over HTTPS, or not beyond this machine.
-fn check_url(text: &str) -> Result<Url, RemoteError> {
-    let refused = |hint: String| RemoteError::Refused { code: "the server's address".to_owned(), hint };
-    let url = Url::parse(text).map_err(|error| refused(format!("{text} is no URL: {error}")))?;
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    let loopback = host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
-    match url.scheme() {
-        "https" => Ok(url),
-        "http" if loopback => Ok(url),
-        "http" => Err(refused(format!("{text} would send the password in the clear: use https"))),
-        other => Err(refused(format!("{other}: is no way to reach EWS: use https"))),
-    }
-}
-
-fn read_roots(file: &std::path::Path) -> Result<Vec<Certificate>, RemoteError> {
-    let refused = |hint: String| RemoteError::Refused { code: "--ca-file".to_owned(), hint };
-    let pem = std::fs::read(file)?;
-    match Certificate::from_pem_bundle(&pem) {
-        Ok(roots) if !roots.is_empty() => Ok(roots),
-        Ok(_) => Err(refused(format!("{} holds no certificate in PEM form", file.display()))),
-        Err(error) => Err(refused(format!("{} cannot be used: {}", file.display(), chain(&error)))),
-    }
-}
-
-fn build_http(
-    url: &Url,
-    user_agent: &str,
-    limits: &TimeLimits,
-    roots: &[Certificate],
-    cookies: &Arc<Jar>,
-) -> Result<reqwest::Client, RemoteError> {
-    let builder = reqwest::Client::builder()
-        .user_agent(user_agent)
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(limits.connect)
-        .pool_max_idle_per_host(MOST_CONNECTIONS)
-        .http1_only()
-        .retry(reqwest::retry::never())
-        .cookie_provider(cookies.clone());
-    // The system's certificates are not needed for loopback, and may be missing there.
-    let builder = match url.scheme() {
-        "http" => builder.tls_certs_only(Vec::new()).no_proxy(),
-        _ => builder.tls_certs_merge(roots.iter().cloned()),
-    };
-    builder.build().map_err(|error| RemoteError::Refused {
-        code: "TLS".to_owned(),
-        hint: format!("the client cannot be set up: {}", chain(&error)),
-    })
 }
