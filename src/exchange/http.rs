@@ -202,9 +202,11 @@ async fn post(
         Reply::Pieces(pieces) => (200, Answer::Pieces(pieces)),
         Reply::Flow(text, plan) => {
             let (out, flow) = mpsc::channel(4);
+            // From before the client hears of it.
+            let breaks = shared.subscriptions.breaks();
             // The channel is empty: there is room.
             let _ = out.try_send(Ok(Bytes::from(text)));
-            tokio::spawn(stream::flow(Arc::clone(&shared), plan, out));
+            tokio::spawn(stream::flow(Arc::clone(&shared), plan, breaks, out));
             (200, Answer::Flow(flow))
         }
     };

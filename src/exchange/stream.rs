@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::Personality;
@@ -27,10 +27,9 @@ pub(super) struct Plan {
 pub(super) type Way = mpsc::Sender<Result<Bytes, Broken>>;
 
 /// Tells what happens until the time is over, the listener went away, or nothing is left to listen to.
-pub(super) async fn flow(shared: Arc<Shared>, plan: Plan, out: Way) {
+pub(super) async fn flow(shared: Arc<Shared>, plan: Plan, mut breaks: watch::Receiver<()>, out: Way) {
     let like = shared.like;
     let mut changes = shared.store.changes();
-    let mut breaks = shared.subscriptions.breaks();
     let minute = shared.subscriptions.minute;
     let beat = minute * 3 / 4;
     let begun = Instant::now();
