@@ -1463,13 +1463,17 @@ _pimsync() {
             return 0
             ;;
         pimsync__subcmd__setup)
-            opts="-q -v -h --server --user --auth --password-command --password-stdin --password-file --ca-file --non-interactive --no-sync --demo --json --root --identity --trace-soap --quiet --verbose --help"
+            opts="-q -v -h --server --allow-redirect --explain --user --auth --password-command --password-stdin --password-file --ca-file --non-interactive --no-sync --demo --json --root --identity --trace-soap --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --allow-redirect)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -42,7 +42,8 @@ complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "send" -d 'Send a me
 complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "doctor" -d 'Find out what is wrong: try each step that a sync takes, and say which one fails'
 complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "demo-server" -d 'Run the embedded Exchange server alone, for any EWS client'
 complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l server -d 'The server: its host, the address of its Outlook on the web, or the URL of its EWS end point' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l server -d 'The server: its host, the address of its Outlook on the web, or the URL of its EWS end point; without it, it is looked for (Autodiscover)' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l allow-redirect -d 'Let the password go to this host where the search for the server leads there, though it is not in the address\'s domain; can be repeated' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l user -d 'Who signs in, where that is not the address: often name@domain or DOMAIN\\name' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l auth -d 'How to sign in; auto takes the best that the server offers, and keeps to that' -r -f -a "auto\t'As the server offers: NTLM before Negotiate before Basic'
 basic\t'Name and password with each request'
@@ -54,6 +55,7 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l ca-file -d 'Tr
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l identity -d 'The identity to work on' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l explain -d 'Only tell where the server is looked for and what comes of it; nothing is written'
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l password-stdin -d 'Read the password from the first line of standard input, and store it'
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l non-interactive -d 'Never ask, but fail if something is missing'
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l no-sync -d 'Leave the first sync out'

@@ -8,6 +8,7 @@ use crate::identity::{ConfigError, LayoutError, LockError, MarkerError, SecretEr
 use crate::local::LocalError;
 use crate::remote::RemoteError;
 use crate::remote::auth::Scheme;
+use crate::remote::ews::autodiscover::DiscoveryError;
 use crate::state::StateError;
 use crate::sync::SyncError;
 
@@ -68,6 +69,17 @@ fn classify(error: &(dyn std::error::Error + 'static)) -> Option<Class> {
             SyncError::CutOff(_) | SyncError::Internal(_) => ("internal", ExitCode::Failed, Some(REPORT_IT)),
         });
     }
+    if let Some(error) = error.downcast_ref::<DiscoveryError>() {
+        return Some(match error {
+            DiscoveryError::NotFound { untrusted: Some(_), .. } => {
+                ("server-not-found", ExitCode::Unreachable, Some(CERTIFICATE))
+            }
+            DiscoveryError::NotFound { .. } => ("server-not-found", ExitCode::Unreachable, Some(NOT_FOUND)),
+            DiscoveryError::NotAllowed { .. } => ("redirect-not-allowed", ExitCode::Usage, Some(NOT_ALLOWED)),
+            DiscoveryError::Refused(error) => remote(error),
+            DiscoveryError::Unusable(_) => ("usage", ExitCode::Usage, None),
+        });
+    }
     if let Some(Hinted { hint, .. }) = error.downcast_ref() {
         return Some(("failed", ExitCode::Failed, Some(hint)));
     }
@@ -100,6 +112,8 @@ const REFUSED_HANDSHAKE: &str = "check the user name and the password; pimsync s
 const OTHER_WAY: &str = "pimsync setup --auth auto takes what the server offers";
 const NO_WAY: &str =
     "ask the administrator of the server which of these can be switched on for EWS: Basic, NTLM or Negotiate";
+const NOT_FOUND: &str = "name it with --server: the host that you know from Outlook on the web; the same command with --explain shows where it was looked for";
+const NOT_ALLOWED: &str = "if you know that host to be your organisation's or its provider's, add --allow-redirect HOST; else somebody may be after the password";
 const LATER: &str = "nothing is lost: the next run goes on where this one ended";
 
 fn remote(error: &RemoteError) -> Class {

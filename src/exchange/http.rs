@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Personality;
+use super::autodiscover;
 use super::faults::Action;
 use super::process::{self, Reply};
 use super::server::{RequestLog, Shared};
@@ -26,6 +27,8 @@ use super::wire::{Afterword, Wire};
 
 /// The longest request that is taken.
 const MAX_REQUEST: usize = 64 * 1024 * 1024;
+/// The longest request of Autodiscover that is taken.
+const MAX_DISCOVERY: usize = 64 * 1024;
 /// The shortest answer that is worth compressing.
 const MIN_COMPRESSED: usize = 1024;
 
@@ -120,7 +123,12 @@ async fn answer(
     if path == "/ews/genericerrorpage.htm" {
         return Ok(page(StatusCode::OK, "<html><body>Something went wrong.</body></html>"));
     }
-    if path != "/ews/exchange.asmx" {
+    let discovery = autodiscover::Way::at(&path);
+    if let (Some(autodiscover::Way::Json), &Method::GET) = (discovery, request.method()) {
+        let (status, text) = autodiscover::json(&shared, request.uri().query().unwrap_or_default());
+        return Ok(document(autodiscover::Way::Json, status, text));
+    }
+    if path != "/ews/exchange.asmx" && discovery.is_none() {
         return Ok(page(StatusCode::NOT_FOUND, "<html><body>404 - File or directory not found.</body></html>"));
     }
     let entry = door.lock().unwrap_or_else(PoisonError::into_inner).enter(&shared, request.headers());
@@ -131,11 +139,29 @@ async fn answer(
             return Ok(unauthorized(&said));
         }
     };
-    match *request.method() {
-        Method::POST => post(shared, afterword, user, request).await,
-        Method::GET => Ok(page(StatusCode::OK, "<html><body>You have created a service.</body></html>")),
+    match (discovery, request.method()) {
+        (Some(way), &Method::POST) => discover(&shared, way, request).await,
+        (Some(_), _) => Ok(page(StatusCode::METHOD_NOT_ALLOWED, "")),
+        (None, &Method::POST) => post(shared, afterword, user, request).await,
+        (None, &Method::GET) => Ok(page(StatusCode::OK, "<html><body>You have created a service.</body></html>")),
         _ => Ok(page(StatusCode::METHOD_NOT_ALLOWED, "")),
     }
+}
+
+async fn discover(
+    shared: &Shared,
+    way: autodiscover::Way,
+    request: Request<Incoming>,
+) -> Result<Response<Answer>, Broken> {
+    let body = Limited::new(request.into_body(), MAX_DISCOVERY).collect().await.map_err(|_| Broken)?.to_bytes();
+    let (status, text) = autodiscover::xml(shared, way, &body);
+    Ok(document(way, status, text))
+}
+
+fn document(way: autodiscover::Way, status: StatusCode, text: String) -> Response<Answer> {
+    let mut response = page(status, &text);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(way.content_type()));
+    response
 }
 
 fn page(status: StatusCode, html: &str) -> Response<Answer> {

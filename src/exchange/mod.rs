@@ -5,6 +5,7 @@
 //! ([`Mailbox`]), change the store through the same functions, so that every change is tracked alike. A second
 //! personality misbehaves as gromox does, and [`Faults`] make either of them fail where a test wants it.
 
+mod autodiscover;
 mod faults;
 mod http;
 mod ids;
@@ -104,6 +105,8 @@ pub struct Options {
     pub like: Personality,
     /// How one can sign in.
     pub ways: Vec<Way>,
+    /// The URL of EWS that Autodiscover tells; its own, if none.
+    pub public_url: Option<String>,
     /// The certificate (DER) of who ends TLS in front of the server. With it a handshake must be bound to that (Extended Protection).
     pub certificate: Option<Vec<u8>>,
     /// How long every answer is held back.
@@ -128,6 +131,7 @@ impl Default for Options {
             users: vec![User { address: "demo@example.org".to_owned(), password: "demo".to_owned() }],
             like: Personality::default(),
             ways: vec![Way::Basic],
+            public_url: None,
             certificate: None,
             latency: Duration::ZERO,
             faults: FaultScript::default(),

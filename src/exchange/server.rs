@@ -37,6 +37,8 @@ pub(super) struct Shared {
     pub(super) like: Personality,
     pub(super) ways: Vec<Way>,
     pub(super) certificate: Option<Vec<u8>>,
+    public_url: Option<String>,
+    address: SocketAddr,
     pub(super) latency: Duration,
     pub(super) faults: Faults,
     pub(super) lists: Vec<List>,
@@ -50,6 +52,11 @@ impl Shared {
     /// Notes a request that was answered, or not.
     pub(super) fn log(&self, entry: RequestLog) {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+    }
+
+    /// Where EWS is, as clients are told.
+    pub(super) fn public_url(&self) -> String {
+        self.public_url.clone().unwrap_or_else(|| format!("http://{}/EWS/Exchange.asmx", self.address))
     }
 
     /// The number of the next recorded request.
@@ -75,6 +82,9 @@ impl Server {
         if let Some(folder) = &options.record {
             std::fs::create_dir_all(folder)?;
         }
+        let listener = std::net::TcpListener::bind(options.listen)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
         let users = options.users.iter().map(|user| (user.address.to_lowercase(), user.clone())).collect();
         let shared = Arc::new(Shared {
             store,
@@ -82,6 +92,8 @@ impl Server {
             like: options.like,
             ways: options.ways,
             certificate: options.certificate,
+            public_url: options.public_url,
+            address,
             latency: options.latency,
             faults: Faults::new(options.faults),
             lists: options.lists,
@@ -90,9 +102,6 @@ impl Server {
             recorded: AtomicU64::new(0),
             requests: Mutex::default(),
         });
-        let listener = std::net::TcpListener::bind(options.listen)?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("exchange")

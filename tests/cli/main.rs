@@ -4,6 +4,7 @@
 
 mod backup;
 mod chain;
+mod discovery;
 mod disk;
 mod doctor;
 mod elsewhere;

@@ -200,7 +200,10 @@ fn what_is_missing_or_wrong_is_told_before_anything_is_done() {
     for (arguments, words) in [
         (vec!["setup"], "EMAIL is missing"),
         (vec!["setup", "--non-interactive"], "required arguments were not provided"),
-        (vec!["setup", ANNA, "--non-interactive"], "--server URL is missing"),
+        (
+            vec!["setup", ANNA, "--non-interactive"],
+            "--password-command, --password-stdin or --password-file is missing",
+        ),
         (vec!["setup", ANNA, "--server", &url], "--password-command, --password-stdin or --password-file is missing"),
         (vec!["setup", "anna", "--server", &url], "\"anna\" cannot be used as an e-mail address: it must be like"),
         (vec!["setup", ANNA, "--server", "http://mail.example.org", "--password-stdin"], "https"),

@@ -3,6 +3,7 @@
 //! Nothing is written before the server has accepted the sign-in. What is written then, in this order: the directories, the lock, the
 //! marker, the account's directory, the password, identity.toml. With the same values nothing of it is written again.
 
+mod search;
 mod store;
 mod values;
 
@@ -23,7 +24,8 @@ use values::Values;
 
 /// Set an account up, and synchronize it for the first time
 ///
-/// What is not given is asked for on a terminal. The sign-in is tried before anything is written. Run again with other values it changes
+/// What is not given is asked for on a terminal. The server is found by the mail address (Autodiscover): the password goes only to servers with a trusted
+/// certificate in the address's own domain, and anywhere else only after a yes (or --allow-redirect). The sign-in is tried before anything is written. Run again with other values it changes
 /// the account; with the same values it changes nothing, so scripts can run it each time. The password is never taken from the command line: it
 /// stays with a command that prints it (--password-command), or goes into a file that only you can read, outside the identity.
 #[derive(Debug, clap::Args)]
@@ -32,9 +34,15 @@ pub(super) struct Args {
     /// The mailbox's address, such as anna@example.org
     #[arg(value_name = "EMAIL", required_if_eq("non_interactive", "true"))]
     email: Option<String>,
-    /// The server: its host, the address of its Outlook on the web, or the URL of its EWS end point
+    /// The server: its host, the address of its Outlook on the web, or the URL of its EWS end point; without it, it is looked for (Autodiscover)
     #[arg(long, value_name = "URL")]
     server: Option<String>,
+    /// Let the password go to this host where the search for the server leads there, though it is not in the address's domain; can be repeated
+    #[arg(long, value_name = "HOST")]
+    allow_redirect: Vec<String>,
+    /// Only tell where the server is looked for and what comes of it; nothing is written
+    #[arg(long, conflicts_with = "server")]
+    explain: bool,
     /// Who signs in, where that is not the address: often name@domain or DOMAIN\name
     #[arg(long, value_name = "USER")]
     user: Option<String>,
@@ -62,7 +70,7 @@ pub(super) struct Args {
     /// Set up an account on the embedded server, with a sample mailbox
     #[arg(
         long,
-        conflicts_with_all = ["email", "server", "user", "auth", "password", "ca_file"],
+        conflicts_with_all = ["email", "server", "user", "auth", "password", "ca_file", "allow_redirect", "explain"],
     )]
     demo: bool,
     /// Print the results as a JSON document (see pimsync-json(5))
@@ -111,6 +119,9 @@ struct Results {
 
 pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result<ExitCode> {
     let context = Context::new(global)?;
+    if args.explain {
+        return search::explain(&context, &args, output);
+    }
     let mut values = Values::gather(&context, &args)?;
     IdentityLock::check(&context.layout)?;
     store::check(&context, &values.account)?;

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
-use super::Args;
+use super::{Args, search};
 use crate::cli::context::{Context, DEMO_ADDRESS};
 use crate::cli::failure::UsageError;
 use crate::cli::server_url::server;
@@ -15,6 +15,7 @@ use crate::identity::config::{MOST_FOLDERS, WatchSettings};
 use crate::identity::{Account, AccountName, PasswordSource, Server};
 use crate::pim::event::Mailing;
 use crate::plan::ConflictPolicy;
+use crate::remote::auth::Scheme;
 
 /// All that setting an account up takes.
 pub(super) struct Values {
@@ -40,32 +41,25 @@ impl Values {
         let name = AccountName::from_email(&email)?;
         let before = context.config_or_none()?.account(&email).cloned();
         let known = before.as_ref();
-        let server = match (&args.server, known) {
-            (Some(given), _) => server(given)?,
-            (None, Some(account)) => account.server.clone(),
-            (None, None) => server(&asker.ask("Server (as in the address of Outlook on the web): ", "--server URL")?)?,
+        let named = match (&args.server, known) {
+            (Some(given), _) => Some(server(given)?),
+            (None, Some(account)) => Some(account.server.clone()),
+            (None, None) => None,
         };
-        if known.is_some_and(|account| (account.server == Server::Demo) != (server == Server::Demo)) {
+        let is_demo = named == Some(Server::Demo);
+        if known.is_some_and(|account| (account.server == Server::Demo) != is_demo) {
             return Err(other_server(&email));
         }
-        if server == Server::Demo {
+        if is_demo {
             return Self::demo(email, before);
         }
         let name = known.map_or(name, |account| account.name.clone());
-        let user = match (&args.user, known) {
-            (Some(user), _) => user.clone(),
-            (None, Some(account)) => account.user.clone(),
-            (None, None) => asker.ask_or("User name", &email)?,
+        let who = Who::gather(args, email, known, &asker)?;
+        let server = match named {
+            Some(server) => server,
+            None => search::server(context, args, &who, &asker)?,
         };
-        let auth = match args.auth {
-            Some(auth) => auth.scheme(),
-            None => known.and_then(|account| account.auth),
-        };
-        let ca_file = match &args.ca_file {
-            Some(path) => Some(certificates(path)?),
-            None => known.and_then(|account| account.ca_file.clone()),
-        };
-        let (password, new_password) = password(args, known, &asker)?;
+        let Who { email, user, auth, ca_file, password, new_password } = who;
         let account = Account {
             name,
             email,
@@ -100,6 +94,45 @@ impl Values {
             },
         };
         Ok(Self { account, before, new_password: None })
+    }
+}
+
+/// Who signs in, and how.
+pub(super) struct Who {
+    pub(super) email: String,
+    pub(super) user: String,
+    pub(super) auth: Option<Scheme>,
+    pub(super) ca_file: Option<PathBuf>,
+    password: PasswordSource,
+    new_password: Option<SecretString>,
+}
+
+impl Who {
+    pub(super) fn gather(args: &Args, email: String, known: Option<&Account>, asker: &Asker) -> anyhow::Result<Self> {
+        let user = match (&args.user, known) {
+            (Some(user), _) => user.clone(),
+            (None, Some(account)) => account.user.clone(),
+            (None, None) => asker.ask_or("User name", &email)?,
+        };
+        let auth = match args.auth {
+            Some(auth) => auth.scheme(),
+            None => known.and_then(|account| account.auth),
+        };
+        let ca_file = match &args.ca_file {
+            Some(path) => Some(certificates(path)?),
+            None => known.and_then(|account| account.ca_file.clone()),
+        };
+        let (password, new_password) = password(args, known, asker)?;
+        Ok(Self { email, user, auth, ca_file, password, new_password })
+    }
+
+    /// The password, wherever it is.
+    pub(super) async fn password(&self, context: &Context) -> anyhow::Result<SecretString> {
+        if let Some(password) = &self.new_password {
+            return Ok(password.clone());
+        }
+        let file = context.layout.secret(&AccountName::from_email(&self.email)?);
+        Ok(self.password.read(&file, &*context.env.clock).await?.unwrap_or_default())
     }
 }
 
@@ -158,18 +191,31 @@ fn first_line(mut input: impl io::BufRead) -> io::Result<SecretString> {
 }
 
 /// Asks the person, if there is one.
-struct Asker {
+pub(super) struct Asker {
     can_ask: bool,
 }
 
 impl Asker {
-    fn new(args: &Args) -> Self {
+    pub(super) fn new(args: &Args) -> Self {
         let can_ask =
             !args.non_interactive && !args.password_stdin && io::stdin().is_terminal() && io::stderr().is_terminal();
         Self { can_ask }
     }
 
-    fn or_ask(&self, given: Option<String>, question: &str, option: &str) -> anyhow::Result<String> {
+    pub(super) fn can_ask(&self) -> bool {
+        self.can_ask
+    }
+
+    pub(super) fn tell(&self, words: &str) -> anyhow::Result<()> {
+        Ok(writeln!(io::stderr(), "{words}")?)
+    }
+
+    /// The answer, where there is somebody to give one.
+    pub(super) fn ask_or_none(&self, question: &str) -> Option<String> {
+        if self.can_ask { read_answer(question).ok() } else { None }
+    }
+
+    pub(super) fn or_ask(&self, given: Option<String>, question: &str, option: &str) -> anyhow::Result<String> {
         match given {
             Some(given) => Ok(given),
             None => self.ask(question, option),
@@ -177,7 +223,7 @@ impl Asker {
     }
 
     /// Asks until there is an answer.
-    fn ask(&self, question: &str, option: &str) -> anyhow::Result<String> {
+    pub(super) fn ask(&self, question: &str, option: &str) -> anyhow::Result<String> {
         if !self.can_ask {
             return Err(missing(option));
         }

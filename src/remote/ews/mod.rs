@@ -11,10 +11,13 @@
 //!   answer  codes                envelopes; what response codes mean
 //!   xml                          filter, parser, base64
 //! ```
+//! [`autodiscover`] finds the URL that all of this talks to, over the same connections.
+//!
 //! A read is asked again until it is answered. A write is never sent again before it is known that it was not done.
 
 mod answer;
 mod ask;
+pub mod autodiscover;
 mod bodies;
 mod categories;
 mod codes;

@@ -7,6 +7,7 @@ mod unzip;
 
 use std::io;
 use std::net::IpAddr;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 use reqwest::cookie::Jar;
 use reqwest::header::{self, HeaderMap, HeaderValue};
-use reqwest::{StatusCode, Url};
+use reqwest::{Method, StatusCode, Url};
 use rustls::ClientConfig;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -82,13 +83,46 @@ pub(super) enum Carrier {
     Lane(Box<Lane>),
 }
 
+/// Who asks servers, and whom of them to trust.
+#[derive(Clone)]
+pub(super) struct Asker {
+    /// None to a server within this machine.
+    tls: Option<Arc<ClientConfig>>,
+    user_agent: HeaderValue,
+    limits: TimeLimits,
+    clock: Arc<dyn Clock>,
+}
+
+impl Asker {
+    /// Asks servers whose certificate the system trusts, or the one in `ca_file`.
+    pub(super) fn new(
+        ca_file: Option<&Path>,
+        user_agent: &str,
+        limits: TimeLimits,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, RemoteError> {
+        let tls = Some(Arc::new(tls::config(ca_file)?));
+        Ok(Self { tls, ..Self::within_this_machine(user_agent, limits, clock)? })
+    }
+
+    /// The system's certificates are not needed for loopback, and may be missing there.
+    fn within_this_machine(user_agent: &str, limits: TimeLimits, clock: Arc<dyn Clock>) -> Result<Self, RemoteError> {
+        // Fails only if a provider is installed already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let user_agent = HeaderValue::from_str(user_agent).map_err(|error| RemoteError::Refused {
+            code: "User-Agent".to_owned(),
+            hint: format!("{user_agent:?} cannot be sent: {error}"),
+        })?;
+        Ok(Self { tls: None, user_agent, limits, clock })
+    }
+}
+
 /// The way to one server.
 pub(super) struct Http {
     url: Url,
     limits: TimeLimits,
     clock: Arc<dyn Clock>,
     user_agent: HeaderValue,
-    /// None to a server within this machine.
     tls: Option<Arc<ClientConfig>>,
     cookies: Arc<Jar>,
     pooled: Mutex<reqwest::Client>,
@@ -97,30 +131,21 @@ pub(super) struct Http {
 
 impl Http {
     pub(super) fn new(settings: &Settings) -> Result<Self, RemoteError> {
-        // Fails only if a provider is installed already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let url = check_url(&settings.url)?;
-        let tls = match url.scheme() {
-            // The system's certificates are not needed for loopback, and may be missing there.
-            "http" => None,
-            _ => Some(tls::config(settings.ca_file.as_deref())?),
+        let (agent, limits, clock) = (settings.user_agent.as_str(), settings.limits, settings.clock.clone());
+        let asker = match url.scheme() {
+            "http" => Asker::within_this_machine(agent, limits, clock)?,
+            _ => Asker::new(settings.ca_file.as_deref(), agent, limits, clock)?,
         };
-        let user_agent = HeaderValue::from_str(&settings.user_agent).map_err(|error| RemoteError::Refused {
-            code: "User-Agent".to_owned(),
-            hint: format!("{:?} cannot be sent: {error}", settings.user_agent),
-        })?;
+        Self::at(asker, url)
+    }
+
+    /// The way to a URL that is known to be https, or within this machine.
+    pub(super) fn at(asker: Asker, url: Url) -> Result<Self, RemoteError> {
+        let Asker { tls, user_agent, limits, clock } = asker;
         let cookies = Arc::new(Jar::default());
-        let pooled = build_pool(tls.as_ref(), &user_agent, &settings.limits, &cookies)?;
-        Ok(Self {
-            limits: settings.limits,
-            clock: settings.clock.clone(),
-            pooled: Mutex::new(pooled),
-            lanes: Lanes::default(),
-            tls: tls.map(Arc::new),
-            user_agent,
-            cookies,
-            url,
-        })
+        let pooled = Mutex::new(build_pool(tls.as_deref(), &user_agent, &limits, &cookies)?);
+        Ok(Self { url, limits, clock, user_agent, tls, cookies, pooled, lanes: Lanes::default() })
     }
 
     pub(super) fn url(&self) -> &Url {
@@ -161,11 +186,7 @@ impl Http {
                         request.header(header::CONTENT_LENGTH, length).body(reqwest::Body::wrap_stream(pieces))
                     }
                 };
-                let response = request.send().await.map_err(|error| broken(&error, error.is_connect()))?;
-                let (status, headers) = (response.status(), response.headers().clone());
-                let chunks =
-                    response.bytes_stream().map(|chunk| chunk.map_err(|error| io::Error::other(chain(&error))));
-                Ok(Reply { status, headers, standing: Standing::Proved, chunks: Box::pin(chunks) })
+                begun(request.send().await, Standing::Proved)
             }
             Carrier::Lane(lane) => self.send_on(*lane, headers, content).await,
         }
@@ -201,22 +222,38 @@ impl Http {
         self.pooled.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Sends a request that is not signed.
+    pub(super) async fn unsigned(&self, method: Method, headers: HeaderMap, body: String) -> Result<Reply, Unsent> {
+        let request = self.pool().request(method, self.url.clone()).headers(headers).body(body);
+        begun(request.send().await, Standing::Presumed)
+    }
+
     /// Asks the server how to sign in, by a request that is not signed.
     async fn ask(&self) -> Result<Challenges, Unsent> {
+        let mut headers = HeaderMap::new();
         // IIS answers 411 where the length is not told.
-        let request = self.pool().post(self.url.clone()).header(header::CONTENT_LENGTH, 0).body("").send();
-        let response = within(&*self.clock, self.limits.idle, request).await.ok_or(Unsent::Silence)?;
-        let response = response.map_err(|error| broken(&error, error.is_connect()))?;
-        match response.status().as_u16() {
-            401 => Ok(challenges(response.headers())),
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        let asking = self.unsigned(Method::POST, headers, String::new());
+        let reply = within(&*self.clock, self.limits.idle, asking).await.ok_or(Unsent::Silence)??;
+        match reply.status.as_u16() {
+            401 => Ok(challenges(&reply.headers)),
             // What an empty request gets where nobody has to sign in, or nobody is told how.
             200 | 400 | 405 | 411 | 415 | 500 => Ok(Challenges::default()),
-            _ => Err(Unsent::Answered(response.status(), response.headers().clone())),
+            _ => Err(Unsent::Answered(reply.status, reply.headers)),
         }
     }
 }
 
-fn challenges(headers: &HeaderMap) -> Challenges {
+/// What comes of a request over a connection of the pool.
+fn begun(sent: reqwest::Result<reqwest::Response>, standing: Standing) -> Result<Reply, Unsent> {
+    let response = sent.map_err(|error| broken(&error, error.is_connect()))?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    let chunks = response.bytes_stream().map(|chunk| chunk.map_err(|error| io::Error::other(chain(&error))));
+    Ok(Reply { status, headers, standing, chunks: Box::pin(chunks) })
+}
+
+/// How an answer says that one can sign in.
+pub(super) fn challenges(headers: &HeaderMap) -> Challenges {
     Challenges::read(headers.get_all(header::WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok()))
 }
 
