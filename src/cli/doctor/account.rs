@@ -110,7 +110,7 @@ async fn mailbox(context: &Context, account: &Account) -> Vec<Check> {
             match failure.kind {
                 _ if is_certificate => vec![Check::failed("certificate", failure)],
                 _ if is_far => vec![Check::failed("connection", failure)],
-                "sign-in-refused" => vec![secure, Check::failed("sign-in", failure)],
+                "sign-in-refused" | "sign-in-not-offered" => vec![secure, Check::failed("sign-in", failure)],
                 _ => vec![secure, signed_in(), Check::failed("mailbox", failure)],
             }
         }
