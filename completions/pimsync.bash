@@ -1463,7 +1463,7 @@ _pimsync() {
             return 0
             ;;
         pimsync__subcmd__setup)
-            opts="-q -v -h --server --allow-redirect --explain --user --auth --password-command --password-stdin --password-file --ca-file --non-interactive --no-sync --demo --json --root --identity --trace-soap --quiet --verbose --help"
+            opts="-q -v -h --server --allow-redirect --explain --user --auth --password-command --password-stdin --password-file --ca-file --pin --client-certificate --proxy --non-interactive --no-sync --demo --json --root --identity --trace-soap --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1494,6 +1494,18 @@ _pimsync() {
                     return 0
                     ;;
                 --ca-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pin)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --client-certificate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --proxy)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

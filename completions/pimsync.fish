@@ -52,6 +52,9 @@ negotiate\t'NTLMv2 within Negotiate'"
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l password-command -d 'A command that prints the password, such as "pass show work/mail"; it is run each time, by sh -c' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l password-file -d 'Read the password from the first line of this file, and store it' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l ca-file -d 'Trust the certificates in this file (PEM), besides those that the system trusts' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l pin -d 'Trust this one certificate of the server, whoever issued it, and no other; its fingerprint is what openssl x509 -fingerprint -sha256 prints' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l client-certificate -d 'Show this certificate to servers that ask for one; the file holds it and its key (PEM)' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l proxy -d 'Go through this proxy, such as http://proxy:8080 or socks5h://127.0.0.1:1080, in place of the environment\'s' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l identity -d 'The identity to work on' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F

@@ -165,7 +165,7 @@ impl Way {
             (identity::Server::Ews(_), None) => Box::new(Offered::new(user, password)),
         };
         let mut settings = Settings::new(url, sign_in, self.env.clock.clone());
-        settings.ca_file.clone_from(&account.ca_file);
+        settings.reach.clone_from(&account.reach);
         settings.address.clone_from(&account.email);
         settings.mailing = account.meetings;
         settings.trace = self.trace.as_deref().map(|folder| trace_folder(folder, account, company));

@@ -11,6 +11,9 @@
 //! auth = "ntlm"                      # default: what the server offers; or "negotiate", "basic"
 //! password = "file"                  # the default; or password_command = "pass show mail/anna"
 //! ca_file = "/etc/ssl/our-ca.pem"    # optional
+//! pin = "sha256:0123…"               # optional: the only certificate that the server may have
+//! client_certificate = "/etc/me.pem" # optional: one's own, with its key
+//! proxy = "socks5h://127.0.0.1:1080" # default: that of the environment
 //! conflicts = "keep-both"            # the default; or "server", "local"
 //! meetings = "quiet"                 # the default: nobody is mailed; or "send"
 //! folders_at_a_time = 4              # the default; 1 to 4
@@ -22,6 +25,7 @@
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -32,6 +36,7 @@ use super::{AccountName, PasswordSource};
 use crate::pim::event::Mailing;
 use crate::plan::ConflictPolicy;
 use crate::remote::auth::Scheme;
+use crate::remote::reach::Reach;
 
 pub use super::config_edit::store_account;
 
@@ -55,8 +60,8 @@ pub struct Account {
     pub user: String,
     /// How to sign in; `None` takes what the server offers.
     pub auth: Option<Scheme>,
-    /// Certificates to trust besides the system's (PEM), absolute.
-    pub ca_file: Option<PathBuf>,
+    /// How the server is reached, and whom to trust; paths are absolute.
+    pub reach: Reach,
     /// Where the password comes from; `None` for the demo account.
     pub password: PasswordSource,
     /// What to do when both sides changed the same thing.
@@ -209,6 +214,9 @@ struct RawAccount {
     user: Option<Spanned<String>>,
     auth: Option<Spanned<String>>,
     ca_file: Option<Spanned<String>>,
+    pin: Option<Spanned<String>>,
+    client_certificate: Option<Spanned<String>>,
+    proxy: Option<Spanned<String>>,
     password: Option<Spanned<String>>,
     password_command: Option<Spanned<String>>,
     conflicts: Option<Spanned<String>>,
@@ -285,7 +293,7 @@ impl RawAccount {
             server,
             user: self.user.as_ref().map_or_else(|| email.clone(), |user| user.get_ref().clone()),
             auth: self.auth()?,
-            ca_file: self.ca_file()?,
+            reach: self.reach()?,
             conflicts: self.conflicts()?,
             meetings: self.meetings()?,
             folders_at_a_time: self.folders_at_a_time()?,
@@ -321,13 +329,13 @@ impl RawAccount {
         })
     }
 
-    fn ca_file(&self) -> Result<Option<PathBuf>, Fault> {
-        match &self.ca_file {
-            Some(path) if !Path::new(path.get_ref()).is_absolute() => {
-                Err(fault(path, "ca_file must be a whole path, from / on"))
-            }
-            path => Ok(path.as_ref().map(|path| PathBuf::from(path.get_ref()))),
-        }
+    fn reach(&self) -> Result<Reach, Fault> {
+        Ok(Reach {
+            ca_file: absolute("ca_file", self.ca_file.as_ref())?,
+            pin: parsed(self.pin.as_ref())?,
+            client_certificate: absolute("client_certificate", self.client_certificate.as_ref())?,
+            proxy: parsed(self.proxy.as_ref())?,
+        })
     }
 
     fn conflicts(&self) -> Result<ConflictPolicy, Fault> {
@@ -379,6 +387,19 @@ impl RawAccount {
     }
 }
 
+fn absolute(key: &str, path: Option<&Spanned<String>>) -> Result<Option<PathBuf>, Fault> {
+    match path {
+        Some(path) if !Path::new(path.get_ref()).is_absolute() => {
+            Err(fault(path, format!("{key} must be a whole path, from / on")))
+        }
+        path => Ok(path.map(|path| PathBuf::from(path.get_ref()))),
+    }
+}
+
+fn parsed<T: FromStr<Err = String>>(text: Option<&Spanned<String>>) -> Result<Option<T>, Fault> {
+    text.map(|text| text.get_ref().parse().map_err(|reason: String| fault(text, reason))).transpose()
+}
+
 fn seconds(key: &str, number: Option<&Spanned<i64>>, range: RangeInclusive<u32>) -> Result<Option<u32>, Fault> {
     let Some(number) = number else { return Ok(None) };
     let seconds = u32::try_from(*number.get_ref()).ok().filter(|seconds| range.contains(seconds));
@@ -389,6 +410,7 @@ fn seconds(key: &str, number: Option<&Spanned<i64>>, range: RangeInclusive<u32>)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::remote::reach::Pin;
 
     fn parse(text: &str) -> Result<Config, String> {
         Config::parse(text, Path::new("identity.toml")).map_err(|error| error.to_string())
@@ -416,15 +438,19 @@ mod tests {
 
     #[test]
     fn everything_can_be_said() {
-        let config = parse(&account(
-            "user = 'X\\a'\nauth = 'ntlm'\npassword_command = 'pass show x'\nca_file = '/c.pem'\nconflicts = 'local'\nmeetings = 'send'\nfolders_at_a_time = 1\n\
+        let config = parse(&account(&format!(
+            "pin = '{}'\nproxy = 'socks5://p:1080'\nclient_certificate = '/me.pem'\nuser = 'X\\a'\nauth = 'ntlm'\npassword_command = 'pass show x'\nca_file = '/c.pem'\nconflicts = 'local'\nmeetings = 'send'\nfolders_at_a_time = 1\n\
              poll_interval = 300\npush_delay = 0\nat_once = ['/Gesendete Elemente/', 'Team']\nnotifications = 'off'",
-        ));
+            Pin::of(b"x")
+        )));
         let config = config.unwrap();
         let account = &config.accounts[0];
         assert_eq!((account.user.as_str(), account.auth), ("X\\a", Some(Scheme::Ntlm)));
         assert_eq!(account.password, PasswordSource::Command("pass show x".into()));
-        assert_eq!(account.ca_file.as_deref(), Some(Path::new("/c.pem")));
+        let pin = Some(Pin::of(b"x"));
+        let proxy = Some("socks5://p:1080".parse().unwrap());
+        let (ca_file, client_certificate) = (Some("/c.pem".into()), Some("/me.pem".into()));
+        assert_eq!(account.reach, Reach { ca_file, pin, client_certificate, proxy });
         assert_eq!((account.conflicts, account.folders_at_a_time), (ConflictPolicy::Local, 1));
         assert_eq!(account.meetings, Mailing::Concerned);
         let at_once = vec!["Gesendete Elemente".to_owned(), "Team".to_owned()];
@@ -445,6 +471,9 @@ mod tests {
             ("notifications = 'never'", "line 7: notifications must be \"on\" or \"off\""),
             ("at_once = ['/']", "line 7: at_once names no folder in one place"),
             ("auth = 'NTLM'", "line 7: auth must be \"basic\", \"ntlm\" or \"negotiate\""),
+            ("pin = 'sha1:00'", "line 7: a pin is written sha256: and 64"),
+            ("proxy = 'p:1'", "line 7: a proxy is written like"),
+            ("client_certificate = 'c.pem'", "line 7: client_certificate must be a whole path"),
             ("ca_file = 'c.pem'", "line 7: ca_file must be a whole path"),
             ("password_command = ' '", "line 7: password_command is empty"),
             ("user = ", "line 7: "),

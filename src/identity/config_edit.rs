@@ -1,7 +1,7 @@
 //! Changes to `identity.toml` that leave alone what its owner wrote.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, Value, value};
 
@@ -73,7 +73,12 @@ fn fill(table: &mut Table, account: &Account) {
     set(table, "auth", account.auth.map(|scheme| scheme.word().into()));
     set(table, "password", file.map(Value::from));
     set(table, "password_command", command.map(Value::from));
-    set(table, "ca_file", account.ca_file.as_deref().map(|path| path.to_string_lossy().as_ref().into()));
+    let reach = &account.reach;
+    let path = |path: &Option<PathBuf>| path.as_deref().map(|path| path.to_string_lossy().as_ref().into());
+    set(table, "ca_file", path(&reach.ca_file));
+    set(table, "pin", reach.pin.map(|pin| pin.to_string().into()));
+    set(table, "client_certificate", path(&reach.client_certificate));
+    set(table, "proxy", reach.proxy.as_ref().map(|proxy| proxy.as_str().into()));
     let unless_default = |table: &Table, key: &str, is_default: bool| table.contains_key(key) || !is_default;
     if unless_default(table, "conflicts", account.conflicts == ConflictPolicy::default()) {
         set(table, "conflicts", Some(account.conflicts.as_str().into()));
@@ -121,6 +126,7 @@ mod tests {
     use crate::identity::AccountName;
     use crate::identity::config::WatchSettings;
     use crate::remote::auth::Scheme;
+    use crate::remote::reach::{Pin, Reach};
 
     fn account(email: &str) -> Account {
         Account {
@@ -129,7 +135,7 @@ mod tests {
             server: Server::Ews("https://x.org/e".to_owned()),
             user: "X\\a".to_owned(),
             auth: None,
-            ca_file: None,
+            reach: Reach::default(),
             password: PasswordSource::File,
             conflicts: ConflictPolicy::KeepBoth,
             meetings: Mailing::Nobody,
@@ -144,7 +150,10 @@ mod tests {
         let path = root.path().join("identity.toml");
         let mut all = [account("a@x.org"), account("b@x.org"), account("c@x.org")];
         all[1].password = PasswordSource::Command("pass 'show' \"x\"".to_owned());
-        all[1].ca_file = Some("/etc/ca.pem".into());
+        all[1].reach.ca_file = Some("/etc/ca.pem".into());
+        all[1].reach.pin = Some(Pin::of(b"x"));
+        all[1].reach.client_certificate = Some("/etc/me.pem".into());
+        all[1].reach.proxy = Some("http://proxy:8080".parse().unwrap());
         (all[1].conflicts, all[1].folders_at_a_time) = (ConflictPolicy::Server, 2);
         all[1].meetings = Mailing::Concerned;
         all[1].auth = Some(Scheme::Negotiate);

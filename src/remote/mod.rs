@@ -7,6 +7,7 @@ pub mod auth;
 pub mod error;
 pub mod ews;
 mod listen;
+pub mod reach;
 mod send;
 
 use std::future::Future;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::support::{ANNA, Machine};
+use pimsync::remote::reach::Pin;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -16,6 +17,7 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 struct Proxy {
     address: SocketAddr,
     authority: String,
+    pin: Pin,
     _runtime: tokio::runtime::Runtime,
 }
 
@@ -36,6 +38,7 @@ impl Proxy {
                 PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
             )
             .unwrap();
+        let pin = Pin::of(certificate.der());
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -52,7 +55,7 @@ impl Proxy {
                 });
             }
         });
-        Self { address, authority: authority.pem(), _runtime: runtime }
+        Self { address, authority: authority.pem(), pin, _runtime: runtime }
     }
 }
 
@@ -78,4 +81,35 @@ fn a_servers_own_authority_is_trusted_when_its_certificate_is_given() {
     let text = fs::read_to_string(machine.config()).unwrap();
     assert!(text.contains(&machine.home.path().join("ca.pem").display().to_string()), "{text}");
     machine.run(&["setup", ANNA, "--non-interactive"]).expect_code(0).expect_out("nothing was changed");
+}
+
+#[test]
+fn a_pinned_certificate_is_kept_and_another_is_never_taken() {
+    let machine = Machine::new();
+    let proxy = Proxy::start(&machine);
+    let arguments = |pin: &str| -> Vec<String> {
+        let mut arguments = machine.setup_arguments();
+        arguments[3] = format!("https://{}", proxy.address);
+        arguments.extend(["--pin".to_owned(), pin.to_owned()]);
+        arguments
+    };
+    let other = Pin::of(b"another").to_string();
+    let ran = machine.run(&arguments(&other)).expect_code(6).expect_err("not the pinned one");
+    ran.expect_err(&proxy.pin.to_string());
+    machine.run(&arguments("sha256:1234")).expect_code(2).expect_err("64 hexadecimal digits");
+    assert!(!machine.root().exists(), "nothing was written");
+    machine.run(&arguments(&proxy.pin.to_string())).expect_code(0);
+    let text = fs::read_to_string(machine.config()).unwrap();
+    assert!(text.contains(&format!("pin = \"{}\"", proxy.pin)), "{text}");
+    machine.run(&["sync"]).expect_code(0);
+    machine.run(&["setup", ANNA, "--non-interactive"]).expect_code(0).expect_out("nothing was changed");
+}
+
+#[test]
+fn a_proxys_password_is_kept_out_of_the_settings() {
+    let machine = Machine::new();
+    let mut arguments = machine.setup_arguments();
+    arguments.extend(["--proxy", "http://anna:hunter2@proxy.example.org:8080"].map(str::to_owned));
+    let ran = machine.run(&arguments).expect_code(2).expect_err("HTTPS_PROXY");
+    assert!(!machine.root().exists() && !ran.err.contains("hunter2"));
 }

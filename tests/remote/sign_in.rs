@@ -12,6 +12,7 @@ use pimsync::exchange::{Action, NewMessage, Options, Rule, Server, Way};
 use pimsync::pim::{FolderId, ItemId};
 use pimsync::remote::auth::{Offered, Scheme, SignIn};
 use pimsync::remote::ews::{EwsClient, Settings};
+use pimsync::remote::reach::Reach;
 use pimsync::remote::{RemoteError, RemoteRead, RemoteWrite};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio_rustls::TlsAcceptor;
@@ -25,7 +26,8 @@ fn server(ways: &[Way]) -> Server {
 }
 
 fn client_of(url: String, sign_in: Box<dyn SignIn>, ca_file: Option<PathBuf>) -> EwsClient {
-    EwsClient::new(Settings { ca_file, ..Settings::new(url, sign_in, Arc::new(TestClock::default())) }).unwrap()
+    let reach = Reach { ca_file, ..Reach::default() };
+    EwsClient::new(Settings { reach, ..Settings::new(url, sign_in, Arc::new(TestClock::default())) }).unwrap()
 }
 
 fn client(server: &Server, scheme: Scheme) -> EwsClient {

@@ -24,7 +24,7 @@ pub(super) async fn checks(context: &Context, account: &Account) -> Vec<Check> {
         return vec![Check::skipped("server", "the embedded server needs no network, and runs while it is used")];
     };
     let mut checks = vec![password(context, account).await];
-    checks.extend(way(url, &*context.env.clock).await);
+    checks.extend(way(url, account, &*context.env.clock).await);
     if checks.iter().any(|check| check.outcome == Outcome::Failed) {
         checks.push(Check::skipped("sign-in", "a step before it failed"));
     } else {
@@ -50,9 +50,12 @@ async fn in_time<T>(work: impl Future<Output = T>, clock: &dyn Clock) -> Option<
 }
 
 /// The server's name and its connection.
-async fn way(url: &str, clock: &dyn Clock) -> Vec<Check> {
+async fn way(url: &str, account: &Account, clock: &dyn Clock) -> Vec<Check> {
     let place = Url::parse(url).ok().and_then(|url| Some((url.host_str()?.to_owned(), url.port_or_known_default()?)));
     let Some((host, port)) = place else { return vec![Check::error("name", anyhow!("{url} names no host"))] };
+    if let Some(proxy) = &account.reach.proxy {
+        return vec![Check::skipped("name", format!("{} is the proxy, which looks it up", proxy.as_str()))];
+    }
     if let Some(variable) =
         PROXY_VARIABLES.iter().find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
     {

@@ -18,6 +18,7 @@ use super::{ExitCode, Global, sync};
 use crate::identity::{Account, IdentityLock, Server};
 use crate::remote::RemoteRead as _;
 use crate::remote::auth::Scheme;
+use crate::remote::reach::Pin;
 use crate::state::State;
 use crate::sync::{Mode, Request};
 use values::Values;
@@ -61,6 +62,15 @@ pub(super) struct Args {
     /// Trust the certificates in this file (PEM), besides those that the system trusts
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
+    /// Trust this one certificate of the server, whoever issued it, and no other; its fingerprint is what openssl x509 -fingerprint -sha256 prints
+    #[arg(long, value_name = "sha256:HEX")]
+    pin: Option<Pin>,
+    /// Show this certificate to servers that ask for one; the file holds it and its key (PEM)
+    #[arg(long, value_name = "FILE")]
+    client_certificate: Option<PathBuf>,
+    /// Go through this proxy, such as http://proxy:8080 or socks5h://127.0.0.1:1080, in place of the environment's
+    #[arg(long, value_name = "URL")]
+    proxy: Option<String>,
     /// Never ask, but fail if something is missing
     #[arg(long)]
     non_interactive: bool,
@@ -70,7 +80,7 @@ pub(super) struct Args {
     /// Set up an account on the embedded server, with a sample mailbox
     #[arg(
         long,
-        conflicts_with_all = ["email", "server", "user", "auth", "password", "ca_file", "allow_redirect", "explain"],
+        conflicts_with_all = ["email", "server", "user", "auth", "password", "ca_file", "pin", "client_certificate", "proxy", "allow_redirect", "explain"],
     )]
     demo: bool,
     /// Print the results as a JSON document (see pimsync-json(5))

@@ -74,7 +74,7 @@ fn search(context: &Context, args: &Args, who: &Who, asker: &Asker) -> anyhow::R
         user: who.user.clone(),
         password: context.runtime.block_on(who.password(context))?,
         auth: who.auth,
-        ca_file: who.ca_file.clone(),
+        reach: who.reach.clone(),
         clock: context.env.clock.clone(),
     };
     let (mut person, mut attempts) = (Person { allowed: &args.allow_redirect, asker }, Vec::new());

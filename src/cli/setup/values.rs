@@ -16,6 +16,7 @@ use crate::identity::{Account, AccountName, PasswordSource, Server};
 use crate::pim::event::Mailing;
 use crate::plan::ConflictPolicy;
 use crate::remote::auth::Scheme;
+use crate::remote::reach::Reach;
 
 /// All that setting an account up takes.
 pub(super) struct Values {
@@ -59,14 +60,14 @@ impl Values {
             Some(server) => server,
             None => search::server(context, args, &who, &asker)?,
         };
-        let Who { email, user, auth, ca_file, password, new_password } = who;
+        let Who { email, user, auth, reach, password, new_password } = who;
         let account = Account {
             name,
             email,
             server,
             user,
             auth,
-            ca_file,
+            reach,
             password,
             conflicts: known.map(|account| account.conflicts).unwrap_or_default(),
             meetings: known.map(|account| account.meetings).unwrap_or_default(),
@@ -85,7 +86,7 @@ impl Values {
                 email,
                 server: Server::Demo,
                 auth: None,
-                ca_file: None,
+                reach: Reach::default(),
                 password: PasswordSource::None,
                 conflicts: ConflictPolicy::default(),
                 meetings: Mailing::default(),
@@ -102,7 +103,7 @@ pub(super) struct Who {
     pub(super) email: String,
     pub(super) user: String,
     pub(super) auth: Option<Scheme>,
-    pub(super) ca_file: Option<PathBuf>,
+    pub(super) reach: Reach,
     password: PasswordSource,
     new_password: Option<SecretString>,
 }
@@ -118,12 +119,9 @@ impl Who {
             Some(auth) => auth.scheme(),
             None => known.and_then(|account| account.auth),
         };
-        let ca_file = match &args.ca_file {
-            Some(path) => Some(certificates(path)?),
-            None => known.and_then(|account| account.ca_file.clone()),
-        };
+        let reach = reach(args, known.map(|account| account.reach.clone()).unwrap_or_default())?;
         let (password, new_password) = password(args, known, asker)?;
-        Ok(Self { email, user, auth, ca_file, password, new_password })
+        Ok(Self { email, user, auth, reach, password, new_password })
     }
 
     /// The password, wherever it is.
@@ -145,9 +143,25 @@ fn other_server(email: &str) -> anyhow::Error {
 }
 
 /// A later run may start elsewhere, so the path becomes absolute; and it must be readable now.
-fn certificates(path: &Path) -> anyhow::Result<PathBuf> {
-    std::fs::File::open(path).map_err(|error| UsageError(format!("--ca-file {}: {error}", path.display())))?;
+fn certificates(option: &str, path: &Path) -> anyhow::Result<PathBuf> {
+    std::fs::File::open(path).map_err(|error| UsageError(format!("{option} {}: {error}", path.display())))?;
     Ok(std::path::absolute(path)?)
+}
+
+/// How the server is reached: as before, but for what is given.
+fn reach(args: &Args, mut reach: Reach) -> anyhow::Result<Reach> {
+    if let Some(path) = &args.ca_file {
+        reach.ca_file = Some(certificates("--ca-file", path)?);
+    }
+    if let Some(path) = &args.client_certificate {
+        reach.client_certificate = Some(certificates("--client-certificate", path)?);
+    }
+    reach.pin = args.pin.or(reach.pin);
+    if let Some(proxy) = &args.proxy {
+        // Not told back, as the parser of arguments would: it may hold a password.
+        reach.proxy = Some(proxy.parse().map_err(|reason| UsageError(format!("--proxy: {reason}")))?);
+    }
+    Ok(reach)
 }
 
 /// Where the password comes from, and the password if it is to be stored.

@@ -48,6 +48,7 @@ use crate::pim::Text;
 use crate::pim::event::Mailing;
 use crate::remote::RemoteError;
 use crate::remote::auth::{Scheme, SignIn};
+use crate::remote::reach::Reach;
 use entries::Meetings;
 use transport::Transport;
 
@@ -57,8 +58,8 @@ pub struct Settings {
     pub url: String,
     /// How to sign in.
     pub sign_in: Box<dyn SignIn>,
-    /// Certificates (PEM) that are trusted besides the system's.
-    pub ca_file: Option<PathBuf>,
+    /// How it is reached, and whom to trust.
+    pub reach: Reach,
     /// A folder that takes a copy of each request and response (`--trace-soap`).
     pub trace: Option<PathBuf>,
     /// What the program calls itself. Administrators filter by it, so it should stay the same.
@@ -85,7 +86,7 @@ impl Settings {
             address: sign_in.user().to_owned(),
             mailing: Mailing::Nobody,
             sign_in,
-            ca_file: None,
+            reach: Reach::default(),
             trace: None,
             user_agent: concat!("pimsync/", env!("CARGO_PKG_VERSION")).to_owned(),
             zone: jiff::tz::TimeZone::system().iana_name().unwrap_or("UTC").to_owned(),

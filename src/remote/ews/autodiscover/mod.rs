@@ -13,7 +13,6 @@ mod probe;
 mod words;
 
 use std::collections::{HashSet, VecDeque};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +25,7 @@ use url::Url;
 use crate::clock::Clock;
 use crate::remote::RemoteError;
 use crate::remote::auth::{Challenges, Offered, Scheme, SignIn};
+use crate::remote::reach::Reach;
 use words::Said;
 
 /// How many redirects are followed in all, each to where nobody was asked yet.
@@ -43,8 +43,8 @@ pub struct Search {
     pub password: SecretString,
     /// How to sign in; `None` takes what a server offers.
     pub auth: Option<Scheme>,
-    /// Certificates (PEM) that are trusted besides the system's.
-    pub ca_file: Option<PathBuf>,
+    /// How servers are reached, and whom to trust. A pin holds for all of them.
+    pub reach: Reach,
     /// Time and chance.
     pub clock: Arc<dyn Clock>,
 }

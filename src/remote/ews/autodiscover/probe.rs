@@ -29,9 +29,14 @@ impl Network {
     pub(super) fn new(search: &Search) -> Result<Self, DiscoveryError> {
         let limits = TimeLimits { connect: PATIENCE, idle: PATIENCE };
         let agent = concat!("pimsync/", env!("CARGO_PKG_VERSION"));
-        let asker = Asker::new(search.ca_file.as_deref(), agent, limits, search.clock.clone());
+        let asker = Asker::new(&search.reach, agent, limits, search.clock.clone());
         let asker = asker.map_err(|error| DiscoveryError::Unusable(error.to_string()))?;
-        let plain = reqwest::Client::builder()
+        let plain = match &search.reach.proxy {
+            Some(proxy) => reqwest::Proxy::all(proxy.as_str()).map(|proxy| reqwest::Client::builder().proxy(proxy)),
+            None => Ok(reqwest::Client::builder()),
+        };
+        let plain = plain
+            .map_err(|error| DiscoveryError::Unusable(http::chain(&error)))?
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(PATIENCE)
             .tls_certs_only(Vec::new())

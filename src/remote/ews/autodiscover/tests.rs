@@ -85,7 +85,7 @@ fn search_as(wire: &Made, yes: &'static [&'static str], auth: Option<Scheme>) ->
         user: ANNA.to_owned(),
         password: "sesame".into(),
         auth,
-        ca_file: None,
+        reach: Reach::default(),
         clock: Arc::new(SystemClock::new()),
     };
     let (mut person, mut attempts) = (Person(yes, Vec::new()), Vec::new());
@@ -257,7 +257,7 @@ fn a_chain_of_redirects_ends() {
         user: ANNA.to_owned(),
         password: "sesame".into(),
         auth: None,
-        ca_file: None,
+        reach: Reach::default(),
         clock: Arc::new(SystemClock::new()),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -36,6 +36,7 @@ use super::{
 };
 use crate::clock::within;
 use crate::remote::auth::{Channel, Handshakes, Unknown};
+use crate::remote::reach::Proxy;
 
 /// The longest answer to the beginning of a handshake.
 const MAX_REFUSAL: usize = 256 * 1024;
@@ -111,7 +112,7 @@ impl Http {
         let uri: Uri = self.url.as_str().parse().map_err(|error| Unsent::Broken(format!("{error}")))?;
         let tcp = match &self.tls {
             None => call(connector(), uri).await?,
-            Some(_) => dial(uri).await?,
+            Some(_) => dial(uri, self.proxy.as_ref()).await?,
         };
         let host = self.host();
         let (sender, channel) = match &self.tls {
@@ -244,9 +245,13 @@ fn connector() -> HttpConnector {
     connector
 }
 
-/// Connects, through a proxy where the environment names one.
-async fn dial(uri: Uri) -> Result<TcpStream, Unsent> {
-    let Some(proxy) = Matcher::from_env().intercept(&uri) else { return call(connector(), uri).await };
+/// Connects, through a proxy where one is named, or the environment names one.
+async fn dial(uri: Uri, proxy: Option<&Proxy>) -> Result<TcpStream, Unsent> {
+    let matcher = match proxy {
+        Some(proxy) => Matcher::builder().all(proxy.as_str().to_owned()).build(),
+        None => Matcher::from_env(),
+    };
+    let Some(proxy) = matcher.intercept(&uri) else { return call(connector(), uri).await };
     match proxy.uri().scheme_str() {
         Some(scheme @ ("socks5" | "socks5h")) => {
             let socks = SocksV5::new(proxy.uri().clone(), connector()).local_dns(scheme == "socks5");

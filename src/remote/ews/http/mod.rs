@@ -7,7 +7,6 @@ mod unzip;
 
 use std::io;
 use std::net::IpAddr;
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -24,6 +23,7 @@ use super::{Settings, TimeLimits};
 use crate::clock::{Clock, within};
 use crate::remote::RemoteError;
 use crate::remote::auth::{BadChallenge, Challenges, Manner, SignIn, Unknown};
+use crate::remote::reach::{Proxy, Reach};
 use lanes::{Lane, Lanes};
 
 /// Connections that are kept for the next request.
@@ -88,21 +88,22 @@ pub(super) enum Carrier {
 pub(super) struct Asker {
     /// None to a server within this machine.
     tls: Option<Arc<ClientConfig>>,
+    proxy: Option<Proxy>,
     user_agent: HeaderValue,
     limits: TimeLimits,
     clock: Arc<dyn Clock>,
 }
 
 impl Asker {
-    /// Asks servers whose certificate the system trusts, or the one in `ca_file`.
+    /// Asks servers whose certificate the system trusts, or whom `reach` names.
     pub(super) fn new(
-        ca_file: Option<&Path>,
+        reach: &Reach,
         user_agent: &str,
         limits: TimeLimits,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, RemoteError> {
-        let tls = Some(Arc::new(tls::config(ca_file)?));
-        Ok(Self { tls, ..Self::within_this_machine(user_agent, limits, clock)? })
+        let (tls, proxy) = (Some(Arc::new(tls::config(reach)?)), reach.proxy.clone());
+        Ok(Self { tls, proxy, ..Self::within_this_machine(user_agent, limits, clock)? })
     }
 
     /// The system's certificates are not needed for loopback, and may be missing there.
@@ -113,7 +114,7 @@ impl Asker {
             code: "User-Agent".to_owned(),
             hint: format!("{user_agent:?} cannot be sent: {error}"),
         })?;
-        Ok(Self { tls: None, user_agent, limits, clock })
+        Ok(Self { tls: None, proxy: None, user_agent, limits, clock })
     }
 }
 
@@ -124,6 +125,8 @@ pub(super) struct Http {
     clock: Arc<dyn Clock>,
     user_agent: HeaderValue,
     tls: Option<Arc<ClientConfig>>,
+    /// In place of the environment's.
+    proxy: Option<Proxy>,
     cookies: Arc<Jar>,
     pooled: Mutex<reqwest::Client>,
     lanes: Lanes,
@@ -135,17 +138,17 @@ impl Http {
         let (agent, limits, clock) = (settings.user_agent.as_str(), settings.limits, settings.clock.clone());
         let asker = match url.scheme() {
             "http" => Asker::within_this_machine(agent, limits, clock)?,
-            _ => Asker::new(settings.ca_file.as_deref(), agent, limits, clock)?,
+            _ => Asker::new(&settings.reach, agent, limits, clock)?,
         };
         Self::at(asker, url)
     }
 
     /// The way to a URL that is known to be https, or within this machine.
     pub(super) fn at(asker: Asker, url: Url) -> Result<Self, RemoteError> {
-        let Asker { tls, user_agent, limits, clock } = asker;
         let cookies = Arc::new(Jar::default());
-        let pooled = Mutex::new(build_pool(tls.as_deref(), &user_agent, &limits, &cookies)?);
-        Ok(Self { url, limits, clock, user_agent, tls, cookies, pooled, lanes: Lanes::default() })
+        let pooled = Mutex::new(build_pool(&asker, &cookies)?);
+        let Asker { tls, proxy, user_agent, limits, clock } = asker;
+        Ok(Self { url, limits, clock, user_agent, tls, proxy, cookies, pooled, lanes: Lanes::default() })
     }
 
     pub(super) fn url(&self) -> &Url {
@@ -207,7 +210,9 @@ impl Http {
     /// Lets go of all connections.
     pub(super) fn leave_connections(&self) {
         self.lanes.leave();
-        match build_pool(self.tls.as_deref(), &self.user_agent, &self.limits, &self.cookies) {
+        let (tls, proxy, user_agent) = (self.tls.clone(), self.proxy.clone(), self.user_agent.clone());
+        let asker = Asker { tls, proxy, user_agent, limits: self.limits, clock: self.clock.clone() };
+        match build_pool(&asker, &self.cookies) {
             Ok(fresh) => *self.pooled.lock().unwrap_or_else(PoisonError::into_inner) = fresh,
             Err(error) => tracing::warn!(%error, "the connections could not be renewed"),
         }
@@ -292,26 +297,26 @@ fn check_url(text: &str) -> Result<Url, RemoteError> {
     }
 }
 
-fn build_pool(
-    tls: Option<&ClientConfig>,
-    user_agent: &HeaderValue,
-    limits: &TimeLimits,
-    cookies: &Arc<Jar>,
-) -> Result<reqwest::Client, RemoteError> {
+fn build_pool(asker: &Asker, cookies: &Arc<Jar>) -> Result<reqwest::Client, RemoteError> {
+    let unusable = |error: reqwest::Error| RemoteError::Refused {
+        code: "TLS".to_owned(),
+        hint: format!("the client cannot be set up: {}", chain(&error)),
+    };
     let builder = reqwest::Client::builder()
-        .user_agent(user_agent.clone())
+        .user_agent(asker.user_agent.clone())
         .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(limits.connect)
+        .connect_timeout(asker.limits.connect)
         .pool_max_idle_per_host(MOST_CONNECTIONS)
         .http1_only()
         .retry(reqwest::retry::never())
         .cookie_provider(cookies.clone());
-    let builder = match tls {
+    let builder = match &asker.tls {
         None => builder.tls_certs_only(Vec::new()).no_proxy(),
-        Some(config) => builder.tls_backend_preconfigured(config.clone()),
+        Some(config) => builder.tls_backend_preconfigured(ClientConfig::clone(config)),
     };
-    builder.build().map_err(|error| RemoteError::Refused {
-        code: "TLS".to_owned(),
-        hint: format!("the client cannot be set up: {}", chain(&error)),
-    })
+    let builder = match &asker.proxy {
+        None => builder,
+        Some(proxy) => builder.proxy(reqwest::Proxy::all(proxy.as_str()).map_err(unusable)?),
+    };
+    builder.build().map_err(unusable)
 }
