@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::Personality;
 use super::autodiscover;
 use super::faults::Action;
-use super::process::{self, Reply};
+use super::process::{self, Caller, Reply};
 use super::server::{RequestLog, Shared};
 use super::sign_in::{self, Door, Entry};
 use super::stream;
@@ -142,7 +142,11 @@ async fn answer(
     match (discovery, request.method()) {
         (Some(way), &Method::POST) => discover(&shared, way, request).await,
         (Some(_), _) => Ok(page(StatusCode::METHOD_NOT_ALLOWED, "")),
-        (None, &Method::POST) => post(shared, afterword, user, request).await,
+        (None, &Method::POST) => {
+            let public_mailbox = request.headers().get("x-publicfoldermailbox").and_then(|value| value.to_str().ok());
+            let caller = Caller { user, public_mailbox: public_mailbox.map(str::to_owned) };
+            post(shared, afterword, caller, request).await
+        }
         (None, &Method::GET) => Ok(page(StatusCode::OK, "<html><body>You have created a service.</body></html>")),
         _ => Ok(page(StatusCode::METHOD_NOT_ALLOWED, "")),
     }
@@ -182,7 +186,7 @@ fn unauthorized(said: &[String]) -> Response<Answer> {
 async fn post(
     shared: Arc<Shared>,
     afterword: Afterword,
-    user: String,
+    caller: Caller,
     request: Request<Incoming>,
 ) -> Result<Response<Answer>, Broken> {
     let (head, body) = request.into_parts();
@@ -212,7 +216,7 @@ async fn post(
     let actions = gate.actions.clone();
     let (reply_to, reply) = oneshot::channel();
     let worker = Arc::clone(&shared);
-    tokio::task::spawn_blocking(move || process::process(&worker, &user, gate, reply_to));
+    tokio::task::spawn_blocking(move || process::process(&worker, &caller, gate, reply_to));
     let reply = reply.await.map_err(|_| Broken)?;
     if actions.contains(&Action::ResetAfterCommit) {
         return Err(Broken);

@@ -165,6 +165,14 @@ impl Ids {
     }
 }
 
+/// The GUID of the mailbox that an id is of; none where it is no id.
+pub(super) fn guid_of(text: &str) -> Option<String> {
+    let bytes = STANDARD.decode(text.trim()).ok()?;
+    let guid = std::str::from_utf8(bytes.get(4..40)?).ok()?;
+    let is_guid = guid.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    is_guid.then(|| guid.to_owned())
+}
+
 /// The type number that leads the change key of an item.
 pub(super) fn key_kind(element: &str) -> u32 {
     match element {

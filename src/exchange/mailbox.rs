@@ -7,10 +7,10 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::ids::{Id, Ids, key_kind};
-use super::props::PropertyName;
+use super::props::{ExtendedProperty, PropertyName};
 use super::store::{self, Change, FolderRow, Item, MailboxRow, Meta, NewItem, Store};
 use super::xml::XmlOut;
-use super::{Error, Personality, intake, mime, time};
+use super::{Error, Personality, Role, intake, mime, time};
 
 /// The follow-up flag of an item.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -328,16 +328,54 @@ impl Mailbox {
         })
     }
 
+    /// What paths begin at.
+    fn top(&self, db: &Connection) -> Result<Option<FolderRow>, Error> {
+        let public = self.row.address == store::PUBLIC;
+        let name = if public { "publicfoldersroot" } else { "msgfolderroot" };
+        Ok(store::distinguished_folder(db, self.row.id, name)?)
+    }
+
+    /// Says what somebody may do in a folder (a path or an id), or anybody who has no role of their own there.
+    pub fn set_role(&self, folder: &str, user: Option<&str>, role: Role) -> Result<(), Error> {
+        self.store.write(|db| {
+            let folder = self.find_folder(db, folder)?;
+            Ok(store::set_role(db, self.row.id, folder.id, user.unwrap_or(store::ANYBODY), role)?)
+        })
+    }
+
+    /// Says what somebody may do in all folders of the mailbox that say nothing else of them.
+    pub fn share(&self, user: &str, role: Role) -> Result<(), Error> {
+        self.store.write(|db| Ok(store::set_role(db, self.row.id, store::ALL_FOLDERS, user, role)?))
+    }
+
+    /// Puts what is in a public folder (a path or an id) into another mailbox than that of most; requests have to be led there.
+    pub fn set_replica(&self, folder: &str, guid: &str) -> Result<(), Error> {
+        self.store.write(|db| {
+            let mut folder = self.find_folder(db, folder)?;
+            let name = PropertyName::Tag(0x6698);
+            folder.extended.retain(|property| property.name != name);
+            let kind = "Binary".to_owned();
+            folder.extended.push(ExtendedProperty { name, kind, values: vec![guid.to_owned()] });
+            Ok(store::save_folder(db, &folder)?)
+        })
+    }
+
     fn rows(&self, db: &Connection) -> Result<Vec<FolderRow>, Error> {
-        let root = store::distinguished_folder(db, self.row.id, "root")?;
-        Ok(store::folders_under(db, self.row.id, root.map_or(0, |root| root.id), true)?)
+        let root = match self.row.address == store::PUBLIC {
+            true => self.top(db)?,
+            false => store::distinguished_folder(db, self.row.id, "root")?,
+        };
+        let below = store::folders_under(db, self.row.id, root.as_ref().map_or(0, |root| root.id), true)?;
+        // The root of the public folders is what their paths begin at.
+        let root = root.filter(|root| root.distinguished.as_deref() == Some("publicfoldersroot"));
+        Ok(root.into_iter().chain(below).collect())
     }
 
     fn path(row: &FolderRow, rows: &[FolderRow]) -> String {
         let mut names = vec![row.name.as_str()];
         let mut parent = row.parent;
         while let Some(row) = parent.and_then(|id| rows.iter().find(|row| row.id == id)) {
-            if row.distinguished.as_deref() == Some("msgfolderroot") {
+            if matches!(row.distinguished.as_deref(), Some("msgfolderroot" | "publicfoldersroot")) {
                 names.reverse();
                 return names.join("/");
             }
@@ -364,7 +402,7 @@ impl Mailbox {
         if let Ok(Id::Folder(number)) = self.ids.read(folder) {
             return store::folder(db, self.row.id, number)?.ok_or_else(missing);
         }
-        let mut row = store::distinguished_folder(db, self.row.id, "msgfolderroot")?.ok_or_else(missing)?;
+        let mut row = self.top(db)?.ok_or_else(missing)?;
         for name in folder.split('/').filter(|name| !name.is_empty()) {
             let children = store::folders_under(db, self.row.id, row.id, false)?;
             let child = children.into_iter().find(|child| child.name.to_lowercase() == name.to_lowercase());

@@ -58,6 +58,42 @@ pub enum Way {
     Negotiate,
 }
 
+/// What somebody may do in a folder that is not their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Everything.
+    Owner,
+    /// To read, make, change and delete items.
+    Editor,
+    /// To read items and make new ones.
+    Poster,
+    /// To read items.
+    Reviewer,
+    /// To see that the folder is there.
+    Visitor,
+    /// Nothing: for them the folder is not there.
+    Nobody,
+}
+
+impl Role {
+    const ALL: [Role; 6] = [Role::Owner, Role::Editor, Role::Poster, Role::Reviewer, Role::Visitor, Role::Nobody];
+
+    fn word(self) -> &'static str {
+        match self {
+            Role::Owner => "owner",
+            Role::Editor => "editor",
+            Role::Poster => "poster",
+            Role::Reviewer => "reviewer",
+            Role::Visitor => "visitor",
+            Role::Nobody => "nobody",
+        }
+    }
+
+    fn from_word(word: &str) -> Option<Role> {
+        Role::ALL.into_iter().find(|role| role.word() == word)
+    }
+}
+
 /// Somebody with a mailbox.
 #[derive(Clone, PartialEq, Eq)]
 pub struct User {

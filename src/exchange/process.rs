@@ -29,6 +29,14 @@ pub(super) enum Reply {
     Fault(u16, String),
 }
 
+/// Who asks, and where they want to be led.
+pub(super) struct Caller {
+    /// Who signed in.
+    pub(super) user: String,
+    /// X-PublicFolderMailbox.
+    pub(super) public_mailbox: Option<String>,
+}
+
 /// A request at the door: what it is and what befalls it.
 pub(super) struct Gate {
     document: Result<String, ()>,
@@ -67,7 +75,7 @@ fn request_of(envelope: &Element) -> Option<&Element> {
 }
 
 /// Answers a request.
-pub(super) fn process(shared: &Shared, user: &str, gate: Gate, reply_to: oneshot::Sender<Reply>) {
+pub(super) fn process(shared: &Shared, caller: &Caller, gate: Gate, reply_to: oneshot::Sender<Reply>) {
     let recording = shared.record.as_ref().map(|folder| {
         let name = if gate.operation.is_empty() { "none" } else { gate.operation.as_str() };
         let stem = folder.join(format!("{:06}-{name}", shared.next_record()));
@@ -89,14 +97,14 @@ pub(super) fn process(shared: &Shared, user: &str, gate: Gate, reply_to: oneshot
         lost,
         recording,
     };
-    if let Err((status, text)) = respond(shared, user, &gate, &mut outlet) {
+    if let Err((status, text)) = respond(shared, caller, &gate, &mut outlet) {
         return outlet.fail(status, text);
     }
     outlet.finish();
 }
 
 /// Writes the answer, or tells the fault to answer instead.
-fn respond(shared: &Shared, user: &str, gate: &Gate, outlet: &mut Outlet<'_>) -> Result<(), (u16, String)> {
+fn respond(shared: &Shared, caller: &Caller, gate: &Gate, outlet: &mut Outlet<'_>) -> Result<(), (u16, String)> {
     let like = shared.like;
     let refuse = |refusal: &Refusal, detail: &str| (fault_status(like), soap::fault(like, refusal, detail));
     if let Some(refusal) = faulty(&gate.actions) {
@@ -115,19 +123,22 @@ fn respond(shared: &Shared, user: &str, gate: &Gate, outlet: &mut Outlet<'_>) ->
     check_operation(like, request)?;
     if like == Personality::Exchange {
         check_version(envelope)
-            .and_then(|()| check_impersonation(envelope, user))
+            .and_then(|()| check_impersonation(envelope, &caller.user))
             .map_err(|refusal| refuse(&refusal, ""))?;
         schema::check(request).map_err(|violation| {
             let (refusal, detail) = invalid(document, &violation.text, violation.offset);
             refuse(&refusal, &detail)
         })?;
     }
-    let mailbox = store::mailbox(&shared.store.read(), user).ok().flatten();
-    let mailbox = mailbox.ok_or_else(|| refuse(&Refusal::new("ErrorNonExistentMailbox"), ""))?;
+    let owner = store::mailbox(&shared.store.read(), &caller.user).ok().flatten();
+    let owner = owner.ok_or_else(|| refuse(&Refusal::new("ErrorNonExistentMailbox"), ""))?;
+    let (mailbox, access) = ops::addressed(&shared.store.read(), request, &owner, caller.public_mailbox.as_deref())
+        .map_err(|refusal| refuse(&refusal, ""))?;
     let plan = OnceCell::new();
     let context = Context {
         store: &shared.store,
         mailbox: &mailbox,
+        access: &access,
         ids: Ids::new(&mailbox.guid),
         like,
         zone: zone(envelope).map_err(|refusal| refuse(&refusal, ""))?,

@@ -128,6 +128,13 @@ impl Server {
         Ok(Mailbox::new(Arc::clone(&self.shared.store), row, self.shared.like))
     }
 
+    /// The public folders, to look into them and to change them as if by another client. Paths are below their root.
+    pub fn public_folders(&self) -> Result<Mailbox, Error> {
+        let row = store::mailbox(&self.shared.store.read(), store::PUBLIC)?;
+        let row = row.ok_or_else(|| Error::NoMailbox(store::PUBLIC.to_owned()))?;
+        Ok(Mailbox::new(Arc::clone(&self.shared.store), row, self.shared.like))
+    }
+
     /// The rules by which it misbehaves.
     pub fn faults(&self) -> &Faults {
         &self.shared.faults
@@ -171,6 +178,7 @@ impl Drop for Server {
 
 /// Makes the mailboxes that are missing, with their samples.
 fn prepare(store: &Store, options: &Options) -> Result<(), Error> {
+    store.write(|db| Ok::<(), Error>(store::create_public(db)?))?;
     for user in &options.users {
         store.write(|db| {
             if store::mailbox(db, &user.address)?.is_some() {

@@ -10,5 +10,6 @@ mod kinds;
 mod meetings;
 mod names;
 mod notifications;
+mod public;
 mod strict;
 mod sync;

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use super::super::Error;
 use super::super::faults::Faults;
 use super::super::ids::Ids;
-use super::super::ops::{self, Context};
+use super::super::ops::{self, Access, Context};
 use super::super::soap::Refusal;
 use super::super::store::{self, Configuration};
 use super::super::subscriptions::Subscriptions;
@@ -118,6 +118,7 @@ impl Mailbox {
         let context = Context {
             store: &self.store,
             mailbox: &self.row,
+            access: &Access::default(),
             ids: Ids::new(&self.row.guid),
             like: self.like,
             zone: Zone::utc(),

@@ -190,6 +190,7 @@ fn find(context: &Context<'_>, db: &Connection, id: &Element) -> Result<(Item, A
         Err(bad) => return Err(bad_id(bad)),
     };
     let item = store::item(db, context.mailbox.id, number)?.ok_or_else(|| Refusal::new("ErrorItemNotFound"))?;
+    context.check_item(db, &item)?;
     let list = mime::disassemble(&store::content(db, &item)?).attachments;
     let found = list.into_iter().find(|attachment| attachment.key() == key);
     let attachment =

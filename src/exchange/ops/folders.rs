@@ -7,6 +7,7 @@ use super::super::soap::{Answer, Refusal};
 use super::super::store::{self, FolderRow};
 use super::super::time;
 use super::super::xml::{Element, XmlOut};
+use super::access::Right;
 use super::restriction::{self, Value};
 use super::shape::{Base, Shape, element_of};
 use super::{Context, Slot, is_true};
@@ -35,10 +36,6 @@ const GROMOX_KNOWS: &[&str] = &[
     "syncissues",
     "tasks",
 ];
-
-const RIGHTS: &str = "<t:EffectiveRights><t:CreateAssociated>true</t:CreateAssociated><t:CreateContents>true</t:CreateContents>\
-    <t:CreateHierarchy>true</t:CreateHierarchy><t:Delete>true</t:Delete><t:Modify>true</t:Modify><t:Read>true</t:Read>\
-    <t:ViewPrivateItems>true</t:ViewPrivateItems></t:EffectiveRights>";
 
 /// The element that shows a folder of this class.
 fn element_for(class: Option<&str>) -> &'static str {
@@ -94,12 +91,13 @@ pub(super) fn render(context: &Context<'_>, folder: &FolderRow, shape: &Shape) -
         out.put("t:ChildFolderCount", &folder.children.to_string());
     }
     for path in &shape.extended {
-        if let Some(values) = extended(folder, path) {
+        let replica = context.replica_list(folder, path.tag()).map(|list| vec![list]);
+        if let Some(values) = replica.or_else(|| extended(folder, path)) {
             extended_xml(&mut out, path, &values);
         }
     }
     if wants("EffectiveRights", all) {
-        out.raw(RIGHTS);
+        out.raw(&context.rights_xml(folder));
     }
     if let Some(name) = folder.distinguished.as_deref().filter(|_| shape.names("DistinguishedFolderId")) {
         out.put("t:DistinguishedFolderId", name);
@@ -173,6 +171,13 @@ pub(super) fn find(context: &Context<'_>, request: &Element, answer: &mut Answer
         let mut found = Vec::new();
         if request.attribute("Traversal") != Some("SoftDeleted") {
             found = store::folders_under(&db, context.mailbox.id, parent.id, deep)?;
+        }
+        found.retain(|folder| context.may(folder.id, Right::See).is_ok());
+        if deep && context.is_public() && !context.is_gromox() {
+            return Err(Refusal::because(
+                "ErrorInvalidOperation",
+                "Deep traversal of public folders is not supported.",
+            ));
         }
         if let Some(restriction) = request.child("Restriction") {
             found.retain(|folder| restriction::holds(restriction, &|path| value_of(context, folder, path)));

@@ -37,6 +37,9 @@ pub(super) fn delete(context: &Context<'_>, request: &Element, answer: &mut Answ
             if item.master > 0 {
                 return occurrences::delete(context, db, &item).map(|()| String::new());
             }
+            if to_bin && !context.is_own() && !context.is_gromox() {
+                return Err(Refusal::new("ErrorCannotDeleteObject"));
+            }
             if to_bin {
                 let bin = store::distinguished_folder(db, context.mailbox.id, "deleteditems")?
                     .ok_or_else(|| Refusal::new("ErrorFolderNotFound"))?;

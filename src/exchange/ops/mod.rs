@@ -1,5 +1,6 @@
 //! The operations: each takes its request as a tree and writes its response messages.
 
+mod access;
 mod attachments;
 mod calendar_view;
 mod configuration;
@@ -35,6 +36,7 @@ use super::xml::{Element, XmlOut};
 use super::zones::Zone;
 use super::{List, Personality};
 
+pub(super) use access::{Access, addressed};
 pub(super) use attachments::set_picture;
 pub(super) use create::{Maker, build};
 pub(super) use fields::all_properties;
@@ -47,7 +49,10 @@ type Slot = Result<String, Refusal>;
 /// One request being answered.
 pub(super) struct Context<'a> {
     pub(super) store: &'a Store,
+    /// The mailbox that the request is about.
     pub(super) mailbox: &'a MailboxRow,
+    /// What may be done in it.
+    pub(super) access: &'a Access,
     pub(super) ids: Ids,
     pub(super) like: Personality,
     /// The zone in which the request tells times and wants them told.
@@ -189,13 +194,16 @@ impl Context<'_> {
         let value = id.attribute("Id").unwrap_or_default();
         if id.name == "DistinguishedFolderId" {
             self.own_mailbox(db, id)?;
-            return store::distinguished_folder(db, self.mailbox.id, value)?.ok_or_else(|| {
+            let found = store::distinguished_folder(db, self.mailbox.id, value)?.ok_or_else(|| {
                 Refusal::new(if self.is_gromox() { "ErrorFolderNotFound" } else { "ErrorItemNotFound" })
-            });
+            })?;
+            return self.check_folder(&found).map(|()| found);
         }
         match self.ids.read(value) {
             Ok(Id::Folder(number)) => {
-                store::folder(db, self.mailbox.id, number)?.ok_or_else(|| Refusal::new("ErrorItemNotFound"))
+                let found = store::folder(db, self.mailbox.id, number)?;
+                let found = found.ok_or_else(|| Refusal::new("ErrorItemNotFound"))?;
+                self.check_folder(&found).map(|()| found)
             }
             Ok(Id::Item(_) | Id::Occurrence(..) | Id::Attachment(..)) => {
                 Err(Refusal::because("ErrorInvalidFolderId", "The id is not a folder's."))
@@ -218,7 +226,8 @@ impl Context<'_> {
     /// The folder that an element of this name holds.
     fn folder_in(&self, db: &Connection, request: &Element, name: &str) -> Result<FolderRow, Refusal> {
         let id = request.list(name).first().ok_or_else(|| Refusal::new("ErrorInvalidFolderId"))?;
-        self.folder(db, id).map_err(|refusal| match refusal.code.as_str() {
+        let found = self.folder(db, id).and_then(|folder| self.check_target(&folder, name).map(|()| folder));
+        found.map_err(|refusal| match refusal.code.as_str() {
             "ErrorItemNotFound" => Refusal::new("ErrorFolderNotFound"),
             _ => refusal,
         })
@@ -248,7 +257,8 @@ impl Context<'_> {
     pub(super) fn item_of(&self, db: &Connection, id: &str) -> Result<Item, Refusal> {
         let stored = |number: i64| {
             let item = store::item(db, self.mailbox.id, number)?.filter(|item| item.master == 0);
-            item.ok_or_else(|| Refusal::new("ErrorItemNotFound"))
+            let item = item.ok_or_else(|| Refusal::new("ErrorItemNotFound"))?;
+            self.check_item(db, &item).map(|()| item)
         };
         match self.ids.read(id) {
             Ok(Id::Item(number)) => stored(number),

@@ -98,7 +98,16 @@ pub(super) fn hierarchy(context: &Context<'_>, request: &Element, answer: &mut A
     answer.message("m:SyncFolderHierarchyResponseMessage", &slot, super::on_error("SyncFolderHierarchy"));
 }
 
+/// Exchange tells no changes of public folders; gromox does.
+fn check_public(context: &Context<'_>) -> Result<(), Refusal> {
+    match context.is_public() && !context.is_gromox() {
+        true => Err(Refusal::new("ErrorPublicFolderSyncException")),
+        false => Ok(()),
+    }
+}
+
 fn hierarchy_slot(context: &Context<'_>, request: &Element) -> Slot {
+    check_public(context)?;
     let shape = Shape::read(request.child("FolderShape"))?;
     let db = context.store.read();
     // Naming no folder is another root than naming one.
@@ -157,6 +166,7 @@ pub(super) fn items(context: &Context<'_>, request: &Element, answer: &mut Answe
 }
 
 fn items_slot(context: &Context<'_>, request: &Element) -> Slot {
+    check_public(context)?;
     let shape = Shape::read(request.child("ItemShape"))?;
     fields::check_depth(context, &shape, Depth::Find)?;
     let db = context.store.read();

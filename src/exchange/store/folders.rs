@@ -72,6 +72,13 @@ const STANDARD: &[(&str, &str, &str, Option<&str>, bool)] = &[
     ("", "Finder", "root", None, false),
 ];
 
+/// Makes the root of the public folders.
+pub(super) fn create_public(db: &Connection, mailbox: i64) -> rusqlite::Result<()> {
+    let root = create_folder(db, mailbox, None, "IPM_SUBTREE", Some("IPF"), &[])?;
+    db.prepare_cached("UPDATE folders SET distinguished = 'publicfoldersroot' WHERE id = ?1")?.execute([root])?;
+    Ok(())
+}
+
 /// Makes the folders that every mailbox has.
 pub(super) fn create_standard(db: &Connection, mailbox: i64) -> rusqlite::Result<()> {
     for (distinguished, name, parent, class, hidden) in STANDARD {

@@ -9,6 +9,7 @@ mod config;
 mod events;
 mod folders;
 mod items;
+mod roles;
 mod schema;
 mod series;
 mod sync;
@@ -64,6 +65,7 @@ impl Store {
             connection.execute_batch(schema::SECOND)?;
         }
         connection.execute_batch(events::TABLES)?;
+        connection.execute_batch(roles::TABLE)?;
         Ok(Store { connection: Mutex::new(connection), changed: watch::Sender::new(()), is_new })
     }
 
@@ -103,6 +105,13 @@ pub(super) fn mailbox(db: &Connection, address: &str) -> rusqlite::Result<Option
         .optional()
 }
 
+/// The mailbox with this GUID.
+pub(super) fn mailbox_with_guid(db: &Connection, guid: &str) -> rusqlite::Result<Option<MailboxRow>> {
+    db.prepare_cached("SELECT id, address, guid FROM mailboxes WHERE guid = ?1")?
+        .query_row([guid], |row| Ok(MailboxRow { id: row.get(0)?, address: row.get(1)?, guid: row.get(2)? }))
+        .optional()
+}
+
 /// All mailboxes.
 pub(super) fn mailboxes(db: &Connection) -> rusqlite::Result<Vec<MailboxRow>> {
     db.prepare_cached("SELECT id, address, guid FROM mailboxes ORDER BY id")?
@@ -110,15 +119,31 @@ pub(super) fn mailboxes(db: &Connection) -> rusqlite::Result<Vec<MailboxRow>> {
         .collect()
 }
 
+/// Stands for the public folders where mailboxes have addresses.
+pub(super) const PUBLIC: &str = "public folders";
+
+/// Makes the public folders' root, where it is missing.
+pub(super) fn create_public(db: &Connection) -> rusqlite::Result<()> {
+    if mailbox(db, PUBLIC)?.is_none() {
+        let public = new_mailbox(db, PUBLIC)?;
+        folders::create_public(db, public.id)?;
+    }
+    Ok(())
+}
+
 /// Makes a mailbox with the folders that every mailbox has.
 pub(super) fn create_mailbox(db: &Connection, address: &str) -> rusqlite::Result<MailboxRow> {
+    let mailbox = new_mailbox(db, address)?;
+    folders::create_standard(db, mailbox.id)?;
+    Ok(mailbox)
+}
+
+fn new_mailbox(db: &Connection, address: &str) -> rusqlite::Result<MailboxRow> {
     let hash = blake3::hash(address.to_ascii_lowercase().as_bytes()).to_hex();
     let hex = |range: std::ops::Range<usize>| hash.get(range).unwrap_or_default().to_owned();
     let guid = format!("{}-{}-{}-{}-{}", hex(0..8), hex(8..12), hex(12..16), hex(16..20), hex(20..32));
     db.execute("INSERT INTO mailboxes (address, guid, cn) VALUES (?1, ?2, 0)", params![address, guid])?;
-    let mailbox = MailboxRow { id: db.last_insert_rowid(), address: address.to_owned(), guid };
-    folders::create_standard(db, mailbox.id)?;
-    Ok(mailbox)
+    Ok(MailboxRow { id: db.last_insert_rowid(), address: address.to_owned(), guid })
 }
 
 /// Takes the mailbox's next change number.
@@ -140,6 +165,7 @@ pub(super) use folders::{
 pub(super) use items::{
     content, copy_item, count_items, delete_item, insert_item, item, items_in, items_page, move_item, save_item,
 };
+pub(super) use roles::{ALL_FOLDERS, ANYBODY, roles_of, set_role};
 pub(super) use series::{drop_exceptions, exceptions, remove_exception, save_exception};
 pub(super) use sync::{changed_folders, changed_items, listed_items};
 
