@@ -25,6 +25,9 @@ _pimsync() {
             pimsync,doctor)
                 cmd="pimsync__subcmd__doctor"
                 ;;
+            pimsync,folders)
+                cmd="pimsync__subcmd__folders"
+                ;;
             pimsync,group)
                 cmd="pimsync__subcmd__group"
                 ;;
@@ -142,6 +145,9 @@ _pimsync() {
             pimsync__subcmd__help,doctor)
                 cmd="pimsync__subcmd__help__subcmd__doctor"
                 ;;
+            pimsync__subcmd__help,folders)
+                cmd="pimsync__subcmd__help__subcmd__folders"
+                ;;
             pimsync__subcmd__help,group)
                 cmd="pimsync__subcmd__help__subcmd__group"
                 ;;
@@ -209,7 +215,7 @@ _pimsync() {
 
     case "${cmd}" in
         pimsync)
-            opts="-q -v -h -V --root --identity --trace-soap --quiet --verbose --help --version setup sync watch status backup restore group send doctor demo-server help"
+            opts="-q -v -h -V --root --identity --trace-soap --quiet --verbose --help --version setup sync watch status folders backup restore group send doctor demo-server help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -560,6 +566,36 @@ _pimsync() {
             ;;
         pimsync__subcmd__doctor)
             opts="-q -v -h --account --json --root --identity --trace-soap --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --identity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --trace-soap)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pimsync__subcmd__folders)
+            opts="-q -v -h --public --account --json --root --identity --trace-soap --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1015,7 +1051,7 @@ _pimsync() {
             return 0
             ;;
         pimsync__subcmd__help)
-            opts="setup sync watch status backup restore group send doctor demo-server help"
+            opts="setup sync watch status folders backup restore group send doctor demo-server help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1099,6 +1135,20 @@ _pimsync() {
             return 0
             ;;
         pimsync__subcmd__help__subcmd__doctor)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pimsync__subcmd__help__subcmd__folders)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -35,6 +35,7 @@ complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "setup" -d 'Set an a
 complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "sync" -d 'Bring the server and the directory in step'
 complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "watch" -d 'Keep the server and the directory in step, for as long as it runs'
 complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "status" -d 'Show how everything stands: folders, pending changes, the last sync, what needs attention'
+complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "folders" -d 'List folders: those that are synchronized, or all public ones'
 complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "backup" -d 'Archive the whole identity, above all what is only on this machine'
 complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "restore" -d 'Bring an item, a folder or everything back from an archive'
 complete -c pimsync -n "__fish_pimsync_needs_command" -f -a "group" -d 'Work on groups of people, which are on this computer only'
@@ -97,6 +98,15 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand status" -l json -d 'Prin
 complete -c pimsync -n "__fish_pimsync_using_subcommand status" -s q -l quiet -d 'Say nothing but errors and what needs attention'
 complete -c pimsync -n "__fish_pimsync_using_subcommand status" -s v -l verbose -d 'Say more on standard error; twice for even more'
 complete -c pimsync -n "__fish_pimsync_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pimsync -n "__fish_pimsync_using_subcommand folders" -l account -d 'Only this account, by its name or its address' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand folders" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand folders" -l identity -d 'The identity to work on' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand folders" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F
+complete -c pimsync -n "__fish_pimsync_using_subcommand folders" -l public -d 'Ask the server for all public folders'
+complete -c pimsync -n "__fish_pimsync_using_subcommand folders" -l json -d 'Print the results as a JSON document (see pimsync-json(5))'
+complete -c pimsync -n "__fish_pimsync_using_subcommand folders" -s q -l quiet -d 'Say nothing but errors and what needs attention'
+complete -c pimsync -n "__fish_pimsync_using_subcommand folders" -s v -l verbose -d 'Say more on standard error; twice for even more'
+complete -c pimsync -n "__fish_pimsync_using_subcommand folders" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l to -d 'Put the archive into this directory or s3://BUCKET/PREFIX, instead of the identity\'s Backups; can be given several times' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l encrypt-to -d 'Encrypt the archive with age for this recipient (age1…), so that only who has its key can read it; can be given several times' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand backup; and not __fish_seen_subcommand_from list prune verify help" -l keep-last -d 'Keep the newest N archives (or "all")' -r
@@ -322,17 +332,18 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l trace-so
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -s q -l quiet -d 'Say nothing but errors and what needs attention'
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -s v -l verbose -d 'Say more on standard error; twice for even more'
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send doctor demo-server help" -f -a "setup" -d 'Set an account up, and synchronize it for the first time'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send doctor demo-server help" -f -a "sync" -d 'Bring the server and the directory in step'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send doctor demo-server help" -f -a "watch" -d 'Keep the server and the directory in step, for as long as it runs'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send doctor demo-server help" -f -a "status" -d 'Show how everything stands: folders, pending changes, the last sync, what needs attention'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send doctor demo-server help" -f -a "backup" -d 'Archive the whole identity, above all what is only on this machine'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send doctor demo-server help" -f -a "restore" -d 'Bring an item, a folder or everything back from an archive'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send doctor demo-server help" -f -a "group" -d 'Work on groups of people, which are on this computer only'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send doctor demo-server help" -f -a "send" -d 'Send a message, as sendmail does'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send doctor demo-server help" -f -a "doctor" -d 'Find out what is wrong: try each step that a sync takes, and say which one fails'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send doctor demo-server help" -f -a "demo-server" -d 'Run the embedded Exchange server alone, for any EWS client'
-complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status backup restore group send doctor demo-server help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status folders backup restore group send doctor demo-server help" -f -a "setup" -d 'Set an account up, and synchronize it for the first time'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status folders backup restore group send doctor demo-server help" -f -a "sync" -d 'Bring the server and the directory in step'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status folders backup restore group send doctor demo-server help" -f -a "watch" -d 'Keep the server and the directory in step, for as long as it runs'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status folders backup restore group send doctor demo-server help" -f -a "status" -d 'Show how everything stands: folders, pending changes, the last sync, what needs attention'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status folders backup restore group send doctor demo-server help" -f -a "folders" -d 'List folders: those that are synchronized, or all public ones'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status folders backup restore group send doctor demo-server help" -f -a "backup" -d 'Archive the whole identity, above all what is only on this machine'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status folders backup restore group send doctor demo-server help" -f -a "restore" -d 'Bring an item, a folder or everything back from an archive'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status folders backup restore group send doctor demo-server help" -f -a "group" -d 'Work on groups of people, which are on this computer only'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status folders backup restore group send doctor demo-server help" -f -a "send" -d 'Send a message, as sendmail does'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status folders backup restore group send doctor demo-server help" -f -a "doctor" -d 'Find out what is wrong: try each step that a sync takes, and say which one fails'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status folders backup restore group send doctor demo-server help" -f -a "demo-server" -d 'Run the embedded Exchange server alone, for any EWS client'
+complete -c pimsync -n "__fish_pimsync_using_subcommand help; and not __fish_seen_subcommand_from setup sync watch status folders backup restore group send doctor demo-server help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pimsync -n "__fish_pimsync_using_subcommand help; and __fish_seen_subcommand_from backup" -f -a "list" -d 'List the archives of the identity'
 complete -c pimsync -n "__fish_pimsync_using_subcommand help; and __fish_seen_subcommand_from backup" -f -a "prune" -d 'Remove archives that newer ones stand in for'
 complete -c pimsync -n "__fish_pimsync_using_subcommand help; and __fish_seen_subcommand_from backup" -f -a "verify" -d 'Verify that an archive is what was written, and that everything comes back out of it'

@@ -45,6 +45,9 @@
 //! - **Check**: what `watch` does once a minute: a run over all folders, which leaves local changes alone that have more time.
 //! - **Hint**: a word that something changed in a folder. It only says where to look; the check finds what no hint told.
 //! - **Haste**: whether local changes of a folder go out at once, as those of Sent Items do, or after the push delay.
+//! - **Public folder**: a folder that is in nobody's mailbox. Those that the settings name are a tree of their own, kept in step by an engine of its own.
+//! - **Listing**: all that a folder holds, page by page; where a server tells no changes, each look at a folder is one. What is missing in it is gone
+//!   only where counts show that it was whole, and the item is not there when it is asked for.
 //! - **Letter**: mail on its way out: accepted, and not known to be sent.
 //! - **Trouble**: an item that could not be read or written; told by `status` and tried again later.
 //!

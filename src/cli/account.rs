@@ -9,6 +9,7 @@ use super::context::{Context, Link, Way};
 use super::failure::Failure;
 use super::output::Output;
 use super::{ExitCode, time};
+use crate::identity::config::Tree;
 use crate::identity::{Account, Marker};
 use crate::local::MailTree;
 use crate::local::outgoing::{OUTGOING, Outgoing};
@@ -134,12 +135,12 @@ pub(super) async fn run_engine(
 ) -> anyhow::Result<Report> {
     let layout = &way.layout;
     let request = &fenced(request, marker);
-    let local = Arc::new(MailTree::open(&layout.database(), account.name.as_str(), way.env.clock.clone())?);
     let state = Arc::new(match request.mode {
         Mode::Apply => State::open(&layout.state())?,
         Mode::DryRun if layout.state().exists() => State::copy_in_memory(&layout.state())?,
         Mode::DryRun => State::in_memory()?,
     });
+    let local = Arc::new(open_tree(way, &state, account)?);
     let journal = Journal::begin(way, &state, account, request)?;
     let engine = Engine {
         remote: Arc::clone(&link.client),
@@ -168,9 +169,22 @@ pub(super) async fn run_engine(
     result
 }
 
+/// Opens the directory of a tree. That of public folders is made when the first of them are named; once there were any, its absence is no wish.
+fn open_tree(way: &Way, state: &State, account: &Account) -> anyhow::Result<MailTree> {
+    let (database, name, clock) = (way.layout.database(), account.name.as_str(), way.env.clock.clone());
+    let was_there = state.read(|state| match state.account(name)? {
+        Some(account) => Ok(!state.folders(account.key)?.is_empty()),
+        None => Ok(false),
+    })?;
+    Ok(match account.tree {
+        Tree::PublicFolders { .. } if !was_there => MailTree::create(&database, name, clock)?,
+        Tree::PublicFolders { .. } | Tree::Mailbox => MailTree::open(&database, name, clock)?,
+    })
+}
+
 /// Sends the letters that wait; what of them a person should know. Only a run over everything does, so that what was sent comes into Sent Items.
 async fn post(way: &Way, marker: &Marker, account: &Account, link: &Link, request: &Request) -> Vec<Notice> {
-    if request.mode == Mode::DryRun || !request.folders.is_empty() {
+    if request.mode == Mode::DryRun || !request.folders.is_empty() || account.tree != Tree::Mailbox {
         return Vec::new();
     }
     let outgoing = Outgoing::of(&way.layout.database());

@@ -11,9 +11,11 @@ use super::failure::UsageError;
 use crate::backup::{Access, Keys, Target};
 use crate::clock::SystemClock;
 use crate::exchange;
+use crate::identity::config::Tree;
 use crate::identity::{self, Account, Config, ConfigError, IdentityName, Layout, Marker};
+use crate::local::PUBLIC_FOLDERS;
 use crate::remote::auth::{Basic, Offered, SignIn};
-use crate::remote::ews::{EwsClient, Settings};
+use crate::remote::ews::{EwsClient, PublicFolders, Settings, Store};
 use crate::sync::{Env, NoFault};
 
 pub(super) const ROOT_VARIABLE: &str = identity::layout::ROOT_VARIABLE;
@@ -58,7 +60,7 @@ pub(super) enum Company {
 
 /// The way to an account's server. The embedded server, if it is that, runs as long as this lives.
 pub(super) struct Link {
-    pub(super) client: Arc<EwsClient>,
+    pub(super) client: Arc<Store>,
     _demo: Option<exchange::Server>,
 }
 
@@ -138,7 +140,7 @@ impl Way {
 
     /// Prepares the way to an account's server, with the password that is stored for it.
     pub(super) async fn connect(&self, account: &Account, company: Company) -> anyhow::Result<Link> {
-        let file = self.layout.secret(&account.name);
+        let file = self.layout.secret(account.signs_in_as());
         let password = account.password.read(&file, &*self.env.clock).await?;
         self.connect_with(account, password, company)
     }
@@ -169,7 +171,12 @@ impl Way {
         settings.address.clone_from(&account.email);
         settings.mailing = account.meetings;
         settings.trace = self.trace.as_deref().map(|folder| trace_folder(folder, account, company));
-        let client = Arc::new(EwsClient::new(settings)?);
+        let client = Arc::new(match &account.tree {
+            Tree::Mailbox => Store::Mailbox(EwsClient::new(settings)?),
+            Tree::PublicFolders { .. } => {
+                Store::Public(Box::new(PublicFolders::new(settings, account.public_folders.clone())?))
+            }
+        });
         Ok(Link { client, _demo: demo.map(|(server, _)| server) })
     }
 
@@ -219,4 +226,45 @@ pub(super) fn chosen<'c>(config: &'c Config, wanted: Option<&str>) -> Result<Vec
             Err(UsageError(format!("there is no account {wanted:?} in this identity; it has: {}", known.join(", "))))
         }
     }
+}
+
+/// The trees of the accounts that are meant. The one of an account's public folders can be named by itself.
+pub(super) fn chosen_trees(config: &Config, wanted: Option<&str>) -> Result<Vec<Account>, UsageError> {
+    let of_public = owner_of(wanted) != wanted;
+    let accounts = chosen(config, owner_of(wanted))?;
+    let trees: Vec<Account> = accounts.into_iter().flat_map(Account::trees).collect();
+    let is_meant = |tree: &Account| !of_public || tree.tree != Tree::Mailbox;
+    let meant: Vec<Account> = trees.into_iter().filter(is_meant).collect();
+    match meant.as_slice() {
+        [] => Err(no_public_folders()),
+        _ => Ok(meant),
+    }
+}
+
+/// What somebody is told who means public folders where none are named.
+pub(super) fn no_public_folders() -> UsageError {
+    UsageError("the account names no public folders (public_folders in identity.toml)".to_owned())
+}
+
+/// The account whose public folders are named, or that is named itself.
+pub(super) fn owner_of(wanted: Option<&str>) -> Option<&str> {
+    wanted.map(|wanted| wanted.strip_suffix(PUBLIC_FOLDERS).and_then(|owner| owner.strip_suffix('/')).unwrap_or(wanted))
+}
+
+/// Which of the folders that somebody names are in a tree, by their paths in it: public ones are named as they lie in the account's directory. All
+/// of the tree where none are named; `None` where none of them is in it.
+pub(super) fn share_of(tree: &Account, folders: &[String]) -> Option<Vec<String>> {
+    if folders.is_empty() {
+        return Some(Vec::new());
+    }
+    let public = |folder: &String| {
+        let folder = folder.trim_matches('/');
+        let head = folder.get(..PUBLIC_FOLDERS.len()).filter(|head| head.eq_ignore_ascii_case(PUBLIC_FOLDERS))?;
+        folder.get(head.len()..)?.strip_prefix('/').map(str::to_owned)
+    };
+    let share: Vec<String> = match tree.tree {
+        Tree::Mailbox => folders.iter().filter(|folder| public(folder).is_none()).cloned().collect(),
+        Tree::PublicFolders { .. } => folders.iter().filter_map(public).collect(),
+    };
+    (!share.is_empty()).then_some(share)
 }

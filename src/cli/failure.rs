@@ -66,7 +66,9 @@ fn classify(error: &(dyn std::error::Error + 'static)) -> Option<Class> {
             SyncError::Local(error) => local(error),
             SyncError::State(error) => state(error),
             SyncError::NoSuchFolder(_) => ("no-such-folder", ExitCode::Usage, None),
-            SyncError::CutOff(_) | SyncError::Internal(_) => ("internal", ExitCode::Failed, Some(REPORT_IT)),
+            // Watch was told to end.
+            SyncError::CutOff(_) => (STOPPED, ExitCode::Failed, Some(LATER)),
+            SyncError::Internal(_) => ("internal", ExitCode::Failed, Some(REPORT_IT)),
         });
     }
     if let Some(error) = error.downcast_ref::<DiscoveryError>() {
@@ -97,6 +99,9 @@ fn classify(error: &(dyn std::error::Error + 'static)) -> Option<Class> {
         .or_else(|| error.downcast_ref::<SealError>().map(|_| usage))
         .or_else(|| error.downcast_ref::<UsageError>().map(|_| usage))
 }
+
+/// The word for a run that was stopped at a step after which nothing is left to settle.
+pub(super) const STOPPED: &str = "stopped";
 
 const REPORT_IT: &str = "this is a fault of pimsync: please report it, with the output of the same command with -vv. Nothing is lost: the next run \
                          goes on where this one ended";

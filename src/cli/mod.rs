@@ -10,6 +10,7 @@ mod demo_server;
 mod doctor;
 pub mod exit;
 mod failure;
+mod folders;
 mod group;
 mod output;
 mod progress;
@@ -75,6 +76,7 @@ enum Command {
     Sync(sync::Args),
     Watch(watch::Args),
     Status(status::Args),
+    Folders(folders::Args),
     Backup(backup::Args),
     Restore(restore::Args),
     Group(group::Args),
@@ -90,6 +92,7 @@ impl Command {
             Self::Sync(_) => "sync",
             Self::Watch(_) => "watch",
             Self::Status(_) => "status",
+            Self::Folders(_) => "folders",
             Self::Backup(_) => "backup",
             Self::Restore(_) => "restore",
             Self::Group(_) => "group",
@@ -105,6 +108,7 @@ impl Command {
             Self::Sync(args) => args.json,
             Self::Watch(args) => args.json,
             Self::Status(args) => args.json,
+            Self::Folders(args) => args.json,
             Self::Backup(args) => args.wants_json(),
             Self::Restore(args) => args.json,
             Self::Group(args) => args.wants_json(),
@@ -141,6 +145,7 @@ pub fn run() -> ExitCode {
         Command::Sync(args) => sync::run(args, cli.global, &output),
         Command::Watch(args) => watch::run(args, cli.global, &output),
         Command::Status(args) => status::run(args, cli.global, &output),
+        Command::Folders(args) => folders::run(args, cli.global, &output),
         Command::Backup(args) => backup::run(args, cli.global, &output),
         Command::Restore(args) => restore::run(args, cli.global, &output),
         Command::Group(args) => group::run(args, cli.global, &output),

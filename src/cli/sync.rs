@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::account::{self, AccountRun, tally_words};
-use super::context::{Company, Context, chosen};
+use super::context::{Company, Context, chosen, chosen_trees, no_public_folders, owner_of, share_of};
 use super::failure::{Failure, UsageError};
 use super::output::Output;
 use super::watch::{self, Wish};
@@ -66,7 +66,7 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
     let request = request_of(&wish);
     let context = Context::new(global)?;
     let identity = context.identity()?;
-    let accounts = chosen(&identity.config, args.account.as_deref())?;
+    let accounts = chosen(&identity.config, owner_of(args.account.as_deref()))?;
     if accounts.len() > 1 && !args.folders.is_empty() {
         return Err(UsageError(
             "this identity has several accounts: say with --account whose folders are meant".to_owned(),
@@ -85,22 +85,26 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
     };
     // Once more: it may have been restored while the lock was another run's.
     let identity = context.identity()?;
-    let accounts = chosen(&identity.config, args.account.as_deref())?;
+    let trees = chosen_trees(&identity.config, args.account.as_deref())?;
     if request.mode == Mode::Apply {
         complete_local_folders(&context, output);
     }
-    let company = if accounts.len() > 1 { Company::Others } else { Company::Alone };
-    let runs: Vec<AccountRun> = accounts
-        .into_iter()
-        .map(|account| {
-            let link = context.connect(account, company);
-            account::sync_account(&context, &identity.marker, account, link, &request, output)
+    let company = if trees.len() > 1 { Company::Others } else { Company::Alone };
+    let runs: Vec<AccountRun> = trees
+        .iter()
+        .filter_map(|tree| {
+            let request = Request { folders: share_of(tree, &request.folders)?, ..request.clone() };
+            let link = context.connect(tree, company);
+            Some(account::sync_account(&context, &identity.marker, tree, link, &request, output))
         })
         .collect();
+    if runs.is_empty() {
+        return Err(no_public_folders().into());
+    }
     for failure in runs.iter().filter_map(|run| run.error.as_ref()) {
         output.complain(failure);
     }
-    let all = runs.len() == identity.config.accounts.len() && runs.iter().all(|run| run.error.is_none());
+    let all = runs.len() == identity.config.trees().len() && runs.iter().all(|run| run.error.is_none());
     if all && wish.confirms() && identity.marker.fence.is_some() {
         identity.marker.clone().lift_fence(&context.layout)?;
     }

@@ -21,6 +21,7 @@
 //! push_delay = 60                    # the default; seconds from the first local change of a folder to its push
 //! at_once = ["Sent Items"]           # the default; folders whose local changes go out at once
 //! notifications = "on"               # the default: `watch` lets the server tell what happens; or "off"
+//! public_folders = ["Team/Calendar"] # none, unless they are named; pimsync folders --public lists what there is
 //! ```
 
 use std::ops::RangeInclusive;
@@ -33,7 +34,9 @@ use url::{Host, Url};
 
 use super::layout::FORMAT;
 use super::{AccountName, PasswordSource};
+use crate::local::foldername;
 use crate::pim::event::Mailing;
+use crate::pim::{PublicPath, SpecialFolder};
 use crate::plan::ConflictPolicy;
 use crate::remote::auth::Scheme;
 use crate::remote::reach::Reach;
@@ -72,6 +75,51 @@ pub struct Account {
     pub folders_at_a_time: u8,
     /// When `watch` does what.
     pub watch: WatchSettings,
+    /// The public folders that are synchronized, too.
+    pub public_folders: Vec<PublicPath>,
+    /// Which of the account's trees of folders this is.
+    pub tree: Tree,
+}
+
+/// A tree of folders of an account. Each is kept in step by itself, so that what is wrong with one holds up no other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Tree {
+    /// The mailbox.
+    #[default]
+    Mailbox,
+    /// The public folders that it names.
+    PublicFolders {
+        /// The account.
+        of: AccountName,
+    },
+}
+
+impl Account {
+    /// The account's trees, each with the settings that hold for it: the mailbox, and the public folders where any are named.
+    pub fn trees(&self) -> Vec<Self> {
+        let public = (!self.public_folders.is_empty()).then(|| self.public_tree());
+        std::iter::once(self.clone()).chain(public).collect()
+    }
+
+    /// Changes in public folders go out at once, and nobody is mailed about what is in them. The server tells nothing of them by itself.
+    fn public_tree(&self) -> Self {
+        let at_once = vec![SpecialFolder::Public.as_str().to_owned()];
+        Self {
+            name: self.name.public_folders(),
+            tree: Tree::PublicFolders { of: self.name.clone() },
+            meetings: Mailing::Nobody,
+            watch: WatchSettings { at_once, notifications: Notifications::Off, ..self.watch.clone() },
+            ..self.clone()
+        }
+    }
+
+    /// The name under which the password is stored.
+    pub fn signs_in_as(&self) -> &AccountName {
+        match &self.tree {
+            Tree::Mailbox => &self.name,
+            Tree::PublicFolders { of } => of,
+        }
+    }
 }
 
 /// When `watch` does what; left out, as Outlook for Mac 2011 did it.
@@ -226,6 +274,7 @@ struct RawAccount {
     push_delay: Option<Spanned<i64>>,
     at_once: Option<Spanned<Vec<String>>>,
     notifications: Option<Spanned<String>>,
+    public_folders: Option<Vec<Spanned<String>>>,
 }
 
 /// What is wrong, and where in the text.
@@ -275,6 +324,11 @@ impl Config {
         Ok(Self { accounts })
     }
 
+    /// All trees of all accounts.
+    pub fn trees(&self) -> Vec<Account> {
+        self.accounts.iter().flat_map(Account::trees).collect()
+    }
+
     /// The account with that name or address.
     pub fn account(&self, name: &str) -> Option<&Account> {
         self.accounts.iter().find(|account| account.name.as_str() == name || account.email.eq_ignore_ascii_case(name))
@@ -298,6 +352,8 @@ impl RawAccount {
             meetings: self.meetings()?,
             folders_at_a_time: self.folders_at_a_time()?,
             watch: self.watch()?,
+            public_folders: self.public_folders()?,
+            tree: Tree::Mailbox,
         })
     }
 
@@ -375,6 +431,24 @@ impl RawAccount {
             at_once,
             notifications: self.notifications()?,
         })
+    }
+
+    fn public_folders(&self) -> Result<Vec<PublicPath>, Fault> {
+        let mut paths: Vec<PublicPath> = Vec::new();
+        for text in self.public_folders.iter().flatten() {
+            let path = text.get_ref().trim_matches('/');
+            let names = path.split('/').map(foldername::decode).collect();
+            let path = PublicPath::new(path, names).ok_or_else(|| {
+                fault(
+                    text,
+                    "public_folders names no folder in one place; name folders as pimsync folders --public does",
+                )
+            })?;
+            if !paths.contains(&path) {
+                paths.push(path);
+            }
+        }
+        Ok(paths)
     }
 
     fn notifications(&self) -> Result<Notifications, Fault> {

@@ -124,7 +124,7 @@ mod tests {
 
     use super::*;
     use crate::identity::AccountName;
-    use crate::identity::config::WatchSettings;
+    use crate::identity::config::{Tree, WatchSettings};
     use crate::remote::auth::Scheme;
     use crate::remote::reach::{Pin, Reach};
 
@@ -141,6 +141,8 @@ mod tests {
             meetings: Mailing::Nobody,
             folders_at_a_time: 4,
             watch: WatchSettings::default(),
+            public_folders: Vec::new(),
+            tree: Tree::Mailbox,
         }
     }
 

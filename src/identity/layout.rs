@@ -3,7 +3,8 @@
 //! ```text
 //! ROOT                               --root, PIMSYNC_ROOT, else the platform's data folder + pimsync
 //! ├─ Identities/NAME/
-//! │  ├─ Database/                    identity.toml, state.db, .pimsync, Exchange/ACCOUNT, On My Computer
+//! │  ├─ Database/                    identity.toml, state.db, .pimsync, Exchange/ACCOUNT, On My Computer;
+//! │  │                               the public folders of an account in Exchange/ACCOUNT/Public Folders
 //! │  ├─ Backups/
 //! │  ├─ backups.json                 what is known of the backup targets
 //! │  └─ lock                         outside Database: a backup never holds it, a restore never replaces it
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 
 use super::files;
-use crate::local::{EXCHANGE, foldername, on_my_computer};
+use crate::local::{EXCHANGE, PUBLIC_FOLDERS, foldername, on_my_computer};
 
 /// The environment variable that names the root.
 pub const ROOT_VARIABLE: &str = "PIMSYNC_ROOT";
@@ -107,6 +108,12 @@ impl AccountName {
         }
         let name = email.to_lowercase().replace(['/', '%', ':', '\\'], "_");
         Self::new(&name.replacen(['.', '-'], "_", usize::from(name.starts_with(['.', '-']))))
+    }
+
+    /// The name that the account's public folders have, as a tree of their own: that of their directory, too.
+    #[must_use]
+    pub fn public_folders(&self) -> Self {
+        Self(format!("{}/{PUBLIC_FOLDERS}", self.0))
     }
 
     /// The name.

@@ -9,7 +9,8 @@ use super::platform::{self, Kind, Looked};
 use super::scan::{list, open_at};
 use super::stamp::is_settled;
 use super::{
-    DirId, FolderDir, FolderForm, LocalError, LocalFolder, LocalTree, MailTree, Moved, Problem, ProblemKind, foldername,
+    DirId, FolderDir, FolderForm, LocalError, LocalFolder, LocalTree, MailTree, Moved, PUBLIC_FOLDERS, Problem,
+    ProblemKind, foldername,
 };
 
 /// The file in a folder that holds its name for people (the vdir convention).
@@ -162,7 +163,12 @@ impl Walk<'_> {
         })?;
         self.times.push((path.clone(), mtime_ns));
         for name in dirs {
-            self.child(dir, &path, name, &mut listing);
+            // Another tree's.
+            if dir.is_root() && name == PUBLIC_FOLDERS.as_bytes() {
+                self.found.unreadable.extend(dir.child(PUBLIC_FOLDERS));
+            } else {
+                self.child(dir, &path, name, &mut listing);
+            }
         }
         let names = files.into_iter().filter_map(|name| String::from_utf8(name).ok());
         self.found.blocked.extend(names.filter_map(|name| dir.child(&name).ok()));

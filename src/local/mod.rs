@@ -53,8 +53,8 @@ pub use message_name::{MessageName, Subdir, delivered_at, delivered_key, deliver
 pub use scan::Fingerprint;
 pub use staged::{Staged, StagedFile};
 pub use stamp::DirStamp;
-pub(crate) use tree::EXCHANGE;
 pub use tree::MailTree;
+pub(crate) use tree::{EXCHANGE, PUBLIC_FOLDERS};
 pub use vdir::{EntryContent, EntryListing, NewEntry, Settled};
 
 use crate::pim::{Categories, Digest, UnixTime};

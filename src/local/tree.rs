@@ -22,6 +22,9 @@ use crate::plan::proof::{FolderRemoval, MessageRemoval};
 /// Where all accounts of an identity lie, below its `Database`.
 pub(crate) const EXCHANGE: &str = "Exchange";
 
+/// Where the public folders of an account lie, in its directory. A folder of the mailbox that has this name gets a directory with another one.
+pub(crate) const PUBLIC_FOLDERS: &str = "Public Folders";
+
 /// The mail folders of one account.
 pub struct MailTree {
     /// `Database/Exchange/ACCOUNT`.
@@ -40,12 +43,12 @@ impl fmt::Debug for MailTree {
 }
 
 impl MailTree {
-    /// Opens the tree of an account whose directory has that name.
+    /// Opens the tree of an account whose directory has that name, or of its public folders, whose directory lies in it.
     ///
     /// # Errors
     /// [`LocalError::FolderGone`] when the account has no directory: then the disk is not mounted, or [`Self::create`] was never called.
     pub fn open(database: &Path, account: &str, clock: Arc<dyn Clock>) -> Result<Self, LocalError> {
-        Self::at(database.join(EXCHANGE).join(FolderDir::root().child(account)?.as_str()), database, clock)
+        Self::at(FolderDir::new(account)?.under(&database.join(EXCHANGE)), database, clock)
     }
 
     /// Opens On My Computer, whose mail folders are like an account's.
@@ -73,11 +76,14 @@ impl MailTree {
     /// Makes the account's directory, if need be, and opens it. For `setup` only: where one was and is missing, all that was in it would count as
     /// deleted.
     pub fn create(database: &Path, account: &str, clock: Arc<dyn Clock>) -> Result<Self, LocalError> {
-        let name = FolderDir::root().child(account)?;
+        let name = FolderDir::new(account)?;
         let exchange = database.join(EXCHANGE);
-        for (path, parent) in [(exchange.clone(), database), (exchange.join(name.as_str()), &*exchange)] {
+        let up = std::iter::successors(Some(name), FolderDir::parent).take_while(|dir| !dir.is_root());
+        let mut down: Vec<PathBuf> = up.map(|dir| dir.under(&exchange)).chain([exchange.clone()]).collect();
+        down.reverse();
+        for path in down {
             platform::create_dir(&path).map_err(|error| LocalError::io("create", &path, error))?;
-            sync(parent)?;
+            path.parent().map_or(Ok(()), sync)?;
         }
         Self::open(database, account, clock)
     }

@@ -32,7 +32,7 @@ impl EntryKind {
             FolderKind::Calendar => Some(Self::Event),
             FolderKind::Notes => Some(Self::Note),
             FolderKind::Tasks => Some(Self::Task),
-            FolderKind::Mail | FolderKind::Journal | FolderKind::Internal => None,
+            FolderKind::Mail | FolderKind::Journal | FolderKind::Branch | FolderKind::Internal => None,
         }
     }
 

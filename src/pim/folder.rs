@@ -17,6 +17,8 @@ pub enum FolderKind {
     Notes,
     /// Journal entries: `IPF.Journal`.
     Journal,
+    /// What only leads to other folders: its own items are not mirrored.
+    Branch,
     /// What programs keep for themselves; never mirrored.
     Internal,
 }
@@ -68,15 +70,15 @@ impl FolderKind {
             Self::Tasks => "tasks",
             Self::Notes => "notes",
             Self::Journal => "journal",
+            Self::Branch => "branch",
             Self::Internal => "internal",
         }
     }
 
     /// The kind with that word.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Mail, Self::Calendar, Self::Contacts, Self::Tasks, Self::Notes, Self::Journal, Self::Internal]
-            .into_iter()
-            .find(|kind| kind.as_str() == word)
+        let kinds = [Self::Mail, Self::Calendar, Self::Contacts, Self::Tasks, Self::Notes, Self::Journal];
+        kinds.into_iter().chain([Self::Branch, Self::Internal]).find(|kind| kind.as_str() == word)
     }
 }
 
@@ -106,10 +108,12 @@ pub enum SpecialFolder {
     Notes,
     /// The journal.
     Journal,
+    /// A public folder that the settings name, or one above it. There can be many, and none of them is in a mailbox.
+    Public,
 }
 
 impl SpecialFolder {
-    /// All of them.
+    /// All that a mailbox can have, one of each.
     pub const ALL: [Self; 11] = [
         Self::Inbox,
         Self::Drafts,
@@ -138,12 +142,38 @@ impl SpecialFolder {
             Self::Tasks => "tasks",
             Self::Notes => "notes",
             Self::Journal => "journal",
+            Self::Public => "public",
         }
     }
 
-    /// The special folder with that distinguished name.
+    /// The special folder with that word.
     pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|special| special.as_str() == word)
+        Self::ALL.into_iter().chain([Self::Public]).find(|special| special.as_str() == word)
+    }
+}
+
+/// The path of a public folder, as the settings name it: names with `/` between, encoded as directories' names are where that is needed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PublicPath {
+    text: String,
+    names: Vec<String>,
+}
+
+impl PublicPath {
+    /// Takes a path and the true names that it stands for; `None` where there is no name.
+    pub fn new(text: impl Into<String>, names: Vec<String>) -> Option<Self> {
+        let is_named = !names.is_empty() && names.iter().all(|name| !name.is_empty());
+        is_named.then(|| Self { text: text.into(), names })
+    }
+
+    /// The path, as it is named.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The names from the top down.
+    pub fn names(&self) -> &[String] {
+        &self.names
     }
 }
 

@@ -26,7 +26,7 @@ pub use contact::{Address, AddressKey, Contact, ContactField, DayOfLife, Gender,
 pub use entry::{Entry, EntryField, EntryKind, LeftThere, Said, ServerEntry};
 pub use event::{Event, EventField};
 pub use fields::{FieldValue, Merged};
-pub use folder::{ActivityMark, FolderKind, ServerFolder, SpecialFolder};
+pub use folder::{ActivityMark, FolderKind, PublicPath, ServerFolder, SpecialFolder};
 pub use ids::{
     ChangeKey, Digest, EntryKey, FileKey, FolderId, FolderKey, ItemId, ItemKey, SearchKey, SyncState, Tag, UnixTime,
 };

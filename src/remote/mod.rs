@@ -33,8 +33,44 @@ pub struct FolderChanges {
     pub changed: Vec<ServerFolder>,
     /// Folders that are gone.
     pub gone: Vec<FolderId>,
+    /// Folders that the settings name and the server does not show, or not to us.
+    pub hidden: Vec<HiddenFolder>,
     /// From here on next time.
     pub state: SyncState,
+}
+
+/// A folder that the settings name and that cannot be had.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HiddenFolder {
+    /// Its path, as it is named.
+    pub path: String,
+    /// Why it cannot be had, and what to do.
+    pub reason: String,
+}
+
+/// What a back end can tell and keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// What it means that a known folder is not in the tree that [`RemoteRead::folder_changes`] tells.
+    pub absence: Absence,
+    /// Whether there is a master list of categories.
+    pub category_list: bool,
+}
+
+impl Default for Capabilities {
+    /// A mailbox.
+    fn default() -> Self {
+        Self { absence: Absence::Gone, category_list: true }
+    }
+}
+
+/// What it means that a folder is in no complete listing of folders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absence {
+    /// It is gone.
+    Gone,
+    /// It is out of our sight, or somebody gave it another name: nothing follows from it.
+    Hidden,
 }
 
 /// A change to an item of one folder.
@@ -58,10 +94,57 @@ pub enum ItemChange {
 pub struct ChangePage {
     /// The changes, in the server's order.
     pub changes: Vec<ItemChange>,
-    /// From here on next time; to be stored only after every change of the page is durable.
+    /// Where the next page begins.
     pub state: SyncState,
-    /// Whether the server says that nothing follows. Some say so too early: a page with changes is always worth one more call.
-    pub last: bool,
+    /// What the page belongs to.
+    pub reach: Reach,
+}
+
+/// What a page of a folder's changes belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// A list of changes, and whether the server says that nothing follows. Some say so too early: a page with changes is always worth one
+    /// more call. Its state is good for later, once every change of the page is durable.
+    Changes {
+        /// Whether nothing follows.
+        last: bool,
+    },
+    /// A listing of all that is there, which goes on. Its state leads to the next page and nowhere else: it is not stored.
+    Part,
+    /// The end of such a listing, in which everything was told. Its state says that the folder was listed, and is good for nothing else.
+    Whole(WholeListing),
+}
+
+/// Shows that a listing, page by page, told of as many items as the folder holds, and that this number did not change meanwhile. Only what made
+/// the listing can make one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WholeListing(());
+
+impl WholeListing {
+    /// Where a listing told of `told` different items of a folder that held `before` when it began and `after` at its end.
+    pub fn of(told: u64, before: u64, after: u64) -> Option<Self> {
+        (told == before && before == after).then_some(Self(()))
+    }
+}
+
+impl ChangePage {
+    /// Whether the server says that nothing follows.
+    pub fn is_last(&self) -> bool {
+        !matches!(self.reach, Reach::Changes { last: false } | Reach::Part)
+    }
+
+    /// Whether certainly nothing follows.
+    pub fn is_whole(&self) -> bool {
+        matches!(self.reach, Reach::Whole(_))
+    }
+
+    /// The state, where it may be stored.
+    pub fn lasting_state(&self) -> Option<&SyncState> {
+        match self.reach {
+            Reach::Changes { .. } | Reach::Whole(_) => Some(&self.state),
+            Reach::Part => None,
+        }
+    }
 }
 
 /// Takes the bodies of messages as they come in, piece by piece.
@@ -98,6 +181,18 @@ pub struct FolderActivity {
     pub mark: Option<ActivityMark>,
     /// How many items it says it holds.
     pub total: Option<u64>,
+    /// What may be done in it.
+    pub rights: Rights,
+}
+
+/// What may be done in a folder (MS-OXWSCDATA `EffectiveRights`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rights {
+    /// Something besides reading. Whether a certain item may be changed shows when that is tried.
+    #[default]
+    Write,
+    /// Nothing but reading.
+    ReadOnly,
 }
 
 /// A message to be created.
@@ -180,6 +275,11 @@ pub enum Disposal {
 
 /// Everything that only reads.
 pub trait RemoteRead: Send + Sync {
+    /// What can be told and kept here.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default()
+    }
+
     /// The special folders that the mailbox has, and the root of its visible tree, in one request. Also the cheapest proof that the
     /// sign-in works.
     fn special_folders(&self) -> impl Future<Output = Result<SpecialFolders, RemoteError>> + Send;
@@ -199,7 +299,8 @@ pub trait RemoteRead: Send + Sync {
         folders: &[FolderId],
     ) -> impl Future<Output = Result<Vec<PerItem<FolderActivity>>, RemoteError>> + Send;
 
-    /// One page of a folder's changes since `since`; from the beginning without it. `max` is 1 to 512.
+    /// One page of a folder's changes since `since`; from the beginning without it. `max` is 1 to 512. Where the server tells no changes, each
+    /// round is a listing of all that is there ([`Reach::Part`]).
     ///
     /// # Errors
     /// [`RemoteError::StateInvalid`], [`RemoteError::FolderGone`].

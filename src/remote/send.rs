@@ -18,7 +18,7 @@ pub struct Letter<'a> {
 /// What the mailbox says of a letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whereabouts {
-    /// Its copy lies in Sent Items.
+    /// Its copy lies in Sent Items, or in the folder that it was moved to since.
     Sent,
     /// The server has it, and is about to send it.
     UnderWay,

@@ -1,6 +1,6 @@
 //! The end of a round: what is left after the pulls is planned as one, so that the brake sees all deletions together, and carried out.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::Ordering;
 
 use super::pull::describe;
@@ -13,6 +13,7 @@ use super::{Action, Echo, NoticeKind, Run, Step, SyncError, stops_run};
 use crate::local::{Changed, DirStamp, Expect, FolderDir, FolderRemoved, LocalWrite};
 use crate::pim::{FolderKey, ItemKey, ServerMessage, SpecialFolder};
 use crate::plan::ending::{Emptied, Ending, end_folders};
+use crate::plan::item::PushContent;
 use crate::plan::proof::{FolderRemoval, MessageRemoval};
 use crate::plan::{self, Base, Case, Evidence, FolderSize, HeldReason, Op, Plan, RemoteState, Seen, Side};
 use crate::remote::{Disposal, ItemErrorClass, RemoteWrite};
@@ -179,7 +180,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
     /// Leaves what folders would send out that have more time. As after a run that was cut off before its pushes, the next one plans it anew: the
     /// stamp of a folder in which something differs is never noted.
     fn postpone(&self, plan: &mut Plan<Box<ServerMessage>, LocalFile>) -> Result<(), SyncError> {
-        if self.run.request.later.is_empty() {
+        if !self.run.anything_postponed() {
             return Ok(());
         }
         let keys = plan.pushes.iter().filter_map(|op| match op {
@@ -187,6 +188,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
             _ => None,
         });
         let rows = rows_of(self.run, keys)?;
+        self.hold_read_only(plan, &rows);
         let waits = |key: &ItemKey| rows.get(key).is_some_and(|row| self.run.is_postponed(row.folder));
         plan.pushes.retain(|op| match op {
             Op::Upload { local, .. } => !self.run.is_postponed(local.folder),
@@ -196,6 +198,37 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
             Op::Remove { .. } | Op::Refresh { .. } | Op::Forget { .. } => true,
         });
         Ok(())
+    }
+
+    /// What may not be done on the server goes into the notices and into the state. Flags and categories of messages in such a folder are one's own
+    /// business, and stay here without a word.
+    fn hold_read_only(&self, plan: &Plan<Box<ServerMessage>, LocalFile>, rows: &HashMap<ItemKey, ItemRow>) {
+        let folder_of = |key: &ItemKey| rows.get(key).map(|row| row.folder);
+        let mut counts: BTreeMap<FolderKey, u64> = BTreeMap::new();
+        for op in &plan.pushes {
+            let (folder, key) = match op {
+                Op::Upload { local, .. } => (Some(local.folder), None),
+                Op::Push { content: PushContent::Keep, move_to: None, .. } => continue,
+                Op::Push { key, move_to, .. } => match move_to.filter(|to| self.run.is_read_only(*to)) {
+                    Some(to) => (Some(to), Some(*key)),
+                    None => (folder_of(key), Some(*key)),
+                },
+                Op::Delete { key, .. } => (folder_of(key), Some(*key)),
+                Op::Download { .. } | Op::Update { .. } | Op::Adopt { .. } => continue,
+                Op::Remove { .. } | Op::Refresh { .. } | Op::Forget { .. } => continue,
+            };
+            let place =
+                folder.filter(|folder| self.run.is_read_only(*folder)).and_then(|folder| self.tree.place(folder));
+            if let Some(place) = place {
+                self.run.hold_read_only(place, key);
+                *counts.entry(place.key()).or_default() += 1;
+            }
+        }
+        for (folder, count) in counts {
+            if let Some(place) = self.tree.place(folder) {
+                self.run.tell_read_only(place, count);
+            }
+        }
     }
 
     /// What the plan holds back goes into the notices and into the state.
@@ -362,7 +395,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Finisher<'_, '_, R, L> {
     async fn end_folders(&self, view: &LocalView, held: &BTreeSet<FolderKey>) -> Result<bool, SyncError> {
         let mut emptied = Vec::new();
         // A folder that is gone here is not made again because the deletion of what was in it waits.
-        let mut doubtful = !self.run.request.later.is_empty();
+        let mut doubtful = self.run.anything_postponed();
         for place in self.tree.places.iter().filter(|place| !place.on_server || place.directory == Directory::Away) {
             if let Some((folder, sure)) = self.emptied(place, view).await? {
                 emptied.push(folder);

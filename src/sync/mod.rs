@@ -31,6 +31,7 @@ mod push;
 mod recover;
 mod rejoin;
 pub mod report;
+mod rights;
 mod rows;
 mod scan;
 pub mod sending;
@@ -50,13 +51,13 @@ pub use env::{CrashWindow, CutOff, Env, Fault, NoFault, Step};
 pub use report::{Action, Notice, NoticeKind, Observer, Planned, Progress, Report, Tally, Unobserved};
 
 use crate::local::{LocalError, LocalErrorClass, LocalWrite};
-use crate::pim::{FolderKey, ItemKey, SpecialFolder, UnixTime};
+use crate::pim::{FolderKey, FolderKind, ItemKey, SpecialFolder, UnixTime};
 use crate::plan::{Brake, ConflictPolicy, Side};
-use crate::remote::{RemoteError, RemoteWrite};
+use crate::remote::{RemoteError, RemoteWrite, Rights};
 use crate::state::{
     AccountKey, CHANGED, LONGEST_PATIENCE, Standing, State, StateError, Trouble, UNRENDERED, WAITS_FOR_FOLDER,
 };
-use tree::Place;
+use tree::{Place, Tree};
 use view::LocalView;
 
 /// The server's hint that nothing changed is believed for so long, in seconds.
@@ -183,6 +184,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Engine<R, L> {
             report: Mutex::default(),
             held: Mutex::default(),
             later: Mutex::default(),
+            read_only: Mutex::default(),
             look_again: AtomicBool::new(false),
             turns: Semaphore::new(self.settings.folders_at_once()),
         };
@@ -223,6 +225,8 @@ struct Run<'e, R, L> {
     held: Mutex<Vec<HeldNote>>,
     /// [`Request::later`].
     later: Mutex<BTreeSet<FolderKey>>,
+    /// Folders in which nothing may be changed on the server: their local changes never go out.
+    read_only: Mutex<BTreeSet<FolderKey>>,
     /// Something was changed in the very instant, so that the next round has to look at it again.
     look_again: AtomicBool,
     /// Folders whose server side may be read at a time.
@@ -313,10 +317,12 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
             .notices
             .retain(|notice| notice.kind != NoticeKind::Held || notice.folder == categories::FILE);
         let tree = tree::align_folders(self).await?;
-        let places = self.chosen(&tree.places)?;
-        *lock(&self.later) = self.postponed(&tree.places);
+        let places = self.chosen(&tree)?;
         lock(&self.report).folders_seen = places.len() as u64;
-        let activity = self.activity(&tree.places).await?;
+        let activity = self.activity(&tree).await?;
+        let read_only = rights::read_only(&activity);
+        *lock(&self.later) = self.postponed(&tree.places).union(&read_only).copied().collect();
+        *lock(&self.read_only) = read_only;
         let due: BTreeSet<FolderKey> = self.due(&places, &activity, round)?;
         let gone_before: BTreeSet<ItemKey> = self
             .state()
@@ -326,9 +332,10 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
             .collect();
         let (entries, unknown) = entries::sync_entries(self, &tree, &places, &due, &activity).await?;
         let calendar = tree.special(SpecialFolder::Calendar).filter(|place| place.on_server);
-        let categories = if self.request.folders.is_empty()
-            || calendar.is_some_and(|place| places.iter().any(|chosen| chosen.key() == place.key()))
-        {
+        let has_list = self.remote().capabilities().category_list;
+        let asked_for = self.request.folders.is_empty()
+            || calendar.is_some_and(|place| places.iter().any(|chosen| chosen.key() == place.key()));
+        let categories = if has_list && asked_for {
             let mark = calendar.and_then(|place| activity.get(&place.key())?.mark.clone());
             categories::sync_categories(self, mark, round).await?
         } else {
@@ -409,14 +416,15 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
     }
 
     /// The folders that the request names, or all.
-    fn chosen(&self, places: &[Place]) -> Result<Vec<Place>, SyncError> {
-        let wanted = &self.request.folders;
+    fn chosen(&self, tree: &Tree) -> Result<Vec<Place>, SyncError> {
+        let (wanted, places) = (&self.request.folders, &tree.places);
         let missing = wanted.iter().find(|name| !places.iter().any(|place| place.is_named(name)));
         if let Some(name) = missing {
             return Err(SyncError::NoSuchFolder(name.clone()));
         }
         let chosen = |place: &&Place| wanted.is_empty() || wanted.iter().any(|name| place.is_named(name));
-        Ok(places.iter().filter(|place| place.is_mirrored()).filter(chosen).cloned().collect())
+        let is_shown = |place: &&Place| place.is_mirrored() && !tree.hidden.contains(&place.key());
+        Ok(places.iter().filter(is_shown).filter(chosen).cloned().collect())
     }
 
     /// The folders whose local changes wait.
@@ -430,8 +438,11 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
     }
 
     /// What each folder of the server says without being listed; also notes the totals of folders that are not mirrored.
-    async fn activity(&self, places: &[Place]) -> Result<HashMap<FolderKey, Activity>, SyncError> {
-        let asked: Vec<&Place> = places.iter().filter(|place| place.on_server).collect();
+    async fn activity(&self, tree: &Tree) -> Result<HashMap<FolderKey, Activity>, SyncError> {
+        let is_asked = |place: &&Place| {
+            place.on_server && place.row.kind != FolderKind::Branch && !tree.hidden.contains(&place.key())
+        };
+        let asked: Vec<&Place> = tree.places.iter().filter(is_asked).collect();
         let ids: Vec<_> = asked.iter().map(|place| place.row.id.clone()).collect();
         let answers = self.remote().activity(&ids).await?;
         let mut activity = HashMap::new();
@@ -444,7 +455,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
             {
                 totals.push((place.key(), total));
             }
-            activity.insert(place.key(), Activity { mark: answer.mark, total: answer.total });
+            activity.insert(place.key(), Activity { mark: answer.mark, total: answer.total, rights: answer.rights });
         }
         if !totals.is_empty() {
             self.commit(move |state| totals.iter().try_for_each(|(folder, total)| state.set_total(*folder, *total)))
@@ -549,6 +560,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Run<'_, R, L> {
 struct Activity {
     mark: Option<crate::pim::ActivityMark>,
     total: Option<u64>,
+    rights: Rights,
 }
 
 fn join<T>(result: Result<T, tokio::task::JoinError>) -> Result<T, SyncError> {

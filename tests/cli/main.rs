@@ -11,6 +11,7 @@ mod elsewhere;
 mod groups;
 mod groups_import;
 mod local;
+mod public;
 mod restore_into;
 mod retention;
 mod sealed;

@@ -357,3 +357,22 @@ fn an_identity_whose_path_is_too_long_for_a_socket_has_one_all_the_same() {
     machine.run(&["sync"]).expect_code(0).expect_out("nothing to do");
     assert_eq!(watch.end().code(), Some(0));
 }
+
+#[test]
+fn what_is_put_into_a_public_folder_goes_out_at_once() {
+    let machine = Machine::set_up();
+    let there = machine.server.public_folders().unwrap();
+    there.create_folder("", "Team", "IPF.Note").unwrap();
+    set(&machine, "poll_interval = 3600\npush_delay = 3600\npublic_folders = [\"Team\"]");
+    machine.run(&["sync"]).expect_code(0);
+    let watch = Watch::begin(&machine);
+    watch.wait_for(|line| line["account"] == format!("{ANNA}/Public Folders"));
+    machine.deliver("Public Folders/Team", "ours");
+    let push = watch.wait_for_done("uploaded");
+    assert_eq!((&push["account"], &push["only"][0]), (&format!("{ANNA}/Public Folders").into(), &"Team".into()));
+    assert_eq!(there.items("Team").unwrap().len(), 1);
+    let status = machine.json(&["status"], 0);
+    let watched = status["running"]["watch"].as_array().unwrap();
+    assert_eq!((watched.len(), &watched[1]["heard"]), (2, &"checks".into()));
+    assert!(watch.end().success());
+}

@@ -24,6 +24,7 @@ mod month;
 #[path = "../mortal/mod.rs"]
 mod mortal;
 mod odd_files;
+mod public;
 mod series;
 mod state_lost;
 #[path = "../world/mod.rs"]

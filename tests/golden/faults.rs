@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pimsync::clock::Clock;
 use pimsync::pim::SyncState;
-use pimsync::remote::{ChangePage, RemoteError, RemoteRead};
+use pimsync::remote::{ChangePage, Reach, RemoteError, RemoteRead};
 
 use super::{INBOX, Talk, folder};
 
@@ -13,7 +13,11 @@ async fn changes(talk: &Talk) -> Result<ChangePage, RemoteError> {
 }
 
 fn empty() -> ChangePage {
-    ChangePage { changes: Vec::new(), state: SyncState::new("AQAAAAAAAAAZAAAAZ3JvbW94"), last: true }
+    ChangePage {
+        changes: Vec::new(),
+        state: SyncState::new("AQAAAAAAAAAZAAAAZ3JvbW94"),
+        reach: Reach::Changes { last: true },
+    }
 }
 
 /// The server says for how long, in a fault or in the response: the client waits that long and asks for the same again.

@@ -2,7 +2,7 @@
 
 use pimsync::pim::{ActivityMark, ChangeKey, FolderId, FolderKind, ServerFolder, SpecialFolder as Special, SyncState};
 use pimsync::remote::{
-    Disposal, FolderActivity, FolderChanges, ItemError, ItemErrorClass, RemoteRead, RemoteWrite, SpecialFolders,
+    Disposal, FolderActivity, FolderChanges, ItemError, ItemErrorClass, RemoteRead, RemoteWrite, Rights, SpecialFolders,
 };
 
 use super::{ARCHIVE, BIN, INBOX, PROJECTS, ROOT, Talk, folder};
@@ -55,7 +55,8 @@ async fn folder_changes_of_exchange() {
         listed("AAMkADgzAAAb/zQAAA==", "AQAAABYAAADn+0pA", ROOT, "Quick Step Settings", FolderKind::Internal),
     ];
     let gone = vec![folder("AAMkADgzAAAb/zUAAA=="), folder("AAMkADgzAAAb/zYAAA==")];
-    let want = FolderChanges { changed, gone, state: SyncState::new("H4sIAAAAAAAEAO29B2AcSZYlJi9t+2==") };
+    let want =
+        FolderChanges { changed, hidden: Vec::new(), gone, state: SyncState::new("H4sIAAAAAAAEAO29B2AcSZYlJi9t+2==") };
     talk.gives(&talk.client.folder_changes(None).await, &want);
 }
 
@@ -68,14 +69,23 @@ async fn folder_changes_of_gromox() {
         listed("AAMkADgzAAAb/zcAAA==", "AQAAAAAAAAAE", ROOT, "Termine", FolderKind::Calendar),
         listed("AAMkADgzAAAb/zgAAA==", "AQAAAAAAAAAF", ROOT, "Settings", FolderKind::Internal),
     ];
-    let want =
-        FolderChanges { changed, gone: vec![folder(ARCHIVE)], state: SyncState::new("AQAAAAAAAAAYAAAAZ3JvbW94") };
+    let want = FolderChanges {
+        changed,
+        hidden: Vec::new(),
+        gone: vec![folder(ARCHIVE)],
+        state: SyncState::new("AQAAAAAAAAAYAAAAZ3JvbW94"),
+    };
     let since = SyncState::new("H4sIAAAAAAAEAGNgYGcAAotqE9+1==");
     talk.gives(&talk.client.folder_changes(Some(&since)).await, &want);
 }
 
 fn activity(id: &str, mark: &str, total: u64) -> Result<FolderActivity, ItemError> {
-    Ok(FolderActivity { id: folder(id), mark: Some(ActivityMark(mark.to_owned())), total: Some(total) })
+    Ok(FolderActivity {
+        id: folder(id),
+        mark: Some(ActivityMark(mark.to_owned())),
+        total: Some(total),
+        rights: Rights::Write,
+    })
 }
 
 #[tokio::test]
@@ -88,7 +98,7 @@ async fn activity_of_folders() {
     let talk = Talk::new(&[("activity", "activity.exchange")]);
     let want = vec![
         activity(INBOX, "2026-11-03T12:00:00Z|17", 1024),
-        Ok(FolderActivity { id: folder(PROJECTS), mark: None, total: Some(0) }),
+        Ok(FolderActivity { id: folder(PROJECTS), mark: None, total: Some(0), rights: Rights::Write }),
         gone(
             "ErrorItemNotFound",
             "The specified object was not found in the store., The process failed to get the correct properties.",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pimsync::pim::{
     Category, ChangeKey, FollowUp, ItemClass, LastVerb, SearchKey, ServerMarks, ServerMessage, SyncState, Tag, UnixTime,
 };
-use pimsync::remote::{ChangePage, Fetched, ItemChange, ItemError, ItemErrorClass, RemoteRead};
+use pimsync::remote::{ChangePage, Fetched, ItemChange, ItemError, ItemErrorClass, Reach, RemoteRead};
 
 use super::{A, B, C, INBOX, KEY_A, KEY_B, KEY_C, NOON, Talk, folder, item};
 use crate::house::{Bodies, tag};
@@ -74,7 +74,7 @@ async fn item_changes_of_exchange() {
     let want = ChangePage {
         changes: vec![present(full()), present(invitation), present(draft), present(post)],
         state: state.clone(),
-        last: false,
+        reach: Reach::Changes { last: false },
     };
     talk.gives_so_far(&talk.client.item_changes(&folder(INBOX), None, 100).await, &want);
 
@@ -92,7 +92,7 @@ async fn item_changes_of_exchange() {
             ItemChange::Read { id: item("AAMkADgzAAAQk9+/AABc="), read: true },
         ],
         state: SyncState::new("H4sIAAAAAAAEAO29B2AcSZYlJi9t+2=="),
-        last: true,
+        reach: Reach::Changes { last: true },
     };
     talk.gives(&talk.client.item_changes(&folder(INBOX), Some(&state), 512).await, &want);
 }
@@ -122,10 +122,14 @@ async fn item_changes_of_gromox() {
             ItemChange::Read { id: item(A), read: true },
         ],
         state: next.clone(),
-        last: true,
+        reach: Reach::Changes { last: true },
     };
     talk.gives_so_far(&talk.client.item_changes(&folder(INBOX), Some(&since), 512).await, &want);
-    let want = ChangePage { changes: Vec::new(), state: SyncState::new("AQAAAAAAAAAZAAAAZ3JvbW94"), last: true };
+    let want = ChangePage {
+        changes: Vec::new(),
+        state: SyncState::new("AQAAAAAAAAAZAAAAZ3JvbW94"),
+        reach: Reach::Changes { last: true },
+    };
     talk.gives(&talk.client.item_changes(&folder(INBOX), Some(&next), 512).await, &want);
 }
 

@@ -38,7 +38,7 @@ async fn what_servers_leave_out_has_a_default() {
     let [message] = present(&page)[..] else { panic!("{page:?}") };
     assert_eq!((message.id.as_str(), message.change_key.as_str(), message.class.0.as_str()), ("i", "k", "IPM.Note"));
     assert_eq!((message.size, &message.marks, message.received), (0, &ServerMarks::default(), None));
-    assert!(page.last && page.state.as_str() == "s1");
+    assert!(page.is_last() && page.state.as_str() == "s1");
 }
 
 #[tokio::test]
@@ -235,7 +235,7 @@ async fn answers_without_end_are_given_up() {
     // What follows the answer means nothing, and is not waited for either.
     let whole = page("");
     let canned = Canned::with(move |_| endless(&whole, &format!("<?pi {long}?>")));
-    assert!(client(&canned).item_changes(&FolderId::new("f"), None, 10).await.unwrap().last);
+    assert!(client(&canned).item_changes(&FolderId::new("f"), None, 10).await.unwrap().is_last());
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use super::{Args, search};
 use crate::cli::context::{Context, DEMO_ADDRESS};
 use crate::cli::failure::UsageError;
 use crate::cli::server_url::server;
-use crate::identity::config::{MOST_FOLDERS, WatchSettings};
+use crate::identity::config::{MOST_FOLDERS, Tree, WatchSettings};
 use crate::identity::{Account, AccountName, PasswordSource, Server};
 use crate::pim::event::Mailing;
 use crate::plan::ConflictPolicy;
@@ -73,6 +73,8 @@ impl Values {
             meetings: known.map(|account| account.meetings).unwrap_or_default(),
             folders_at_a_time: known.map_or(MOST_FOLDERS, |account| account.folders_at_a_time),
             watch: known.map(|account| account.watch.clone()).unwrap_or_default(),
+            public_folders: known.map(|account| account.public_folders.clone()).unwrap_or_default(),
+            tree: Tree::Mailbox,
         };
         Ok(Self { account, before, new_password })
     }
@@ -92,6 +94,8 @@ impl Values {
                 meetings: Mailing::default(),
                 folders_at_a_time: MOST_FOLDERS,
                 watch: WatchSettings::default(),
+                public_folders: Vec::new(),
+                tree: Tree::Mailbox,
             },
         };
         Ok(Self { account, before, new_password: None })

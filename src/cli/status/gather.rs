@@ -8,7 +8,8 @@ use super::{AccountStanding, ConflictCopy, FolderResult, FolderStanding, HeldBac
 use crate::cli::account::RunNote;
 use crate::cli::context::Context;
 use crate::identity::Account;
-use crate::local::{MailTree, find_conflict_copy};
+use crate::identity::config::Tree;
+use crate::local::{LocalError, MailTree, find_conflict_copy};
 use crate::pim::{EntryKind, FolderKey, FolderKind, UnixTime};
 use crate::state::{AccountKey, CategoryListRow, FolderRow, Reader, RunRow, State, StateError, Subject, Trouble};
 
@@ -26,6 +27,10 @@ pub(super) fn account(context: &Context, account: &Account) -> anyhow::Result<Ac
     let tree = MailTree::open(&layout.database(), account.name.as_str(), context.env.clock.clone());
     let mut local = match LocalFolders::read(tree) {
         Ok(local) => local,
+        // The first sync makes it.
+        Err(LocalError::FolderGone { .. }) if account.tree != Tree::Mailbox && !is_known(context, account)? => {
+            LocalFolders::unknown()
+        }
         Err(error) => {
             standing.problems.push(error.to_string());
             LocalFolders::unknown()
@@ -41,6 +46,7 @@ pub(super) fn account(context: &Context, account: &Account) -> anyhow::Result<Ac
             let conflicts = known.conflict_copies(context);
             standing.folders = known.folders(&state, &mut local, conflicts)?;
             standing.problems.extend(known.list_problems());
+            standing.problems.extend(known.unshown(&standing.folders));
             standing.last_run = known.last_run.map(|(run, note)| last_run(run, note));
         }
     }
@@ -48,6 +54,15 @@ pub(super) fn account(context: &Context, account: &Account) -> anyhow::Result<Ac
     standing.folders.sort_by_cached_key(|folder| (!folder.synced, folder.path.to_lowercase()));
     standing.problems.extend(local.into_problems());
     Ok(standing)
+}
+
+/// Whether a sync of the tree ever began.
+fn is_known(context: &Context, account: &Account) -> anyhow::Result<bool> {
+    let path = context.layout.state();
+    if !path.exists() {
+        return Ok(false);
+    }
+    Ok(State::open_to_read(&path)?.read(|state| state.account(account.name.as_str()))?.is_some())
 }
 
 fn last_run(run: RunRow, note: RunNote) -> LastRun {
@@ -127,6 +142,13 @@ impl Known {
         held.into_iter().chain(trouble.iter().map(|reason| format!("categories.toml: {reason}"))).collect()
     }
 
+    /// Folders that failed and that were never here, such as public ones that the settings name and the server does not show.
+    fn unshown(&self, shown: &[FolderStanding]) -> Vec<String> {
+        let failed = self.last_run.iter().flat_map(|(_, note)| &note.failed);
+        let is_shown = |path: &str| shown.iter().any(|folder| folder.path == path);
+        failed.filter(|(path, _)| !is_shown(path)).map(|(path, why)| format!("{path}: {why}")).collect()
+    }
+
     /// The conflict copies that are still there, by folder: one that is gone was settled.
     fn conflict_copies(&self, context: &Context) -> HashMap<FolderKey, Vec<ConflictCopy>> {
         let database = context.layout.database();
@@ -145,7 +167,8 @@ impl Known {
         let (mut held, mut skipped) = (std::mem::take(&mut self.held), std::mem::take(&mut self.skipped));
         let mut folders = Vec::new();
         let mut only_there = std::mem::take(&mut self.only_there);
-        for row in self.folders.values().filter(|row| row.kind != FolderKind::Internal) {
+        let is_told = |row: &&FolderRow| !matches!(row.kind, FolderKind::Internal | FolderKind::Branch);
+        for row in self.folders.values().filter(is_told) {
             let attention = Attention {
                 held: held.remove(&row.key).unwrap_or_default(),
                 skipped: skipped.remove(&row.key).unwrap_or_default(),

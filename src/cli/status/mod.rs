@@ -11,10 +11,10 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::account::RunNote;
-use super::context::{Context, chosen};
+use super::context::{Context, chosen_trees};
 use super::failure::Failure;
 use super::output::Output;
-use super::watch::{self, WatchedAccount};
+use super::watch::{self, HeardHow, WatchedAccount};
 use super::{ExitCode, Global, time};
 use crate::identity::{IdentityLock, LockError};
 use crate::local::on_my_computer::{self, OnlyHere};
@@ -95,6 +95,8 @@ struct Watched {
     /// Whether it is being synchronized.
     busy: bool,
     pending: Vec<PendingPush>,
+    /// How changes on the server are learned of: `streaming`, `pull` or `checks`; none until that is known.
+    heard: Option<HeardHow>,
 }
 
 /// A folder with local changes that wait.
@@ -115,6 +117,7 @@ impl From<WatchedAccount> for Watched {
             next_check: watched.next_check.map(UnixTime),
             busy: watched.busy,
             pending: watched.pending.into_iter().map(push).collect(),
+            heard: watched.heard,
         }
     }
 }
@@ -232,7 +235,7 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
     let most = args.max_age.as_deref().map(backups::duration).transpose()?;
     let context = Context::new(global)?;
     let identity = context.identity()?;
-    let accounts = chosen(&identity.config, args.account.as_deref())?;
+    let accounts = chosen_trees(&identity.config, args.account.as_deref())?;
     let running = match IdentityLock::check(&context.layout) {
         Ok(()) => None,
         Err(LockError::Held { holder }) => {
@@ -251,7 +254,7 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
         database: context.layout.database().display().to_string(),
         restored: identity.marker.fence,
         running,
-        accounts: accounts.into_iter().map(|account| gather::account(&context, account)).collect::<Result<_, _>>()?,
+        accounts: accounts.iter().map(|account| gather::account(&context, account)).collect::<Result<_, _>>()?,
         backups: backups::standing(&context, &args.target)?,
         only_here: only_here.into_iter().map(LocalStanding::from).collect(),
         problems: problems.iter().map(pending::words).chain(unread).collect(),

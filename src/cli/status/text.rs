@@ -7,6 +7,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table};
 use super::pending::Pending;
 use super::{AccountStanding, FolderResult, FolderStanding, OnlyThere, PendingPush, Standing, Watched};
 use crate::cli::time::for_people;
+use crate::cli::watch::HeardHow;
 use crate::pim::FolderKind;
 
 pub(super) fn text(standing: &Standing) -> String {
@@ -50,7 +51,13 @@ fn watched_text(watched: &Watched) -> String {
         (false, None) => "not connected".to_owned(),
     };
     let next = watched.next_check.map(|time| format!(", next check {}", for_people(time))).unwrap_or_default();
-    let mut text = format!("  {}: {now}{next}\n", watched.account);
+    let heard = match watched.heard {
+        Some(HeardHow::Streaming) => "; the server tells of changes at once",
+        Some(HeardHow::Pull) => "; the server tells of changes when it is asked, every few seconds",
+        Some(HeardHow::Checks) => "; changes on the server are found by the checks alone",
+        None => "",
+    };
+    let mut text = format!("  {}: {now}{next}{heard}\n", watched.account);
     for PendingPush { folder, due } in &watched.pending {
         let _ = writeln!(text, "    {folder}: local changes go out {}", for_people(*due));
     }

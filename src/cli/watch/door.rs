@@ -91,6 +91,21 @@ pub(in crate::cli) struct WatchedAccount {
     pub(in crate::cli) busy: bool,
     /// Folders with local changes, and when these go out.
     pub(in crate::cli) pending: Vec<(String, i64)>,
+    /// How changes on the server are learned of; none until that is known.
+    #[serde(default)]
+    pub(in crate::cli) heard: Option<HeardHow>,
+}
+
+/// How changes on the server are learned of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::cli) enum HeardHow {
+    /// The server tells at once.
+    Streaming,
+    /// The server tells when it is asked, every few seconds.
+    Pull,
+    /// By the checks alone.
+    Checks,
 }
 
 fn socket(home: &Path) -> PathBuf {

@@ -26,8 +26,8 @@ use crate::identity::config::Notifications;
 use crate::sync::hearing::Hearing;
 use crate::sync::timing::Rhythm;
 use crate::sync::watch::Driver;
+pub(super) use door::{HeardHow, WatchedAccount, Wish, nudge, standing, sync as hand_over};
 use door::{Host, Room};
-pub(super) use door::{WatchedAccount, Wish, nudge, standing, sync as hand_over};
 use metrics::{Life, Metrics};
 use supervisor::Supervisor;
 use told::Teller;
@@ -155,7 +155,7 @@ impl House<'_> {
     async fn keep_in_step(&mut self, identity: &Identity, calls: &mut Calls) -> anyhow::Result<End> {
         let (tell, mut told) = mpsc::unbounded_channel();
         let turn = Arc::new(Mutex::new(()));
-        let accounts = &identity.config.accounts;
+        let accounts = &identity.config.trees();
         let company = if accounts.len() > 1 { Company::Others } else { Company::Alone };
         let way = self.context.way();
         let clock = self.context.env.clock.clone();

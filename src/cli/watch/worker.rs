@@ -9,11 +9,15 @@ use tokio::sync::mpsc;
 
 use super::super::account::{AccountRun, run_engine};
 use super::super::context::{Company, Link, Way};
+use super::super::failure::STOPPED;
+use super::door::HeardHow;
+use crate::identity::config::{Notifications, Tree};
 use crate::identity::{Account, ConfigError, Marker, MarkerError, SecretError};
+use crate::local::PUBLIC_FOLDERS;
 use crate::local::notice::{ChangeNotice, Noticed};
 use crate::pim::{FolderId, SpecialFolder};
-use crate::remote::RemoteError;
-use crate::remote::ews::EwsClient;
+use crate::remote::ews::Store;
+use crate::remote::{RemoteError, Telling};
 use crate::state::State;
 use crate::sync::hearing::{Ear, Listening};
 use crate::sync::timing::{Haste, Outcome, Scope, Work};
@@ -79,6 +83,7 @@ pub(super) struct AccountWorker {
     link: tokio::sync::Mutex<Option<Arc<Link>>>,
     known: Mutex<Known>,
     notices: Mutex<Notices>,
+    heard: Mutex<Option<HeardHow>>,
     pub(super) signals: Arc<Signals>,
     told: mpsc::UnboundedSender<Told>,
 }
@@ -103,9 +108,9 @@ impl Worker for AccountWorker {
 }
 
 impl Ear for AccountWorker {
-    type Remote = EwsClient;
+    type Remote = Store;
 
-    async fn remote(&self) -> Option<Arc<EwsClient>> {
+    async fn remote(&self) -> Option<Arc<Store>> {
         self.link().await.ok().map(|link| Arc::clone(&link.client))
     }
 
@@ -114,12 +119,28 @@ impl Ear for AccountWorker {
     }
 
     fn note(&self, listening: Listening) {
+        *lock(&self.heard) = Some(HeardHow::of(&listening));
         // Nobody listens any more when the process ends.
         let _ = self.told.send(Told::Listening(self.account.name.to_string(), listening));
     }
 }
 
+impl HeardHow {
+    fn of(listening: &Listening) -> Self {
+        match listening {
+            Listening::To(Telling::Streaming) => Self::Streaming,
+            Listening::To(Telling::Pull) => Self::Pull,
+            Listening::Not(_) => Self::Checks,
+        }
+    }
+}
+
 impl AccountWorker {
+    /// How changes on the server are learned of; `None` until that is known.
+    pub(super) fn heard(&self) -> Option<HeardHow> {
+        *lock(&self.heard)
+    }
+
     async fn work_through(self: Arc<Self>, work: Work) -> Outcome {
         let folders = match &work.scope {
             Scope::All => Vec::new(),
@@ -131,6 +152,9 @@ impl AccountWorker {
         if run.error.as_ref().is_some_and(|error| error.kind == "no-such-folder") {
             let all = Request { folders: Vec::new(), ..request };
             (run, outcome) = self.sync(&all, Arc::new(Unobserved)).await;
+        }
+        if run.error.as_ref().is_some_and(|error| error.kind == STOPPED) {
+            return outcome;
         }
         if work.scope == Scope::All {
             self.listen();
@@ -147,6 +171,7 @@ impl AccountWorker {
         turn: Arc<tokio::sync::Mutex<()>>,
         told: mpsc::UnboundedSender<Told>,
     ) -> Arc<Self> {
+        let heard = (account.watch.notifications == Notifications::Off).then_some(HeardHow::Checks);
         let worker = Self {
             way,
             account,
@@ -155,6 +180,7 @@ impl AccountWorker {
             link: tokio::sync::Mutex::default(),
             known: Mutex::default(),
             notices: Mutex::default(),
+            heard: Mutex::new(heard),
             signals: Arc::default(),
             told,
         };
@@ -232,7 +258,10 @@ impl AccountWorker {
         let mut listening = lock(&self.notices);
         let now = self.way.env.clock.elapsed();
         let waits = listening.tried.is_some_and(|tried| now.saturating_sub(tried) < LISTEN_AGAIN);
-        if listening.notice.is_some() || waits {
+        let directory = self.way.layout.account(&self.account.name);
+        // The first run makes that of public folders.
+        let is_to_come = self.account.tree != Tree::Mailbox && !directory.exists();
+        if listening.notice.is_some() || waits || is_to_come {
             return;
         }
         listening.tried = Some(now);
@@ -242,7 +271,7 @@ impl AccountWorker {
                 worker.hear(noticed);
             }
         };
-        match ChangeNotice::begin(&self.way.layout.account(&self.account.name), tell) {
+        match ChangeNotice::begin(&directory, tell) {
             Ok(notice) => listening.notice = Some(notice),
             Err(error) => {
                 let interval = self.account.watch.poll_interval;
@@ -259,7 +288,12 @@ impl AccountWorker {
         let Noticed::Changed(places) = noticed else { return self.signals.unsure() };
         let root = self.way.layout.account(&self.account.name);
         let known = lock(&self.known);
-        for place in places.iter().filter(|place| known.dirs.contains(*place) || root.join(place).is_dir()) {
+        // The public folders have a worker of their own.
+        let is_others =
+            |place: &str| self.account.tree == Tree::Mailbox && place.split('/').next() == Some(PUBLIC_FOLDERS);
+        let is_folder =
+            |place: &&String| !is_others(place) && (known.dirs.contains(*place) || root.join(place).is_dir());
+        for place in places.iter().filter(is_folder) {
             let haste = if known.hasty.contains(place) { Haste::AtOnce } else { Haste::Delayed };
             self.signals.local_change(place, haste);
         }

@@ -26,7 +26,7 @@ impl EwsClient {
         loop {
             let payload = Payload::text(write(self.transport.version()));
             let mut gather = Gather::default();
-            match self.transport.post(operation, &payload, &mut gather).await {
+            match self.transport.post(&self.route, operation, &payload, &mut gather).await {
                 Ok(()) => return Ok(gather.responses),
                 Err(_) if gather.is_endless => {
                     let reason = "an attachment in it is without end".to_owned();

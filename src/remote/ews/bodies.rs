@@ -205,7 +205,7 @@ impl EwsClient {
             room: 0,
             endless: None,
         };
-        let failure = self.transport.post(OPERATION, &payload, &mut incoming).await.err();
+        let failure = self.transport.post(&self.route, OPERATION, &payload, &mut incoming).await.err();
         let (outcomes, endless) = (incoming.outcomes, incoming.endless);
         let mut missing: Vec<usize> = batch.iter().copied().skip(outcomes.len()).collect();
         let fruitless = !outcomes.iter().any(|(_, outcome)| matches!(outcome, Outcome::Rendered));

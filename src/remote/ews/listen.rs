@@ -75,7 +75,7 @@ impl EwsClient {
         const OPERATION: &str = "GetStreamingEvents";
         let payload = Payload::text(get_streaming_events(self.transport.version(), &subscription.id));
         let mut ear = Ear { hear, is_ready: false, verdict: None };
-        let result = self.transport.listen(OPERATION, &payload, &mut ear).await;
+        let result = self.transport.listen(&self.route, OPERATION, &payload, &mut ear).await;
         match (result, ear.verdict) {
             (_, Some(verdict)) => silence(OPERATION, &verdict),
             (Ok(()), None) => Ok(Silence::Over),

@@ -2,6 +2,8 @@
 //!
 //! Arrows go down only:
 //! ```text
+//! store                                           a mailbox, or public folders
+//! public                                          folders that tell no changes, made to look as if they did
 //! read  bodies  entries  lists  listen  write     what the engine asks for (RemoteRead, RemoteListen, RemoteWrite)
 //!   └──────┴───┼───┴───────┴───────┴──────┘
 //! ask (reads)   settle (writes)  until it is answered: retries, fates of lost writes
@@ -28,11 +30,13 @@ mod listen;
 mod lists;
 mod payload;
 mod property;
+mod public;
 mod read;
 mod rebuild;
 mod request;
 mod settle;
 mod shape;
+mod store;
 mod throttle;
 mod trace;
 mod transport;
@@ -50,7 +54,9 @@ use crate::remote::RemoteError;
 use crate::remote::auth::{Scheme, SignIn};
 use crate::remote::reach::Reach;
 use entries::Meetings;
-use transport::Transport;
+pub use public::{PublicFolder, PublicFolders};
+pub use store::Store;
+use transport::{Route, Transport};
 
 /// How a server is reached.
 pub struct Settings {
@@ -114,11 +120,13 @@ impl Default for TimeLimits {
 
 /// A mailbox on a server that speaks EWS.
 pub struct EwsClient {
-    transport: Transport,
+    transport: Arc<Transport>,
+    /// Where requests are led to.
+    route: Route,
     /// [`Settings::zone`].
     zone: Text,
     /// Whose it is, and who is mailed.
-    meetings: Meetings,
+    meetings: Arc<Meetings>,
 }
 
 impl EwsClient {
@@ -127,8 +135,14 @@ impl EwsClient {
     /// # Errors
     /// [`RemoteError::Refused`] when the address or the certificate file cannot be used, [`RemoteError::Io`] when it cannot be read.
     pub fn new(settings: Settings) -> Result<Self, RemoteError> {
-        let meetings = Meetings::new(&settings);
-        Ok(Self { zone: Text::new(&settings.zone), meetings, transport: Transport::new(settings)? })
+        let (zone, meetings) = (Text::new(&settings.zone), Arc::new(Meetings::new(&settings)));
+        Ok(Self { transport: Arc::new(Transport::new(settings)?), route: Route::Own, zone, meetings })
+    }
+
+    /// The same way, with requests led to another mailbox.
+    fn at(&self, route: Route) -> Self {
+        let (transport, meetings) = (Arc::clone(&self.transport), Arc::clone(&self.meetings));
+        Self { transport, route, zone: self.zone.clone(), meetings }
     }
 
     /// How it signs in; `None` until the server has been asked what it takes.

@@ -14,11 +14,13 @@ use crate::pim::{
 };
 use crate::remote::{
     BodySink, ChangePage, Fetched, FolderActivity, FolderChanges, FoundList, ItemChange, ItemError, ItemErrorClass,
-    ListId, ListMembers, PerItem, RemoteError, RemoteRead, SpecialFolders,
+    ListId, ListMembers, PerItem, Reach, RemoteError, RemoteRead, SpecialFolders,
 };
 
 /// Values in one search: more make the restriction too complex for some servers.
 const VALUES_PER_SEARCH: usize = 25;
+/// Folders in one search.
+const FOLDERS_PER_SEARCH: usize = 50;
 /// Pages of a folder listing before it is taken for endless.
 const MOST_PAGES: usize = 10_000;
 
@@ -66,17 +68,7 @@ impl RemoteRead for EwsClient {
     }
 
     async fn activity(&self, folders: &[FolderId]) -> Result<Vec<PerItem<FolderActivity>>, RemoteError> {
-        let responses = self
-            .ask_each("GetFolder", folders, FOLDERS_PER_CALL, |version, ids| {
-                let ids: Vec<FolderRef<'_>> = ids.iter().map(|id| FolderRef::Id(id)).collect();
-                request::get_folders(version, &ids, &shape::ACTIVITY)
-            })
-            .await?;
-        let activity = |(asked, response): (&FolderId, &Response)| {
-            let found = response.checked()?.first().and_then(shape::activity);
-            found.filter(|activity| activity.id == *asked).ok_or_else(|| mixed_up("GetFolder"))
-        };
-        Ok(folders.iter().zip(&responses).map(activity).collect())
+        self.activity_with(folders, &shape::ACTIVITY).await
     }
 
     async fn item_changes(
@@ -91,7 +83,7 @@ impl RemoteRead for EwsClient {
         Ok(ChangePage {
             changes: response.body.children_of("Changes").filter_map(item_change).collect(),
             state: sync_state(OPERATION, &response)?,
-            last: response.body.value("IncludesLastItemInRange") != Some("false"),
+            reach: Reach::Changes { last: response.body.value("IncludesLastItemInRange") != Some("false") },
         })
     }
 
@@ -155,6 +147,25 @@ impl RemoteRead for EwsClient {
 }
 
 impl EwsClient {
+    /// What folders say without being listed, as far as `properties` tell.
+    pub(super) async fn activity_with(
+        &self,
+        folders: &[FolderId],
+        properties: &[Property],
+    ) -> Result<Vec<PerItem<FolderActivity>>, RemoteError> {
+        let responses = self
+            .ask_each("GetFolder", folders, FOLDERS_PER_CALL, |version, ids| {
+                let ids: Vec<FolderRef<'_>> = ids.iter().map(|id| FolderRef::Id(id)).collect();
+                request::get_folders(version, &ids, properties)
+            })
+            .await?;
+        let activity = |(asked, response): (&FolderId, &Response)| {
+            let found = response.checked()?.first().and_then(shape::activity);
+            found.filter(|activity| activity.id == *asked).ok_or_else(|| mixed_up("GetFolder"))
+        };
+        Ok(folders.iter().zip(&responses).map(activity).collect())
+    }
+
     /// How these messages are now, as far as `properties` tell.
     pub(super) async fn messages_with(
         &self,
@@ -187,7 +198,7 @@ impl EwsClient {
             loop {
                 let response = self
                     .ask_one("FindItem", |version| {
-                        request::find_items(version, folder, property, values, offset, &shape::LISTED)
+                        request::find_items(version, &[folder], property, values, offset, &shape::LISTED)
                     })
                     .await?;
                 let rows = rows(&response, "Items");
@@ -202,19 +213,61 @@ impl EwsClient {
         Ok(found)
     }
 
+    /// Which of the tags messages of any of these folders carry. A folder that is gone has none.
+    ///
+    /// # Errors
+    /// That a folder cannot be searched: then nobody knows.
+    pub(super) async fn tags_in(&self, folders: &[FolderId], tags: &[Tag]) -> Result<HashSet<Tag>, RemoteError> {
+        const OPERATION: &str = "FindItem";
+        let mut found = HashSet::new();
+        for values in tags.chunks(VALUES_PER_SEARCH) {
+            let values: Vec<&str> = values.iter().map(Tag::as_str).collect();
+            let responses = self
+                .ask_each(OPERATION, folders, FOLDERS_PER_SEARCH, |version, folders| {
+                    request::find_items(version, folders, Property::Tag, &values, 0, &[Property::Tag])
+                })
+                .await?;
+            for response in &responses {
+                match response.checked() {
+                    Ok(response) => found.extend(
+                        rows(response, "Items").iter().filter_map(shape::message).filter_map(|message| message.tag),
+                    ),
+                    Err(error) if error.class == ItemErrorClass::Gone => {}
+                    Err(ItemError { code, message, .. }) => {
+                        return Err(RemoteError::Rejected { operation: OPERATION, code, message });
+                    }
+                }
+            }
+        }
+        // The server's idea of equality may pass over case.
+        found.retain(|tag| tags.contains(tag));
+        Ok(found)
+    }
+
     /// The folders right below another.
     pub(super) async fn subfolders(&self, parent: &FolderId) -> Result<Vec<ServerFolder>, RemoteError> {
-        let mut found: Vec<ServerFolder> = Vec::new();
+        let found = self.folders_below(parent, &shape::FOLDER).await?;
+        Ok(found.iter().filter_map(shape::folder).collect())
+    }
+
+    /// The same, as the server tells of them.
+    pub(super) async fn folders_below(
+        &self,
+        parent: &FolderId,
+        properties: &[Property],
+    ) -> Result<Vec<Element>, RemoteError> {
+        let mut found: Vec<Element> = Vec::new();
         let mut known = HashSet::new();
         let mut offset = 0;
         loop {
             let response = self
-                .ask_one("FindFolder", |version| request::find_folders(version, parent, offset, &shape::FOLDER))
+                .ask_one("FindFolder", |version| request::find_folders(version, parent, offset, properties))
                 .await?;
             let rows = rows(&response, "Folders");
             offset += rows.len() as u64;
             let before = found.len();
-            found.extend(rows.iter().filter_map(shape::folder).filter(|folder| known.insert(folder.id.clone())));
+            let is_new = |row: &&Element| shape::folder_id(row, "FolderId").is_some_and(|id| known.insert(id));
+            found.extend(rows.iter().filter(is_new).cloned());
             if is_last_page(&response) || found.len() == before {
                 break;
             }
@@ -263,7 +316,7 @@ impl LastWords {
     }
 
     fn into_changes(mut self, state: SyncState) -> FolderChanges {
-        let mut changes = FolderChanges { changed: Vec::new(), gone: Vec::new(), state };
+        let mut changes = FolderChanges { changed: Vec::new(), gone: Vec::new(), hidden: Vec::new(), state };
         for id in self.order {
             match self.folders.remove(&id).flatten() {
                 Some(folder) => changes.changed.push(folder),
@@ -274,12 +327,12 @@ impl LastWords {
     }
 }
 
-fn rows<'a>(response: &'a Response, list: &str) -> &'a [Element] {
+pub(super) fn rows<'a>(response: &'a Response, list: &str) -> &'a [Element] {
     response.body.at(&["RootFolder", list]).map(|list| list.children.as_slice()).unwrap_or_default()
 }
 
 /// Whether nothing follows. A page that brings nothing new is the last one too, whatever it says.
-fn is_last_page(response: &Response) -> bool {
+pub(super) fn is_last_page(response: &Response) -> bool {
     let root = response.body.child("RootFolder");
     root.and_then(|root| root.attribute("IncludesLastItemInRange")) != Some("false")
 }
@@ -302,7 +355,7 @@ fn item_change(change: &Element) -> Option<ItemChange> {
     }
 }
 
-fn no_sense(operation: &'static str, reason: &str) -> RemoteError {
+pub(super) fn no_sense(operation: &'static str, reason: &str) -> RemoteError {
     RemoteError::Protocol { operation, reason: reason.to_owned() }
 }
 

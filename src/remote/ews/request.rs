@@ -254,10 +254,10 @@ pub(super) fn render_items<'a>(
     })
 }
 
-/// Items of a folder where a property has one of these values.
+/// Items of each of these folders where a property has one of these values; there is a response for each folder.
 pub(super) fn find_items(
     version: Version,
-    folder: &FolderId,
+    folders: &[&FolderId],
     property: Property,
     values: &[&str],
     offset: u64,
@@ -279,6 +279,30 @@ pub(super) fn find_items(
         xml.element("m:Restriction", |xml| match values {
             [value] => equals(xml, value),
             _ => xml.element("t:Or", |xml| values.iter().for_each(|value| equals(xml, value))),
+        });
+        xml.element("m:ParentFolderIds", |xml| folders.iter().for_each(|folder| FolderRef::Id(folder).write(xml)));
+    })
+}
+
+/// All items of a folder, those that came last at the end: what comes meanwhile moves nothing to another page.
+pub(super) fn list_items(
+    version: Version,
+    folder: &FolderId,
+    offset: u64,
+    max: u16,
+    properties: &[Property],
+) -> String {
+    request(version, "m:FindItem", &[("Traversal", "Shallow")], |xml| {
+        shape(xml, "m:ItemShape", "IdOnly", version, properties);
+        let (offset, max) = (offset.to_string(), max.max(1).to_string());
+        xml.empty(
+            "m:IndexedPageItemView",
+            &[("MaxEntriesReturned", &max), ("Offset", &offset), ("BasePoint", "Beginning")],
+        );
+        xml.element("m:SortOrder", |xml| {
+            xml.element_with("t:FieldOrder", &[("Order", "Ascending")], |xml| {
+                Property::Field("item:DateTimeReceived").write(xml);
+            });
         });
         xml.element("m:ParentFolderIds", |xml| FolderRef::Id(folder).write(xml));
     })

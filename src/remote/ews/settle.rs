@@ -144,7 +144,7 @@ impl EwsClient {
     ) -> Result<Round, RemoteError> {
         let payload = writes.payload(self.transport.version(), batch);
         let mut gather = Gather::default();
-        let failure = self.transport.post(W::OPERATION, &payload, &mut gather).await.err();
+        let failure = self.transport.post(&self.route, W::OPERATION, &payload, &mut gather).await.err();
         let mut open = Vec::new();
         let mut account = None;
         let mut responses = gather.responses.into_iter();

@@ -8,7 +8,7 @@ use crate::pim::{
     ActivityMark, Categories, Category, ChangeKey, FolderId, FolderKind, FollowUp, ItemClass, ItemId, LastVerb,
     SearchKey, ServerFolder, ServerMarks, ServerMessage, Tag, UnixTime,
 };
-use crate::remote::FolderActivity;
+use crate::remote::{FolderActivity, Rights};
 
 /// PidTagLastVerbExecuted.
 pub(super) const LAST_VERB: Property = Property::Mapi(0x1081, "Integer");
@@ -58,6 +58,19 @@ pub(super) const FOLDER: [Property; 4] = [
 ];
 /// What tells whether something in a folder changed.
 pub(super) const ACTIVITY: [Property; 3] = [Property::Field("folder:TotalCount"), COMMIT_TIME, DELETED_COUNT];
+/// The same, with what may be done in it.
+pub(super) const ACTIVITY_AND_RIGHTS: [Property; 4] = {
+    let [total, commit_time, deleted] = ACTIVITY;
+    [total, commit_time, deleted, EFFECTIVE_RIGHTS]
+};
+const EFFECTIVE_RIGHTS: Property = Property::Field("folder:EffectiveRights");
+/// PidTagReplicaList: the mailbox that holds what is in a public folder.
+pub(super) const REPLICA_LIST: Property = Property::Mapi(0x6698, "Binary");
+/// What a listing says of each public folder.
+pub(super) const PUBLIC_FOLDER: [Property; 7] = {
+    let [parent, class, name, hidden] = FOLDER;
+    [parent, class, name, Property::Field("folder:TotalCount"), EFFECTIVE_RIGHTS, hidden, REPLICA_LIST]
+};
 /// Where a folder lies.
 pub(super) const PARENT: [Property; 1] = [Property::Field("folder:ParentFolderId")];
 /// By what an item is found after a move.
@@ -191,7 +204,7 @@ pub(super) fn folder_class(kind: FolderKind) -> Option<&'static str> {
         FolderKind::Tasks => Some("IPF.Task"),
         FolderKind::Notes => Some("IPF.StickyNote"),
         FolderKind::Journal => Some("IPF.Journal"),
-        FolderKind::Internal => None,
+        FolderKind::Branch | FolderKind::Internal => None,
     }
 }
 
@@ -202,7 +215,14 @@ pub(super) fn activity(element: &Element) -> Option<FolderActivity> {
         id: folder_id(element, "FolderId")?,
         mark: COMMIT_TIME.of(element).map(|time| ActivityMark(format!("{time}|{deleted}"))),
         total: element.value("TotalCount").and_then(|count| count.parse().ok()),
+        rights: if may(element, &["CreateContents", "Modify", "Delete"]) { Rights::Write } else { Rights::ReadOnly },
     })
+}
+
+/// Whether one of these may be done in a folder; a server that does not tell lets it be tried.
+pub(super) fn may(folder: &Element, what: &[&str]) -> bool {
+    let rights = folder.child("EffectiveRights");
+    rights.is_none_or(|rights| what.iter().any(|right| is_true(rights.value(right))))
 }
 
 /// A time as servers write it: with fractions of any length, with or without an offset (none means UTC). Times that stand for

@@ -50,6 +50,16 @@ pub(super) enum Failure {
     Final(RemoteError),
 }
 
+/// Which mailbox the servers behind an address are to lead a request to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Route {
+    /// That of who signs in.
+    #[default]
+    Own,
+    /// The one that holds what is in a public folder: `GUID@domain`.
+    Public(Arc<str>),
+}
+
 /// How an answer was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Loss {
@@ -142,13 +152,14 @@ impl Transport {
     /// to slow down has, the gate has heard it when this returns.
     pub(super) async fn post(
         &self,
+        route: &Route,
         operation: &'static str,
         payload: &Payload<'_>,
         receiver: &mut dyn Receiver,
     ) -> Result<(), Failure> {
         let permit = self.permits.acquire().await;
         self.throttle.pass().await?;
-        let Opened { status, headers, source } = self.open(operation, payload, self.limits.idle).await?;
+        let Opened { status, headers, source } = self.open(route, operation, payload, self.limits.idle).await?;
         let mut listening = Listening { receiver, busy: None };
         let result = read_answer(source, &mut listening).await;
         let busy = listening.busy;
@@ -163,12 +174,13 @@ impl Transport {
     /// `receiver` as they come in. It takes no turn at the connections, since it would keep it.
     pub(super) async fn listen(
         &self,
+        route: &Route,
         operation: &'static str,
         payload: &Payload<'_>,
         receiver: &mut dyn Receiver,
     ) -> Result<(), Failure> {
         self.throttle.pass().await?;
-        let Opened { status, headers, source } = self.open(operation, payload, LONGEST_PAUSE).await?;
+        let Opened { status, headers, source } = self.open(route, operation, payload, LONGEST_PAUSE).await?;
         let mut envelopes = Envelopes::new(source);
         loop {
             let mut listening = Listening { receiver: &mut *receiver, busy: None };
@@ -183,9 +195,15 @@ impl Transport {
     }
 
     /// Sends a request and begins to read its answer, in which nothing may come for `idle`.
-    async fn open(&self, operation: &'static str, payload: &Payload<'_>, idle: Duration) -> Result<Opened, Failure> {
+    async fn open(
+        &self,
+        route: &Route,
+        operation: &'static str,
+        payload: &Payload<'_>,
+        idle: Duration,
+    ) -> Result<Opened, Failure> {
         let pages = self.trace.as_ref().map(|trace| trace.next(operation));
-        let Reply { status, headers, standing, chunks } = self.send(operation, payload, pages.as_ref()).await?;
+        let Reply { status, headers, standing, chunks } = self.send(route, operation, payload, pages.as_ref()).await?;
         if let Some(pages) = &pages {
             pages.status(status.as_u16(), &headers);
         }
@@ -336,6 +354,7 @@ impl Transport {
     /// Sends the request; comes back when the answer's headers are there.
     async fn send(
         &self,
+        route: &Route,
         operation: &'static str,
         payload: &Payload<'_>,
         pages: Option<&Pages>,
@@ -345,7 +364,7 @@ impl Transport {
         }
         let not_sent = |unsent| self.not_sent(operation, unsent);
         let carrier = self.http.carrier(&*self.sign_in).await.map_err(not_sent)?;
-        let headers = self.headers(operation);
+        let headers = self.headers(route, operation);
         let mut witness = pages.map(Pages::request);
         if let Some(text) = payload.only_text() {
             if let Some(witness) = &mut witness {
@@ -381,7 +400,7 @@ impl Transport {
         }
     }
 
-    fn headers(&self, operation: &str) -> HeaderMap {
+    fn headers(&self, route: &Route, operation: &str) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"));
         headers.insert(header::ACCEPT, HeaderValue::from_static("text/xml"));
@@ -394,9 +413,13 @@ impl Transport {
             // What is packed comes late.
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
-        if self.sign_in.user().contains('@') {
-            let anchor = header::HeaderName::from_static("x-anchormailbox");
-            headers.extend(HeaderValue::from_str(self.sign_in.user()).map(|user| (anchor, user)));
+        let (anchor, public) = match route {
+            Route::Own => (Some(self.sign_in.user()).filter(|user| user.contains('@')), None),
+            Route::Public(mailbox) => (Some(&**mailbox), Some(&**mailbox)),
+        };
+        for (name, mailbox) in [("x-anchormailbox", anchor), ("x-publicfoldermailbox", public)] {
+            let value = mailbox.and_then(|mailbox| HeaderValue::from_str(mailbox).ok());
+            headers.extend(value.map(|value| (header::HeaderName::from_static(name), value)));
         }
         headers
     }

@@ -12,6 +12,7 @@ mod look;
 mod only_there;
 mod pull;
 mod push;
+mod rights;
 mod take;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -87,6 +88,7 @@ where
     entries.end_begun().await?;
     let ripe: Vec<&Place> = places.iter().filter(|place| !run.is_postponed(place.key())).copied().collect();
     entries.push(&ripe).await?;
+    entries.hold_read_only(&places).await?;
     entries.end(&places).await?;
     let unknown = lock(&entries.looks).iter().filter(|(_, look)| !look.is_sure()).map(|(folder, _)| *folder).collect();
     let echo = if entries.echo.into_inner() { Echo::Expected } else { Echo::None };

@@ -91,21 +91,22 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
             let is_new = advance.check(&page)?;
             let is_short = page.changes.len() < usize::from(PAGE / 2);
             let state = page.state.clone();
-            let is_whole = since.is_none() && total.is_some_and(|total| advance.tells_whole(total));
+            let is_whole = page.is_whole() || since.is_none() && total.is_some_and(|total| advance.tells_whole(total));
             if let Some(unmet) = &mut unmet {
                 page.changes.iter().for_each(|change| {
                     unmet.remove(change.id());
                 });
             }
             // What says "last" too early are pages that are full, of deletions or of read flags.
-            let last = page.last && (!is_new || is_whole || is_short);
-            self.take_in(place, page.changes, Some(&state)).await?;
+            let last = page.is_last() && (!is_new || is_whole || is_short);
+            let lasting = page.lasting_state().cloned();
+            self.take_in(place, page.changes, lasting.as_ref()).await?;
             if last {
                 self.end_sweep(place, unmet).await?;
                 return Ok(state);
             }
             page = self.run.remote().item_changes(folder, Some(&state), PAGE).await?;
-            if page.state == state && page.last {
+            if page.state == state && page.is_last() {
                 self.end_sweep(place, unmet).await?;
                 return Ok(state);
             }

@@ -23,7 +23,7 @@ struct Upload {
 }
 
 /// A change that is to be sent.
-struct Update {
+pub(super) struct Update {
     row: EntryRow,
     file_folder: FolderKey,
     file: String,
@@ -226,7 +226,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
     }
 
     /// What is to be sent of a changed file; nothing where it says what was agreed, in other words.
-    async fn update_of(
+    pub(super) async fn update_of(
         &self,
         place: &Place,
         key: EntryKey,

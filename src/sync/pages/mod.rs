@@ -126,16 +126,18 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
             // Some servers say "last" too early, so only an empty page ends the listing, or one that completes a listing from the beginning.
             // One that repeats itself does not go on.
             let state = page.state.clone();
-            let is_whole = since.is_none() && self.expected.is_some_and(|expected| advance.tells_whole(expected));
-            if page.last && (!is_new || is_whole) {
+            let is_whole = page.is_whole()
+                || since.is_none() && self.expected.is_some_and(|expected| advance.tells_whole(expected));
+            if page.is_last() && (!is_new || is_whole) {
                 let turn = self.turn.take();
-                self.take_in_changes(page.changes, Some(page.state), turn).await?;
+                let lasting = page.lasting_state().cloned();
+                self.take_in_changes(page.changes, lasting, turn).await?;
                 break self.end_sweep(state).await;
             }
             let (taken, next) = tokio::join!(self.take_in(page), run.remote().item_changes(folder, Some(&state), PAGE));
             taken?;
             page = next?;
-            if page.state == state && page.last {
+            if page.state == state && page.is_last() {
                 break self.end_sweep(state).await;
             }
         }
@@ -239,7 +241,8 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Puller<'_, '_, R, L> {
     }
 
     async fn take_in(&mut self, page: ChangePage) -> Result<(), SyncError> {
-        self.take_in_changes(page.changes, Some(page.state), None).await
+        let lasting = page.lasting_state().cloned();
+        self.take_in_changes(page.changes, lasting, None).await
     }
 
     /// `turn` is given up once the bodies have come.

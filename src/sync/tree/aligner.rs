@@ -8,7 +8,7 @@ use super::names::Names;
 use super::remote::{self, RemoteTree};
 use super::{Directory, Place, Tree};
 use crate::local::{FolderDir, LocalWrite};
-use crate::pim::{FolderId, FolderKey, ServerFolder};
+use crate::pim::{FolderId, FolderKey, FolderKind, ServerFolder};
 use crate::plan::folders::{self, FolderOp, Trees};
 use crate::plan::groundwork::{Groundwork, groundwork};
 use crate::plan::{Brake, Side};
@@ -223,6 +223,13 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
     /// Notes how far the server's tree was taken in, and what was learned about directories on the way.
     pub(super) async fn finish(mut self) -> Result<Tree, SyncError> {
         let stale: Vec<FolderRow> = self.known.rows().filter_map(|row| self.refreshed(row)).collect();
+        for row in &stale {
+            let was_branch = self.known.row(row.key).is_some_and(|before| before.kind == FolderKind::Branch);
+            if let (true, Some(dir)) = (was_branch && row.kind != FolderKind::Branch, row.dir.as_deref()) {
+                // What only led to others holds items of its own from now on.
+                self.create_directory(&FolderDir::new(dir)?, row).await?;
+            }
+        }
         stale.iter().cloned().for_each(|row| self.known.note(row));
         let (account, root) = (self.run.account, self.remote.root.clone());
         let state = self.all_taken_in.then(|| self.remote.state.clone());
@@ -247,7 +254,7 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
                         if they are to go, run `pimsync sync --allow-deletes`";
             self.run.notice("", NoticeKind::Held, None, text.to_owned());
         }
-        Ok(Tree { places })
+        Ok(Tree { places, hidden: self.remote.hidden })
     }
 
     /// Known folders in whose places files lie.
@@ -269,6 +276,12 @@ impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, 
             fresh.kind = folder.kind;
             fresh.name.clone_from(&folder.name);
             fresh.parent = self.parent_row(folder).and_then(|parent| Some(parent?.key));
+        }
+        if let Some(folder) = self.remote.folders.get(&row.id)
+            && (row.kind == FolderKind::Branch) != (folder.kind == FolderKind::Branch)
+            && !self.remote.hidden.contains(&row.key)
+        {
+            fresh.kind = folder.kind;
         }
         let met = self.known.dir_of(row.key).and_then(|dir| self.local.folders.get(dir));
         if let Some(folder) = met {

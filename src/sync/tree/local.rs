@@ -45,10 +45,15 @@ impl Directories {
             std::iter::successors(folder.dir.parent(), FolderDir::parent).any(|dir| entries.contains(dir.as_str()))
         };
         let in_base: HashSet<&str> = known.rows().filter_map(|row| row.dir.as_deref()).collect();
+        // A directory of entries that somebody gave another name shows by its number alone that it is one.
+        let numbers: HashSet<(u64, u64)> = known.rows().filter_map(|row| row.dir_id).collect();
         let folders = folders
             .into_iter()
             .filter(|folder| {
-                with_mail.contains(&folder.dir) || in_base.contains(folder.dir.as_str()) || is_among_entries(folder)
+                with_mail.contains(&folder.dir)
+                    || in_base.contains(folder.dir.as_str())
+                    || numbers.contains(&(folder.id.dev, folder.id.ino))
+                    || is_among_entries(folder)
             })
             .map(|folder| (folder.dir.clone(), folder))
             .collect();

@@ -11,7 +11,7 @@ mod names;
 mod remote;
 mod there;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{Run, SyncError};
 use crate::local::{FolderDir, FolderForm, LocalError, LocalWrite, foldername};
@@ -86,6 +86,8 @@ impl Place {
 pub(super) struct Tree {
     /// In the order of their keys.
     pub(super) places: Vec<Place>,
+    /// Those that the server does not show now. Nothing is done about them and what is in them, on either side.
+    pub(super) hidden: BTreeSet<FolderKey>,
 }
 
 impl Tree {

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::known::Known;
 use crate::local::LocalWrite;
-use crate::pim::{EntryKind, FolderId, FolderKind, ServerFolder, SpecialFolder, SyncState};
+use crate::pim::{EntryKind, FolderId, FolderKey, FolderKind, ServerFolder, SpecialFolder, SyncState};
 use crate::plan::folders::depths;
-use crate::remote::{RemoteError, RemoteWrite};
+use crate::remote::{Absence, HiddenFolder, RemoteError, RemoteWrite};
 use crate::state::FolderRow;
-use crate::sync::{Run, SyncError};
+use crate::sync::{NoticeKind, Run, SyncError};
 
 /// The server's tree as it was listed.
 pub(super) struct RemoteTree {
@@ -16,6 +16,8 @@ pub(super) struct RemoteTree {
     pub(super) special: HashMap<FolderId, SpecialFolder>,
     pub(super) root: FolderId,
     pub(super) state: SyncState,
+    /// Known folders that are out of sight: they stay as they are known, on both sides.
+    pub(super) hidden: BTreeSet<FolderKey>,
 }
 
 impl RemoteTree {
@@ -60,6 +62,9 @@ where
     R: RemoteWrite + 'static,
     L: LocalWrite + 'static,
 {
+    if run.remote().capabilities().absence == Absence::Hidden {
+        return observe_shown(run, known).await;
+    }
     let account = run.state().read(|state| state.account(&run.engine.settings.account))?;
     let listed = account.and_then(|account| Some((account.root?, account.hierarchy?)));
     let changes = match &listed {
@@ -78,13 +83,35 @@ where
         changes.gone.iter().for_each(|id| drop(folders.remove(id)));
         folders.extend(changes.changed.into_iter().map(|folder| (folder.id.clone(), folder)));
         let special = known.rows().filter_map(|row| Some((row.id.clone(), row.special?))).collect();
-        return Ok(RemoteTree { folders, special, root, state: changes.state });
+        return Ok(RemoteTree { folders, special, root, state: changes.state, hidden: BTreeSet::new() });
     }
     let special = run.remote().special_folders().await?;
     let changes = run.remote().folder_changes(None).await?;
     let folders = changes.changed.into_iter().map(|folder| (folder.id.clone(), folder)).collect();
     let roles = special.special.into_iter().map(|(role, id)| (id, role)).collect();
-    Ok(RemoteTree { folders, special: roles, root: special.root, state: changes.state })
+    Ok(RemoteTree { folders, special: roles, root: special.root, state: changes.state, hidden: BTreeSet::new() })
+}
+
+/// The folders that the server shows, where it follows nothing from it that it does not show one. All of them are what the settings name, so
+/// that none is renamed, moved or deleted from here.
+async fn observe_shown<R, L>(run: &Run<'_, R, L>, known: &Known) -> Result<RemoteTree, SyncError>
+where
+    R: RemoteWrite + 'static,
+    L: LocalWrite + 'static,
+{
+    let root = run.remote().special_folders().await?.root;
+    let changes = run.remote().folder_changes(None).await?;
+    for HiddenFolder { path, reason } in changes.hidden {
+        run.notice(&path, NoticeKind::FolderFailed, None, reason);
+    }
+    let mut folders: BTreeMap<_, _> = changes.changed.into_iter().map(|folder| (folder.id.clone(), folder)).collect();
+    let mut hidden = BTreeSet::new();
+    for row in known.rows().filter(|row| row.on_server && !folders.contains_key(&row.id)).collect::<Vec<_>>() {
+        hidden.insert(row.key);
+        folders.insert(row.id.clone(), server_folder(row, known, &root));
+    }
+    let special = folders.keys().map(|id| (id.clone(), SpecialFolder::Public)).collect();
+    Ok(RemoteTree { folders, special, root, state: changes.state, hidden })
 }
 
 fn server_folder(row: &FolderRow, known: &Known, root: &FolderId) -> ServerFolder {

@@ -12,6 +12,7 @@ contract!(
     what_may_have_been_sent_is_not_sent_again,
     throttled_letters_are_sent_once_or_left,
     a_refused_letter_is_told,
+    a_copy_that_was_filed_elsewhere_is_found,
 );
 
 const SELF: &str = "demo@example.org";
@@ -93,4 +94,20 @@ async fn a_refused_letter_is_told(house: House) {
     let refused = send(&house, 1, &["nobody in particular"]).await.unwrap_err();
     assert_eq!((refused.class, refused.code.as_str()), (ItemErrorClass::Permanent, "ErrorInvalidRecipients"));
     assert!(house.subjects("Sent Items").is_empty() && house.subjects("Inbox").is_empty());
+}
+
+async fn a_copy_that_was_filed_elsewhere_is_found(house: House) {
+    house.mailbox.create_folder("", "Filed", "IPF.Note").unwrap();
+    house.mailbox.create_folder("Filed", "2026", "IPF.Note").unwrap();
+    for (number, folder) in ["Filed/2026", "Deleted Items", "Inbox"].into_iter().enumerate() {
+        send(&house, number, &[]).await.unwrap();
+        let copy = house.mailbox.items("Sent Items").unwrap()[0].id.clone();
+        house.mailbox.move_item(&copy, folder).unwrap();
+    }
+    let tags: Vec<Tag> = (0..4).map(tag).collect();
+    let found = house.client.whereabouts(&tags).await.unwrap();
+    assert_eq!(found, [Whereabouts::Sent, Whereabouts::Sent, Whereabouts::Sent, Whereabouts::Nowhere]);
+    // Where a folder cannot be searched, nobody knows whether it was sent.
+    house.server.faults().add(Rule::on("FindItem", Action::Fault { code: "ErrorInvalidOperation".to_owned() }));
+    assert!(house.client.whereabouts(&tags[3..]).await.is_err());
 }

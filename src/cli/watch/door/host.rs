@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::super::super::ExitCode;
 use super::super::super::account::{AccountRun, code_of};
-use super::super::super::context::{Way, chosen};
+use super::super::super::context::{Way, chosen_trees, no_public_folders, share_of};
 use super::super::super::failure::{Failure, Hinted, UsageError};
 use super::super::super::sync::{Results, request_of, text};
 use super::super::worker::AccountWorker;
@@ -19,7 +19,7 @@ use super::{Answer, LONGEST_LINE, Passed, Question, Relayed, WatchedAccount, Wis
 use crate::identity::{Account, Config, Marker};
 use crate::sync::timing::{Outcome, Scope, Work};
 use crate::sync::watch::{Ask, Board};
-use crate::sync::{Mode, Observer, Progress};
+use crate::sync::{Mode, Observer, Progress, Request};
 
 /// Longest queue of progress for a visitor who does not listen; more is dropped.
 const PROGRESS_AHEAD: usize = 256;
@@ -127,6 +127,7 @@ impl Host {
                 next_check: board.next_check.map(seconds),
                 busy: board.under_way.is_some(),
                 pending: board.pending.iter().map(|(folder, time)| (folder.clone(), seconds(*time))).collect(),
+                heard: room.worker.heard(),
             }
         };
         self.rooms.iter().map(account).collect()
@@ -141,9 +142,11 @@ impl Host {
 
     async fn try_sync(&self, wish: &Wish, tell: mpsc::Sender<Answer>) -> anyhow::Result<Relayed> {
         let request = request_of(wish);
-        let accounts = chosen(&self.config, wish.account.as_deref())?;
+        let trees = chosen_trees(&self.config, wish.account.as_deref())?;
         let mut runs: Vec<AccountRun> = Vec::new();
-        for account in accounts {
+        for account in trees {
+            let Some(folders) = share_of(&account, &request.folders) else { continue };
+            let request = Request { folders, ..request.clone() };
             let Some(room) = self.rooms.iter().find(|room| room.account.name == account.name) else {
                 return Err(UsageError(format!("the running watch does not know {}", account.name)).into());
             };
@@ -171,8 +174,11 @@ impl Host {
             };
             runs.push(answered.await.map_err(|_| ended())?);
         }
+        if runs.is_empty() {
+            return Err(no_public_folders().into());
+        }
         let marker = Marker::read(&self.way.layout)?;
-        let all = runs.len() == self.config.accounts.len() && runs.iter().all(|run| run.error.is_none());
+        let all = runs.len() == self.config.trees().len() && runs.iter().all(|run| run.error.is_none());
         if all && wish.confirms() && marker.fence.is_some() {
             marker.lift_fence(&self.way.layout)?;
         }

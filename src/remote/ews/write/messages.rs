@@ -48,7 +48,7 @@ impl EwsClient {
         Ok(results)
     }
 
-    pub(super) async fn remove_messages(
+    pub(in super::super) async fn remove_messages(
         &self,
         items: &[Versioned],
         disposal: Disposal,

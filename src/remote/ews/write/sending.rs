@@ -9,7 +9,7 @@ use super::super::settle::{Fate, Writes};
 use super::super::shape::Property;
 use super::only;
 use super::uploads::unreadable;
-use crate::pim::{SpecialFolder, Tag};
+use crate::pim::{FolderId, FolderKind, ServerFolder, SpecialFolder, Tag};
 use crate::remote::{ItemErrorClass, Letter, PerItem, RemoteError, RemoteRead, RemoteSend, Whereabouts};
 
 impl RemoteSend for EwsClient {
@@ -31,6 +31,13 @@ impl RemoteSend for EwsClient {
                 }
             }
         }
+        let looked_in: Vec<&FolderId> = folders
+            .special
+            .iter()
+            .filter(|(special, _)| places.iter().any(|(place, _)| place == special))
+            .map(|(_, id)| id)
+            .collect();
+        self.look_further(tags, &looked_in, &mut found).await?;
         Ok(found)
     }
 
@@ -39,6 +46,33 @@ impl RemoteSend for EwsClient {
             Ok(mime) => Ok(only(self.settle(&Sending { letter, mime }, Vec::new()).await?)),
             Err(error) => Ok(Err(unreadable(&error))),
         }
+    }
+}
+
+impl EwsClient {
+    /// A copy may have been filed elsewhere before anybody knew that it was sent: it is looked for in all folders of messages. What was moved into
+    /// another mailbox, such as an archive, or deleted for good is not found.
+    async fn look_further(
+        &self,
+        tags: &[Tag],
+        looked_in: &[&FolderId],
+        found: &mut [Whereabouts],
+    ) -> Result<(), RemoteError> {
+        let is_lost = |(_, whereabouts): &(&Tag, &Whereabouts)| **whereabouts == Whereabouts::Nowhere;
+        let lost: Vec<Tag> = tags.iter().zip(&*found).filter(is_lost).map(|(tag, _)| tag.clone()).collect();
+        if lost.is_empty() {
+            return Ok(());
+        }
+        let folders = self.folder_changes(None).await?.changed.into_iter();
+        let is_new = |folder: &ServerFolder| folder.kind == FolderKind::Mail && !looked_in.contains(&&folder.id);
+        let folders: Vec<FolderId> = folders.filter(is_new).map(|folder| folder.id).collect();
+        let filed = self.tags_in(&folders, &lost).await?;
+        for (tag, whereabouts) in tags.iter().zip(found) {
+            if filed.contains(tag) {
+                *whereabouts = Whereabouts::Sent;
+            }
+        }
+        Ok(())
     }
 }
 
