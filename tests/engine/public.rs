@@ -242,7 +242,7 @@ fn what_may_only_be_read_is_never_pushed_and_is_told() {
         }
         fs::write(public.dir().join("Team/Mail/cur/ours:2,S"), World::mime("ours")).unwrap();
         fs::remove_file(
-            &["cur", "new"]
+            ["cur", "new"]
                 .iter()
                 .flat_map(|part| public.files(&format!("Team/Mail/{part}")))
                 .find(|path| !path.ends_with("ours:2,S"))

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Backs an identity up again and again while it is synchronized and another program flags and moves its messages, and rehearses each archive.
 
-    tests/interop/soak.py PIMSYNC [--backups N] [--seed S]
+    tests/interop/soak.py PIMSYNC [--backups N] [--seed S] [--watch]
+
+With --watch one `pimsync watch` keeps both sides in step meanwhile, instead of one sync after the other.
 
 No message is ever deleted, so that each archive must hold each message exactly once, must restore, and no backup has anything to complain of but that the
 directory never held still.
@@ -23,8 +25,8 @@ FLAGS = "FRS"
 
 
 class Soak:
-    def __init__(self, program, root, seed):
-        self.program, self.root, self.seed = program, root, seed
+    def __init__(self, program, root, seed, watches):
+        self.program, self.root, self.seed, self.watches = program, root, seed, watches
         self.environment = {**os.environ, "PIMSYNC_ROOT": str(root), "TZ": "UTC"}
         self.account = root / "Identities/Main/Database/Exchange/demo@example.org"
         self.stop = threading.Event()
@@ -72,6 +74,32 @@ class Soak:
             self.counts["renames" if to == folder else "moves"] += 1
             time.sleep(0.002)
 
+    def keep_in_step(self):
+        if self.watches:
+            self.watch()
+        else:
+            self.sync()
+
+    def watch(self):
+        command = [self.program, "watch", "--json"]
+        watch = subprocess.Popen(command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        lines = threading.Thread(target=lambda: self.count(watch.stdout))
+        lines.start()
+        while not self.stop.wait(0.2) and watch.poll() is None:
+            pass
+        watch.terminate()
+        told = watch.stderr.read()
+        lines.join()
+        if watch.wait() != 0:
+            self.errors.append(RuntimeError(f"watch ended with {watch.returncode}: {told}"))
+
+    def count(self, lines):
+        for line in lines:
+            line = json.loads(line)
+            self.counts["syncs"] += line["event"] == "run"
+            if line["event"] == "run" and line["error"]:
+                self.errors.append(RuntimeError(f"watch: {line['error']}"))
+
     def sync(self):
         while not self.stop.is_set():
             try:
@@ -112,14 +140,19 @@ def main():
     parser.add_argument("program")
     parser.add_argument("--backups", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--watch", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
-        soak = Soak(os.path.abspath(options.program), pathlib.Path(place), options.seed)
+        soak = Soak(os.path.abspath(options.program), pathlib.Path(place), options.seed, options.watch)
         soak.run("setup", "--demo")
+        if options.watch:
+            # A demo account's settings say no less than another's.
+            config = soak.root / "Identities/Main/Database/identity.toml"
+            config.write_text(config.read_text() + "\npoll_interval = 10\npush_delay = 1\n")
         soak.run("backup")
         wanted = soak.messages(1)
         (soak.root / "Identities/Main/Backups").rename(soak.root / "first")
-        threads = [threading.Thread(target=soak.meddle), threading.Thread(target=soak.sync)]
+        threads = [threading.Thread(target=soak.meddle), threading.Thread(target=soak.keep_in_step)]
         for thread in threads:
             thread.start()
         began = time.monotonic()
