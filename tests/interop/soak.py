@@ -155,6 +155,9 @@ def main():
         threads = [threading.Thread(target=soak.meddle), threading.Thread(target=soak.keep_in_step)]
         for thread in threads:
             thread.start()
+        # From the first run of a watch on.
+        while options.watch and not soak.counts["syncs"] and not soak.errors:
+            time.sleep(0.1)
         began = time.monotonic()
         try:
             soak.back_up(options.backups, wanted)
