@@ -1,18 +1,20 @@
 #!/usr/bin/env python3
-"""Backs up into the buckets of an S3-compatible server of somebody else's (moto) that runs on this machine, and restores from there.
+"""Backs up into the buckets of an S3-compatible server of somebody else's that runs on this machine, and restores from there.
 
-    tests/interop/s3.py PIMSYNC
+    tests/interop/s3.py PIMSYNC [S3S-FS]
 
-Needs the packages moto[server] and boto3, and age.
+The server is moto, or the program s3s-fs where that is named. Needs the packages moto[server] and boto3, and age.
 """
 
 import json
 import os
 import pathlib
 import re
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 
 import boto3
 from botocore.exceptions import ClientError
@@ -21,23 +23,13 @@ KEYS = {"AWS_ACCESS_KEY_ID": "somebody", "AWS_SECRET_ACCESS_KEY": "Sesame-4711-o
 
 
 class Server:
-    """The S3-compatible server, on a port that it finds itself."""
+    """An S3-compatible server, and a client of somebody else's that looks at what is in it."""
 
-    def __init__(self):
-        command = [sys.executable, "-c", "from moto.server import main; main(['-H', '127.0.0.1', '-p', '0'])"]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        for line in self.process.stderr:
-            found = re.search(r"Running on (http://127\.0\.0\.1:\d+)", line)
-            if found:
-                self.url = found[1]
-                break
-        else:
-            sys.exit("the server does not start")
-        # It logs each request: nobody may leave it waiting for that.
-        self.log = subprocess.Popen(["cat"], stdin=self.process.stderr, stdout=subprocess.DEVNULL)
+    def __init__(self, url):
+        self.url = url
         self.client = boto3.client(
             "s3",
-            endpoint_url=self.url,
+            endpoint_url=url,
             region_name="us-east-1",
             aws_access_key_id=KEYS["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"],
@@ -47,13 +39,63 @@ class Server:
         listed = self.client.list_objects_v2(Bucket=bucket).get("Contents", [])
         return {each["Key"]: each["Size"] for each in listed}
 
-    def uploads(self, bucket):
-        return self.client.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
+
+class Moto(Server):
+    """On a port that it finds itself."""
+
+    name = "moto"
+
+    def __init__(self):
+        command = [sys.executable, "-c", "from moto.server import main; main(['-H', '127.0.0.1', '-p', '0'])"]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        for line in self.process.stderr:
+            found = re.search(r"Running on (http://127\.0\.0\.1:\d+)", line)
+            if found:
+                super().__init__(found[1])
+                break
+        else:
+            sys.exit("the server does not start")
+        # It logs each request: nobody may leave it waiting for that.
+        self.log = subprocess.Popen(["cat"], stdin=self.process.stderr, stdout=subprocess.DEVNULL)
+
+    def uploads(self):
+        return self.client.list_multipart_uploads(Bucket="mail").get("Uploads", [])
 
     def stop(self):
         self.process.kill()
         self.process.wait()
         self.log.wait()
+
+
+class S3sFs(Server):
+    """Keeps objects as files, and checks signatures."""
+
+    name = "s3s-fs"
+
+    def __init__(self, program, root):
+        self.root = root
+        root.mkdir()
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        keys = ["--access-key", KEYS["AWS_ACCESS_KEY_ID"], "--secret-key", KEYS["AWS_SECRET_ACCESS_KEY"]]
+        command = [program, "--host", "127.0.0.1", "--port", str(port), *keys, str(root)]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        super().__init__(f"http://127.0.0.1:{port}")
+        for _ in range(200):
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                return
+            except OSError:
+                time.sleep(0.05)
+        sys.exit("the server does not start")
+
+    def uploads(self):
+        return [path for path in self.root.rglob("*") if path.is_file() and path.name.startswith(".upload")]
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
 
 
 class Machine:
@@ -200,7 +242,7 @@ def never_overwrites(server):
 def main():
     with tempfile.TemporaryDirectory() as home:
         home = pathlib.Path(home)
-        server = Server()
+        server = S3sFs(sys.argv[2], home / "objects") if len(sys.argv) > 2 else Moto()
         try:
             machine = Machine(sys.argv[1], home / "root", server)
             machine.run("setup", "--demo")
@@ -211,14 +253,14 @@ def main():
             says_what_is_wrong(machine)
             gets_credentials_from_a_command(machine, server)
             never_overwrites(server)
-            assert not server.uploads("mail"), "an upload was left behind"
+            assert not server.uploads(), f"an upload was left behind: {server.uploads()}"
             stored = [path for path in machine.root.rglob("*") if path.is_file()]
             secret = KEYS["AWS_SECRET_ACCESS_KEY"].encode()
             told = [path for path in stored if path.name != "credentials.json" and secret in path.read_bytes()]
             assert not told, f"the secret is in {told}"
         finally:
             server.stop()
-    print("archives went into a bucket of moto's, were verified, pruned, damaged and encrypted there, and came back")
+    print(f"archives went into a bucket of {server.name}, were verified, pruned, damaged and encrypted there, and came back")
 
 
 main()
