@@ -141,6 +141,15 @@ impl Attachments {
         self.0.iter().filter_map(|attachment| attachment.content.data()).map(|data| data.len() as u64).sum()
     }
 
+    /// Gives those that are only remembered their bytes, where the others have them.
+    pub fn recall(&mut self, others: &Self) {
+        let recalled = |file: &Attachment| match others.0.get(file) {
+            Some(same) if file.content.data().is_none() => same.clone(),
+            _ => file.clone(),
+        };
+        self.0 = self.0.iter().map(recalled).collect();
+    }
+
     /// Those that are among the others, too.
     #[must_use]
     pub fn common(&self, others: &Self) -> Self {

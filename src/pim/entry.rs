@@ -195,6 +195,17 @@ impl Entry {
         told.trim()
     }
 
+    /// Gives pictures and attachments that are only remembered their bytes, where the other entry has the same ones with theirs.
+    pub fn recall(&mut self, other: &Self) {
+        match (self, other) {
+            (Self::Contact(contact), Self::Contact(other)) if contact.photo == other.photo => {
+                contact.photo.clone_from(&other.photo);
+            }
+            (Self::Event(event), Self::Event(other)) => event.attachments.recall(&other.attachments),
+            _ => {}
+        }
+    }
+
     /// Bytes of the pictures and attachments that it holds.
     pub fn held(&self) -> u64 {
         match self {

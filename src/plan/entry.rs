@@ -61,6 +61,8 @@ pub fn pull(agreed: &Agreed, there: Said, here: Here, policy: ConflictPolicy) ->
     // What the file would say if nobody had changed it here.
     let mut followed = agreed.here.clone();
     changed.iter().for_each(|field| followed.take(&there, *field));
+    // What was agreed is remembered without its bytes, and a file may have to be written of it.
+    followed.entry.recall(&there.entry);
     let local = match here {
         Here::Away if changed.is_empty() => return Pull::Leave,
         Here::Away => return Pull::Write(followed),
@@ -136,10 +138,13 @@ pub fn uploaded(sent: &Said, there: &Said) -> Said {
 /// What a file is to say that is gone, and that comes back since the server's entry was edited, though what the server was told last did not
 /// all come there: that, with what was edited.
 pub fn written_again(agreed: &Agreed, sent: &Said, there: Said) -> Said {
-    match pull(agreed, there, Here::Now(sent.clone()), ConflictPolicy::Server) {
+    let bytes = there.entry.clone();
+    let mut again = match pull(agreed, there, Here::Now(sent.clone()), ConflictPolicy::Server) {
         Pull::Agree { file: Some(file), .. } => file,
         Pull::Agree { .. } | Pull::Write(_) | Pull::Leave | Pull::Wait => sent.clone(),
-    }
+    };
+    again.entry.recall(&bytes);
+    again
 }
 
 /// Two sides that nothing was agreed about, though they are one entry: the base was lost, or a download was cut off. Both changed since they said

@@ -278,3 +278,22 @@ fn a_lost_state_unites_what_is_attached_on_both_sides() {
         assert_eq!(copies(&world), Vec::<String>::new());
     }
 }
+
+/// An edit wins over a deletion, and what comes back is whole, though only the hashes of its files are remembered.
+#[test]
+fn an_event_that_comes_back_has_its_files() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.sync();
+        write(&world, "Calendar/tea.ics", &tea_with(&[("plan", "a plan")]));
+        settled(&world);
+        fs::remove_file(only_file(&world, "Calendar").0).unwrap();
+        Others(&world).update(SpecialFolder::Calendar, |entry| {
+            let Entry::Event(event) = entry else { panic!() };
+            event.details.location = "Terrace".into();
+        });
+        settled(&world);
+        assert!(only_file(&world, "Calendar").1.contains("Terrace"));
+        assert_both(&world, &[("plan", "a plan")]);
+    }
+}
