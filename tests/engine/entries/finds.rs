@@ -391,3 +391,25 @@ fn copies_that_come_together_get_uids_of_their_own() {
         assert_eq!(companies, files(&world, "Contacts").into_keys().collect());
     }
 }
+
+/// What is remembered of a picture is its hash: the file that comes back has the server's.
+#[test]
+fn a_contact_that_comes_back_has_its_picture() {
+    for like in BOTH {
+        let world = World::new(like);
+        let others = Others(&world);
+        others.create(SpecialFolder::Contacts, &ada());
+        let id = world.mailbox.items("Contacts").unwrap().remove(0).id;
+        world.mailbox.set_picture(&id, Some(&[0xFF, 0xD8, 0xFF, 0xE0, 1, 2, 3])).unwrap();
+        settled(&world);
+        let photo = |text: &str| text.lines().find(|line| line.starts_with("PHOTO")).map(str::to_owned);
+        let (path, text) = only_file(&world, "Contacts");
+        assert!(photo(&text).is_some(), "{text}");
+        fs::remove_file(path).unwrap();
+        others.update(SpecialFolder::Contacts, |entry| as_contact(entry).company = "Analysis".into());
+        settled(&world);
+        let (_, again) = only_file(&world, "Contacts");
+        assert!(again.contains("Analysis"), "{again}");
+        assert_eq!(photo(&again), photo(&text));
+    }
+}
