@@ -405,9 +405,9 @@ impl Writer<'_> {
     }
 
     /// Notes that the server reported the item gone from under that id. An item that another folder's listing has found again meanwhile has a
-    /// new id, and is not gone.
+    /// new id, and is not gone; one that it is about to note under a new id keeps what was begun.
     pub fn set_gone(&self, key: ItemKey, id: &ItemId) -> Result<(), StateError> {
-        self.end_begun(key)?;
+        self.end_begun_under(key, id)?;
         self.prepare_cached("UPDATE item SET standing = ?3 WHERE key = ?1 AND remote_hash = ?2")?.execute(params![
             key.0,
             hash(id.as_str().as_bytes()),

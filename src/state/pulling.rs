@@ -3,7 +3,7 @@
 //! A file that was changed as the server had it, right before a crash, says something else than the base. As long as the server says the same,
 //! that settles itself. Were the server's change taken back meanwhile, the file would look as if its owner had changed it.
 
-use rusqlite::named_params;
+use rusqlite::{OptionalExtension, named_params, params};
 
 use super::items::{IdColumn, categories_in, id_text, pack, unpack};
 use super::{AccountKey, ItemRow, Reader, Standing, StateError, Writer};
@@ -81,9 +81,71 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// What is noted of an item under an id says nothing of a change that was begun with another.
+    pub(super) fn end_begun_under(&self, key: ItemKey, id: &ItemId) -> Result<(), StateError> {
+        let begun: Option<i64> = self
+            .prepare_cached("SELECT 1 FROM pulling WHERE item = ?1 AND remote_id <> ?2")?
+            .query_row(params![key.0, IdColumn(id.as_str())], |row| row.get(0))
+            .optional()?;
+        if begun.is_some() { Ok(()) } else { self.end_begun(key) }
+    }
+
     /// Whatever is noted of an item settles what was begun.
     pub fn end_pulling(&self, key: ItemKey) -> Result<(), StateError> {
         self.prepare_cached("DELETE FROM pulling WHERE item = ?1")?.execute([key.0])?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pim::{Digest, FolderId, FolderKind, ServerMarks};
+    use crate::state::{FolderRow, Listing, State};
+
+    /// Two folders' pages are carried out side by side: the one that a message left tells that it is gone while the other one moves its file.
+    #[test]
+    fn a_message_that_is_gone_under_its_old_id_keeps_what_was_begun_under_the_new_one() {
+        let state = State::in_memory().unwrap();
+        let account = state.write(|tx| tx.ensure_account("a")).unwrap();
+        let folder = |name: &str| FolderRow {
+            key: FolderKey(0),
+            id: FolderId::new(name),
+            parent: None,
+            name: name.to_owned(),
+            kind: FolderKind::Mail,
+            special: None,
+            dir: Some(name.to_owned()),
+            dir_id: None,
+            listing: Listing::default(),
+            on_server: true,
+            total: None,
+        };
+        let (inbox, junk) = (folder("Inbox"), folder("Junk Email"));
+        let (inbox, junk) =
+            state.write(|tx| Ok((tx.add_folder(account, &inbox)?, tx.add_folder(account, &junk)?))).unwrap();
+        let mut row = ItemRow {
+            key: ItemKey(0),
+            folder: inbox,
+            id: ItemId::new("AAEC"),
+            change_key: ChangeKey::new("k1"),
+            search: None,
+            size: 1,
+            server: ServerMarks::default(),
+            file: FileKey::new(b"a".to_vec()),
+            flags: Flags::default(),
+            len: 1,
+            digest: Digest([7; 16]),
+            rendering: None,
+            standing: Standing::Agreed,
+        };
+        row.key = state.write(|tx| tx.add_item(&row)).unwrap();
+        let moved = ItemRow { folder: junk, id: ItemId::new("AAED"), ..row.clone() };
+        let begun = Pulling { row: moved.clone(), lies_in: junk, says: Marks::default() };
+        state.write(|tx| tx.begin_pulling(&begun)).unwrap();
+        state.write(|tx| tx.set_gone(row.key, &row.id)).unwrap();
+        assert_eq!(state.read(|tx| tx.pullings(account)).unwrap(), [begun]);
+        state.write(|tx| tx.set_gone(row.key, &moved.id)).unwrap();
+        assert_eq!(state.read(|tx| tx.pullings(account)).unwrap(), []);
     }
 }
