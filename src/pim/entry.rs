@@ -201,7 +201,12 @@ impl Entry {
             (Self::Contact(contact), Self::Contact(other)) if contact.photo == other.photo => {
                 contact.photo.clone_from(&other.photo);
             }
-            (Self::Event(event), Self::Event(other)) => event.attachments.recall(&other.attachments),
+            (Self::Event(event), Self::Event(other)) => {
+                event.attachments.recall(&other.attachments);
+                for (day, details) in &mut event.overrides {
+                    other.overrides.get(day).into_iter().for_each(|other| details.files.recall(&other.files));
+                }
+            }
             _ => {}
         }
     }
@@ -210,7 +215,10 @@ impl Entry {
     pub fn held(&self) -> u64 {
         match self {
             Self::Contact(contact) => contact.photo.as_ref().and_then(Photo::data).map_or(0, |data| data.len() as u64),
-            Self::Event(event) => event.attachments.size(),
+            Self::Event(event) => {
+                let of_occurrences = event.overrides.values().map(|details| details.files.size());
+                event.attachments.size() + of_occurrences.sum::<u64>()
+            }
             Self::Note(_) | Self::Task(_) => 0,
         }
     }
@@ -305,7 +313,7 @@ pub enum LeftThere {
         /// Its size.
         bytes: u64,
     },
-    /// A file of a single occurrence.
+    /// Any of these, of a single occurrence.
     OfOccurrence {
         /// Which one: the day on which it was.
         day: Date,

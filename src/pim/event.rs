@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fields::{Merged, is_default, item, merge_field};
 use super::recurrence::Recurrence;
-use super::{Attachments, Categories, Importance, Sensitivity, Text};
+use super::{Attachment, Attachments, Categories, Importance, Sensitivity, Text};
 
 item! {
     /// What every occurrence of a series has of its own.
@@ -36,6 +36,8 @@ item! {
         sensitivity / Sensitivity: Sensitivity,
         /// Categories.
         categories / Categories: Categories,
+        /// Files that belong to this occurrence alone, besides those of the whole series. A series itself has its files in [`Event::attachments`].
+        files / Files: Attachments,
     }
 }
 
@@ -297,6 +299,16 @@ impl Event {
                 }
             }
         }
+        if matches!(field, EventField::Attachments | EventField::Occurrence(_)) {
+            self.settle_files();
+        }
+    }
+
+    /// What belongs to the whole series is no file of an occurrence alone.
+    pub fn settle_files(&mut self) {
+        for details in self.overrides.values_mut().filter(|details| !details.files.is_empty()) {
+            details.files = details.files.without(&self.attachments).cloned().collect();
+        }
     }
 
     /// An occurrence that was deleted or different, and is to be as ever in `to`, or there again; the first one.
@@ -325,6 +337,17 @@ impl Event {
         let days: BTreeSet<Date> = self.exceptional_days().chain(to.exceptional_days()).collect();
         let missing = days.into_iter().filter(|day| now.occurrence(*day) == Occurrence::AsEver);
         recurrence.into_iter().chain(missing.map(EventField::Occurrence)).collect()
+    }
+
+    /// Drops files of occurrences that `now` does not have and `to` was to have: they are sent one by one, after the occurrence itself.
+    pub fn drop_files_on_the_way(&mut self, to: &Self, now: &Self) {
+        for (day, details) in &mut self.overrides {
+            let [to, now] = [to, now].map(|event| event.overrides.get(day).map(|details| &details.files));
+            let is_on_the_way = |file: &Attachment| {
+                to.is_some_and(|files| files.contains(file)) && now.is_none_or(|files| !files.contains(file))
+            };
+            details.files = details.files.iter().filter(|file| !is_on_the_way(file)).cloned().collect();
+        }
     }
 
     /// What is missing from a series that was just created and says `now`: exceptions follow one by one.
@@ -369,6 +392,7 @@ impl Event {
             let conflict = item.merge_occurrence(day, [base, remote, local]);
             told(conflict, EventField::Occurrence(day));
         }
+        item.settle_files();
         Merged { item, conflicts }
     }
 

@@ -89,6 +89,10 @@ pub fn pull(agreed: &Agreed, there: Said, here: Here, policy: ConflictPolicy) ->
 pub fn answered(mut agreed: Agreed, sent: &Said, there: &Said) -> Agreed {
     let still_open = sent.diff(there);
     let missing = missing_on_the_way(&agreed.server, sent, there);
+    let rewritten = match (&agreed.server.entry, &sent.entry) {
+        (Entry::Event(from), Entry::Event(to)) => from.is_rewritten_as(to),
+        _ => false,
+    };
     for field in agreed.server.diff(sent).into_iter().filter(|field| !still_open.contains(field)) {
         agreed.server.take(sent, field);
         agreed.here.take(sent, field);
@@ -96,6 +100,13 @@ pub fn answered(mut agreed: Agreed, sent: &Said, there: &Said) -> Agreed {
     for field in missing {
         agreed.server.take(there, field);
         agreed.here.take(there, field);
+    }
+    if let (true, Entry::Event(sent), Entry::Event(there)) = (rewritten, &sent.entry, &there.entry) {
+        for said in [&mut agreed.server, &mut agreed.here] {
+            if let Entry::Event(event) = &mut said.entry {
+                event.drop_files_on_the_way(sent, there);
+            }
+        }
     }
     agreed
 }
@@ -131,6 +142,7 @@ pub fn uploaded(sent: &Said, there: &Said) -> Said {
     missing.into_iter().for_each(|field| agreed.take(there, field));
     if let (Entry::Event(agreed), Entry::Event(now)) = (&mut agreed.entry, &there.entry) {
         agreed.attachments = agreed.attachments.common(&now.attachments);
+        agreed.drop_files_on_the_way(&agreed.clone(), now);
     }
     agreed
 }
@@ -161,6 +173,8 @@ pub fn push(agreed: &Agreed, here: &Said) -> Option<(Said, Vec<EntryField>)> {
     let changed = agreed.here.diff(here);
     let mut shall = agreed.server.clone();
     changed.iter().for_each(|field| shall.take(here, *field));
+    // What did not change is remembered without its bytes, and may have to be put back.
+    shall.entry.recall(&here.entry);
     let sent = agreed.server.diff(&shall);
     (!sent.is_empty()).then_some((shall, sent))
 }

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use pimsync::exchange::{Action, Personality, Rule};
-use pimsync::pim::{Attachment, Blob, Entry, SpecialFolder};
-use pimsync::sync::{Step, SyncError};
+use jiff::civil::{Date, date};
+use pimsync::exchange::{Action, Options, Personality, Rule};
+use pimsync::pim::{Attachment, Attachments, Blob, Entry, SpecialFolder};
+use pimsync::sync::{Notice, Step, SyncError};
 
 use super::entries::{BOTH, TEA, as_event, copies, edit, only_file, settled, write};
-use super::series::silent_from;
+use super::series::{EXDATE, exception, silent_from};
+use crate::client::Client;
 use crate::world::others::Others;
 use crate::world::{CutAt, World};
 
@@ -296,4 +298,166 @@ fn an_event_that_comes_back_has_its_files() {
         assert!(only_file(&world, "Calendar").1.contains("Terrace"));
         assert_both(&world, &[("plan", "a plan")]);
     }
+}
+
+/// A series with a file, and an occurrence with files of its own.
+fn series_with(summary: &str, files: &[(&str, &str)]) -> String {
+    let lines: String = files.iter().map(|(name, data)| attach(name, data)).collect();
+    let exception =
+        exception("20260309", summary, "18").replace("LOCATION:Garden\n", &format!("LOCATION:Garden\n{lines}"));
+    let rule = format!("LOCATION:Garden\nRRULE:FREQ=WEEKLY;COUNT=10\n{EXDATE}{}", attach("all.txt", "All"));
+    TEA.replace("LOCATION:Garden\n", &rule).replace("END:VCALENDAR\n", &format!("{exception}END:VCALENDAR\n"))
+}
+
+/// Names and content of what is attached to that occurrence and not to its series, as another client sees it.
+fn there_on(world: &World, day: Date) -> Vec<(String, String)> {
+    let all = Others(world).all(SpecialFolder::Calendar);
+    let event = as_event(&all[0].entry);
+    let series: Vec<&str> = event.attachments.iter().map(|file| file.name.as_str()).collect();
+    assert_eq!(series, ["all.txt"]);
+    let told =
+        |file: &Attachment| (file.name.to_string(), String::from_utf8(file.content.data().unwrap().to_vec()).unwrap());
+    event.overrides.get(&day).map(|details| details.files.iter().map(told).collect()).unwrap_or_default()
+}
+
+const NINTH: Date = date(2026, 3, 9);
+
+fn write_series(world: &World, text: &str) {
+    fs::write(only_file(world, "Calendar").0, text.replace('\n', "\r\n")).unwrap();
+}
+
+#[test]
+fn files_of_one_occurrence_come_and_go_both_ways() {
+    for like in BOTH {
+        let world = World::new(like);
+        world.sync();
+        write(&world, "Calendar/tea.ics", &series_with("Late tea", &[("a.txt", "A"), ("b.txt", "B")]));
+        assert_eq!(settled(&world).notices, []);
+        assert_eq!(there_on(&world, NINTH), pairs(&[("a.txt", "A"), ("b.txt", "B")]));
+        // One goes here while another one comes there, and one of a series whose occurrences are all alike.
+        write_series(&world, &series_with("Late tea", &[("a.txt", "A")]));
+        Others(&world).update(SpecialFolder::Calendar, |entry| {
+            let Entry::Event(event) = entry else { panic!() };
+            let files = |files: &Attachments, name: &str| {
+                files.iter().cloned().chain([Attachment::new(name, Blob::new("From there"))]).collect()
+            };
+            let ninth = event.overrides.get_mut(&NINTH).unwrap();
+            ninth.files = files(&ninth.files, "c.txt");
+        });
+        assert_eq!(settled(&world).notices, []);
+        assert_eq!(there_on(&world, NINTH), pairs(&[("a.txt", "A"), ("c.txt", "From there")]));
+        assert_eq!(here(&world), pairs(&[("a.txt", "A"), ("all.txt", "All"), ("c.txt", "From there")]));
+        assert_eq!(world.only_there(), Vec::<String>::new());
+        assert_eq!(copies(&world), Vec::<String>::new());
+        // Without a state, nothing is there twice.
+        world.lose_state();
+        settled(&world);
+        assert_eq!(there_on(&world, NINTH), pairs(&[("a.txt", "A"), ("c.txt", "From there")]));
+        assert_eq!(copies(&world), Vec::<String>::new());
+    }
+}
+
+/// The server drops all exceptions when an occurrence that was deleted is to be there again, and their files with them: also those that nobody
+/// touched.
+#[test]
+fn a_series_that_is_rewritten_keeps_the_files_of_its_occurrences() {
+    for files in [[("a.txt", "A"), ("b.txt", "B")], [("b.txt", "B"), ("c.txt", "C")]] {
+        rewrite_with(&files);
+    }
+}
+
+fn rewrite_with(files: &[(&str, &str)]) {
+    let before = |like| {
+        let world = World::unrecorded(like);
+        world.sync();
+        write(&world, "Calendar/tea.ics", &series_with("Late tea", &[("a.txt", "A"), ("b.txt", "B")]));
+        settled(&world);
+        write_series(&world, &series_with("Late tea", files).replace(EXDATE, ""));
+        world
+    };
+    cut_anywhere(before, |world, told| {
+        settled(world);
+        assert_eq!(there_on(world, NINTH), pairs(files), "{told}");
+        let mut all = pairs(files);
+        all.push(("all.txt".to_owned(), "All".to_owned()));
+        all.sort();
+        assert_eq!(here(world), all, "{told}");
+        let all = Others(world).all(SpecialFolder::Calendar);
+        let event = as_event(&all[0].entry);
+        assert_eq!((event.deleted.len(), event.overrides.len()), (0, 1), "{told}");
+        assert_eq!(copies(world), Vec::<String>::new(), "{told}");
+    });
+}
+
+#[test]
+fn an_upload_with_files_of_an_occurrence_that_is_cut_off_anywhere_comes_to_its_end() {
+    let before = |like| {
+        let world = World::unrecorded(like);
+        world.sync();
+        write(&world, "Calendar/tea.ics", &series_with("Late tea", &[("a.txt", "A"), ("b.txt", "B")]));
+        world
+    };
+    cut_anywhere(before, |world, told| {
+        settled(world);
+        assert_eq!(there_on(world, NINTH), pairs(&[("a.txt", "A"), ("b.txt", "B")]), "{told}");
+        assert_eq!(here(world), pairs(&[("a.txt", "A"), ("all.txt", "All"), ("b.txt", "B")]), "{told}");
+        assert_eq!(copies(world), Vec::<String>::new(), "{told}");
+    });
+}
+
+#[test]
+fn a_lost_reply_to_the_change_of_an_occurrence_is_none_of_others_although_files_follow() {
+    for like in BOTH {
+        let world = World::unrecorded(like);
+        world.sync();
+        write(&world, "Calendar/tea.ics", &series_with("Late tea", &[("a.txt", "A")]));
+        settled(&world);
+        world.server.faults().add(Rule::on("UpdateItem", Action::ResetAfterCommit).containing("Later tea").times(1));
+        Others(&world).update(SpecialFolder::Calendar, |entry| {
+            let Entry::Event(event) = entry else { panic!() };
+            let ninth = event.overrides.get_mut(&NINTH).unwrap();
+            ninth.subject = "Later tea".into();
+            ninth.files = [Attachment::new("b.txt", Blob::new("B"))].into_iter().collect();
+            // Without that, gromox tells nobody.
+            event.details.importance = pimsync::pim::Importance::High;
+        });
+        settled(&world);
+        assert_eq!(here(&world), pairs(&[("all.txt", "All"), ("b.txt", "B")]));
+        assert!(only_file(&world, "Calendar").1.contains("SUMMARY:Later tea"));
+    }
+}
+
+/// What is attached to one occurrence and no file here would be lost with the exception.
+#[test]
+fn a_series_is_not_rewritten_where_an_occurrence_would_lose_what_is_attached_to_it() {
+    let client = Client::with(Options::default());
+    let series = "<t:CalendarItem><t:Subject>Plans</t:Subject><t:Start>2026-11-02T09:00:00Z</t:Start><t:End>2026-11-02T10:00:00Z</t:End>\
+                  <t:Recurrence><t:DailyRecurrence><t:Interval>1</t:Interval></t:DailyRecurrence><t:NumberedRecurrence>\
+                  <t:StartDate>2026-11-02</t:StartDate><t:NumberOfOccurrences>5</t:NumberOfOccurrences></t:NumberedRecurrence></t:Recurrence>\
+                  </t:CalendarItem>";
+    let mailbox = client.server.mailbox("demo@example.org").unwrap();
+    let id = mailbox.add_item("Calendar", series).unwrap();
+    let third = mailbox.occurrence(&id, 3).unwrap();
+    mailbox.delete_occurrence(&mailbox.occurrence(&id, 2).unwrap()).unwrap();
+    let attached = client.call(&format!(
+        "<m:CreateAttachment><m:ParentItemId Id=\"{third}\"/><m:Attachments><t:FileAttachment><t:Name>a.txt</t:Name><t:Content>QQ==</t:Content>\
+         </t:FileAttachment><t:ItemAttachment><t:Name>The mail</t:Name><t:Message><t:Subject>The mail</t:Subject></t:Message>\
+         </t:ItemAttachment></m:Attachments></m:CreateAttachment>"
+    ));
+    assert_eq!(attached.codes(), ["NoError", "NoError"], "{}", attached.body);
+    let world = World::over(client.server, World::home());
+    assert_eq!(settled(&world).notices, []);
+    assert_eq!(here(&world), pairs(&[("a.txt", "A")]));
+    let named = "Calendar: the attachment \"The mail\" of the occurrence of 2026-11-04, of \"Plans\"";
+    assert_eq!(world.only_there(), [named]);
+    let (path, text) = only_file(&world, "Calendar");
+    let exdate = text.split_inclusive('\n').find(|line| line.starts_with("EXDATE")).unwrap_or_else(|| panic!("{text}"));
+    fs::write(&path, text.replace(exdate, "")).unwrap();
+    let report = world.sync();
+    let refused = |notice: &Notice| notice.text.contains("that of 2026-11-04 has attachments or guests of its own");
+    assert!(report.notices.iter().any(refused), "{report:?}");
+    settled(&world);
+    let all = Others(&world).all(SpecialFolder::Calendar);
+    assert_eq!(as_event(&all[0].entry).overrides[&date(2026, 11, 4)].files.iter().count(), 1);
+    assert_eq!(world.only_there(), [named]);
 }

@@ -16,9 +16,9 @@ use crate::client::Client;
 use crate::world::others::Others;
 use crate::world::{CutAt, USER, World};
 
-const EXDATE: &str = "EXDATE;TZID=Europe/Berlin:20260316T160000\n";
+pub(super) const EXDATE: &str = "EXDATE;TZID=Europe/Berlin:20260316T160000\n";
 
-fn exception(day: &str, summary: &str, hour: &str) -> String {
+pub(super) fn exception(day: &str, summary: &str, hour: &str) -> String {
     format!(
         "BEGIN:VEVENT\nUID:tea-1\nDTSTAMP:20260101T000000Z\nRECURRENCE-ID;TZID=Europe/Berlin:{day}T160000\nDTSTART;TZID=Europe/Berlin:{day}T{hour}0000\n\
          DTEND;TZID=Europe/Berlin:{day}T200000\nSUMMARY:{summary}\nLOCATION:Garden\nX-CUPS:{hour}\nEND:VEVENT\n"

@@ -123,9 +123,11 @@ impl EventFile {
             if !event.deleted.contains(&day) {
                 let mut details = details::read(component, &zones)?;
                 time::settle(&mut details.when)?;
+                details.files = attachments::attachments(component);
                 event.overrides.insert(day, details);
             }
         }
+        event.settle_files();
         Ok(event)
     }
 
@@ -205,6 +207,11 @@ impl<'a> Change<'a> {
         self.details.contains(&DetailsField::When)
     }
 
+    /// Whether the files of the whole series differ.
+    fn files_changed(&self) -> bool {
+        self.fields.contains(&EventField::Attachments)
+    }
+
     fn write(&self, calendar: &mut Component) -> Result<(), EventError> {
         let written = self.write_overrides(calendar)?;
         let mut stamp = None;
@@ -218,6 +225,7 @@ impl<'a> Change<'a> {
             parts::set_text(&mut component, "UID", &self.event.uid);
             self.days.write_original(&mut component, *day);
             details::write(&mut component, DetailsField::ALL, details)?;
+            attachments::set_files(&mut component, &details.files, &self.event.attachments);
             calendar.push_component(component);
         }
         time::define_zones(calendar, self.before, self.event)
@@ -230,7 +238,8 @@ impl<'a> Change<'a> {
         for component in calendar.components_mut("VEVENT").filter(|component| !is_master(component)) {
             let day = series::original_day(component, &self.days_before, &self.zones)?;
             written.insert(day);
-            match (self.before.overrides.get(&day), self.event.overrides.get(&day)) {
+            let (old, new) = (self.before.overrides.get(&day), self.event.overrides.get(&day));
+            match (old, new) {
                 (Some(old), Some(new)) => details::write(component, &old.diff(new), new)?,
                 (None, Some(new)) => details::write(component, DetailsField::ALL, new)?,
                 // Nobody sees it as long as its occurrence is deleted.
@@ -239,6 +248,10 @@ impl<'a> Change<'a> {
                     gone.insert(parts::text(component, "RECURRENCE-ID"));
                     continue;
                 }
+            }
+            let files = [old, new].map(|details| details.map(|details| &details.files));
+            if let Some(new) = files[1].filter(|_| files[0] != files[1] || self.files_changed()) {
+                attachments::set_files(component, new, &self.event.attachments);
             }
             if self.moved() {
                 self.days.write_original(component, day);

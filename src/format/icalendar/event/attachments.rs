@@ -29,6 +29,12 @@ fn attachment(line: &Property) -> Option<Attachment> {
     })
 }
 
+/// Writes which files an occurrence has besides those of its series, some of which may have lines here as well.
+pub(super) fn set_files(occurrence: &mut Component, files: &Attachments, of_series: &Attachments) {
+    let repeated = attachments(occurrence).common(of_series);
+    set_attachments(occurrence, &files.iter().chain(repeated.iter()).cloned().collect());
+}
+
 /// Writes which files there are. Those that stay keep their lines, and what is only remembered cannot be written.
 pub(super) fn set_attachments(event: &mut Component, attachments: &Attachments) {
     event.rewrite(ATTACH, |old| {

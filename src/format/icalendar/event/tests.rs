@@ -90,6 +90,41 @@ fn a_series_that_moves_takes_its_exceptions_along() {
 }
 
 #[test]
+fn an_occurrence_has_files_of_its_own_and_may_repeat_those_of_its_series() {
+    let line = |name: &str| format!("ATTACH;ENCODING=BASE64;VALUE=BINARY;FILENAME={name}:QQ==\n");
+    let (day, original) = (
+        date(2026, 3, 16),
+        "RECURRENCE-ID;TZID=Europe/Berlin:20260316T090000\nDTSTART;TZID=Europe/Berlin:20260316T110000\n",
+    );
+    let [series, own] = ["series", "own"].map(|name| Attachment::new(name, Blob::new("A")));
+    let mut file = parse(&calendar(&[
+        &format!("{WEEKLY}{}", line("series")),
+        &format!("{original}{}{}SUMMARY:x\n", line("series"), line("own")),
+    ]));
+    let mut event = file.event().unwrap();
+    assert_eq!(event.attachments, [series].into_iter().collect());
+    assert_eq!(event.overrides[&day].files, [own.clone()].into_iter().collect());
+    // What the series no longer has, none of its occurrences repeats.
+    event.attachments = [Attachment::new("new", Blob::new("B"))].into_iter().collect();
+    file.patch(&event).unwrap();
+    assert_eq!(file.event().unwrap(), event);
+    assert_eq!((text(&file).matches("FILENAME=series").count(), text(&file).matches("FILENAME=own").count()), (0, 1));
+    event.overrides.get_mut(&day).unwrap().files = Attachments::default();
+    file.patch(&event).unwrap();
+    assert!(
+        text(&file).ends_with(&format!("BEGIN:VEVENT\nUID:1\n{original}SUMMARY:x\nEND:VEVENT\nEND:VCALENDAR\n")),
+        "{}",
+        text(&file)
+    );
+    // What one has becomes the whole series'.
+    event.overrides.get_mut(&day).unwrap().files = [own.clone()].into_iter().collect();
+    event.take(&Event { attachments: [own].into_iter().collect(), ..Event::default() }, EventField::Attachments);
+    assert!(event.overrides[&day].files.is_empty());
+    file.patch(&event).unwrap();
+    assert_eq!(file.event().unwrap(), event);
+}
+
+#[test]
 fn whole_days_are_whole_days_everywhere() {
     let file =
         parse(&calendar(&["DTSTART;VALUE=DATE:20260302\nRRULE:FREQ=DAILY;COUNT=5\nEXDATE;VALUE=DATE:20260303\n"]));
@@ -254,6 +289,7 @@ fn details(first: Date) -> impl Strategy<Value = Details> {
             importance,
             sensitivity,
             categories,
+            files: Attachments::default(),
         },
     )
 }
@@ -291,7 +327,7 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
                 false => exceptions.into_iter().map(|(index, deleted)| (*index.get(&days), deleted)).collect(),
             };
             let count = chosen.len();
-            let overrides = prop::collection::vec(details(first), count);
+            let overrides = prop::collection::vec((details(first), attachments()), count);
             (words(), details(first), people(), attachments(), Just(recurrence), Just(chosen), overrides)
         })
         .prop_map(|(uid, details, (organiser, attendees), attachments, recurrence, chosen, differences)| {
@@ -301,9 +337,11 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
                     event.overrides.remove(&day);
                     event.deleted.insert(day);
                 } else if !event.deleted.contains(&day) {
-                    event.overrides.insert(day, different);
+                    let (details, files) = different;
+                    event.overrides.insert(day, Details { files, ..details });
                 }
             }
+            event.settle_files();
             event
         })
 }
@@ -342,7 +380,9 @@ proptest! {
         }
         file.patch(&changed).unwrap();
         prop_assert_eq!(file.event().unwrap(), changed);
-        prop_assert_eq!(ROWS.iter().filter(|row| row.fields.contains(&field)).count(), 1);
+        // Files of occurrences have lines like those of the series.
+        let rows = usize::from(field != DetailsField::Files);
+        prop_assert_eq!(ROWS.iter().filter(|row| row.fields.contains(&field)).count(), rows);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::super::ask::own_error;
 use super::super::property::{Content, Property, leaf, node};
 use super::super::shape::{is_true, item_id, parse_time};
 use super::super::xml::Element;
-use super::attachments::{ATTACHMENTS, places};
+use super::attachments::ATTACHMENTS;
 use super::classes::{CATEGORIES, SENSITIVITY, categories_row, importance_row, name_of, named, sensitivity_row};
 use super::spelling::{self, BODY, Change, Context, Row, Spelled, Value, text_row};
 use super::{recurrence, when};
@@ -350,14 +350,12 @@ pub(super) fn cannot_restore(day: Date, why: &str) -> ItemError {
 /// What an occurrence has besides its fields, and would not get back: its own attachments, and guests of its own.
 pub(super) const BESIDES: [Property; 4] = [ATTACHMENTS, ROLES[0].1, ROLES[1].1, ROLES[2].1];
 
-/// Whether an occurrence has something besides that its series does not have.
-pub(super) fn has_more_than(occurrence: &Element, series: &Element) -> bool {
-    let files =
-        |item: &Element| -> BTreeSet<(String, u64)> { places(item).map(|place| (place.name, place.size)).collect() };
+/// Whether the same people are invited to both.
+pub(super) fn has_same_guests(one: &Element, other: &Element) -> bool {
     let guests = |item: &Element| -> BTreeSet<String> {
         attendees(item).iter().map(|guest| format!("{:?} {}", guest.role, guest.person.address.as_str())).collect()
     };
-    !files(occurrence).is_subset(&files(series)) || guests(occurrence) != guests(series)
+    guests(one) == guests(other)
 }
 
 /// Whether the server can hold it.

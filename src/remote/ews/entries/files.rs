@@ -1,6 +1,9 @@
 //! Files of events.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
+use jiff::civil::Date;
 
 use super::super::EwsClient;
 use super::super::ask::own_error;
@@ -16,44 +19,64 @@ const MOST_FILES: u64 = 44 << 20;
 /// So many bytes of files are fetched for the events of one request, but for those of the first.
 const MOST_AT_ONCE: u64 = 16 << 20;
 
-/// The files of an event, and what is attached to it besides.
+/// The files of an event, those of its occurrences alone, and what is attached to it besides.
 #[derive(Default)]
 pub(super) struct Files {
     pub(super) attachments: Attachments,
+    pub(super) of_occurrences: BTreeMap<Date, Attachments>,
     pub(super) left: Vec<LeftThere>,
+}
+
+/// What is attached to an occurrence that is different.
+pub(super) struct OfOccurrence {
+    pub(super) day: Date,
+    pub(super) places: Vec<Place>,
 }
 
 /// What is to become of the attachments of an event.
 #[derive(Default)]
-struct Chosen {
-    files: Vec<Place>,
+pub(super) struct Chosen {
+    /// Each with the day of the occurrence that alone has it; of the event itself without one.
+    files: Vec<(Option<Date>, Place)>,
     left: Vec<LeftThere>,
     bytes: u64,
 }
 
 impl Chosen {
-    fn of(event: &Element) -> Self {
+    pub(super) fn of<'a>(event: &Element, occurrences: impl IntoIterator<Item = &'a OfOccurrence>) -> Self {
         let mut chosen = Self::default();
-        for place in places(event) {
-            match place.sort {
-                Sort::Picture => {}
-                Sort::Other => chosen.left.push(LeftThere::Item { name: place.name.into() }),
-                Sort::File if chosen.bytes.saturating_add(place.size) > MOST_FILES => {
-                    chosen.left.push(LeftThere::Large { name: place.name.into(), bytes: place.size });
-                }
-                Sort::File => {
-                    chosen.bytes += place.size;
-                    chosen.files.push(place);
-                }
-            }
+        let of_series: Vec<Place> = places(event).collect();
+        of_series.iter().for_each(|place| chosen.add(None, place.clone()));
+        for OfOccurrence { day, places } in occurrences {
+            own_places(places, &of_series).for_each(|place| chosen.add(Some(*day), place.clone()));
         }
         chosen
     }
+
+    fn add(&mut self, day: Option<Date>, place: Place) {
+        let name = place.name.as_str().into();
+        match (place.sort, day) {
+            (Sort::Picture, _) => {}
+            (Sort::File, _) if self.bytes.saturating_add(place.size) <= MOST_FILES => {
+                self.bytes += place.size;
+                self.files.push((day, place));
+            }
+            (Sort::File | Sort::Other, Some(day)) => self.left.push(LeftThere::OfOccurrence { day, name }),
+            (Sort::File, None) => self.left.push(LeftThere::Large { name, bytes: place.size }),
+            (Sort::Other, None) => self.left.push(LeftThere::Item { name }),
+        }
+    }
+}
+
+/// What is attached to an occurrence and not to its series: an exception shows copies of what its series has.
+pub(super) fn own_places<'a>(places: &'a [Place], of_series: &'a [Place]) -> impl Iterator<Item = &'a Place> {
+    let is_copy = |place: &&Place| of_series.iter().any(|one| (&one.name, one.size) == (&place.name, place.size));
+    places.iter().filter(move |place| !is_copy(place))
 }
 
 /// How many of these events have files that are fetched together: at least one.
-pub(super) fn at_once(events: &[PerItem<Element>]) -> usize {
-    let sizes = events.iter().map(|event| event.as_ref().map_or(0, |event| Chosen::of(event).bytes));
+pub(super) fn at_once(events: &[Chosen]) -> usize {
+    let sizes = events.iter().map(|chosen| chosen.bytes);
     let sums = sizes.scan(0_u64, |sum, size| {
         *sum = sum.saturating_add(size);
         Some(*sum)
@@ -63,21 +86,25 @@ pub(super) fn at_once(events: &[PerItem<Element>]) -> usize {
 
 impl EwsClient {
     /// The files of these events.
-    pub(super) async fn files(&self, events: &[PerItem<Element>]) -> Result<Vec<PerItem<Files>>, RemoteError> {
-        let chosen: Vec<Chosen> =
-            events.iter().map(|event| event.as_ref().map(Chosen::of).unwrap_or_default()).collect();
-        let wanted: Vec<&Place> = chosen.iter().flat_map(|chosen| &chosen.files).collect();
+    pub(super) async fn files(&self, chosen: Vec<Chosen>) -> Result<Vec<PerItem<Files>>, RemoteError> {
+        let wanted: Vec<&Place> = chosen.iter().flat_map(|chosen| &chosen.files).map(|(_, place)| place).collect();
         let mut contents = self.contents(&wanted).await?.into_iter();
         let of_event = |chosen: Chosen| {
             let taken: Vec<_> = chosen.files.into_iter().zip(contents.by_ref()).collect();
-            let attachments = taken.into_iter().map(|(place, content)| Ok(attachment(&place, content?)));
-            let attachments: Attachments = attachments.collect::<PerItem<_>>()?;
+            let mut found: BTreeMap<Option<Date>, Vec<Attachment>> = BTreeMap::new();
+            for ((day, place), content) in taken {
+                found.entry(day).or_default().push(attachment(&place, content?));
+            }
+            let mut found: BTreeMap<Option<Date>, Attachments> =
+                found.into_iter().map(|(day, files)| (day, files.into_iter().collect())).collect();
             // The server counts what it likes.
-            if attachments.size() > MOST_FILES {
+            if found.values().map(Attachments::size).sum::<u64>() > MOST_FILES {
                 let message = "its attachments are larger than the server says, and too large for a file";
                 return Err(own_error(ItemErrorClass::Permanent, "AttachmentsTooLarge", message));
             }
-            Ok(Files { attachments, left: chosen.left })
+            let attachments = found.remove(&None).unwrap_or_default();
+            let of_occurrences = found.into_iter().filter_map(|(day, files)| Some((day?, files))).collect();
+            Ok(Files { attachments, of_occurrences, left: chosen.left })
         };
         Ok(chosen.into_iter().map(of_event).collect())
     }

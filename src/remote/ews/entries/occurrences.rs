@@ -22,7 +22,7 @@ use super::reading::{Found, only};
 use super::request::{self, BodyType, Edit, ItemRef};
 use super::spelling::{self, Context, TaskRules, Value};
 use super::{event, when};
-use crate::pim::event::{At, Details, Mailing, When};
+use crate::pim::event::{At, Details, DetailsField, Mailing, When};
 use crate::pim::{ChangeKey, EntryKind, Event, ItemId, Text};
 use crate::remote::{ItemError, ItemErrorClass, PerItem, RemoteError};
 
@@ -130,6 +130,16 @@ impl EwsClient {
             };
             if let Some(error) = edited {
                 return Ok(Err(error));
+            }
+            if before.files != after.files {
+                // What was an occurrence is an exception now, perhaps under another id.
+                let set = match only(self.occurrences(series, &[(*day, *number)]).await?.1) {
+                    Ok((id, key, _)) => self.set_files(&id, key, &before.files, &after.files).await?,
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = set {
+                    return Ok(Err(error));
+                }
             }
         }
         Ok(Ok(()))
@@ -251,7 +261,9 @@ impl Writes for OccurrenceEdit<'_> {
             Ok((_, change_key, _)) if change_key == *self.change_key => Fate::NotDone,
             Ok((_, _, item)) => {
                 let missing = event::details(&item).diff(self.after);
-                let is_done = self.before.diff(self.after).iter().all(|field| !missing.contains(field));
+                // Files follow by themselves.
+                let sent = self.before.diff(self.after).into_iter().filter(|field| *field != DetailsField::Files);
+                let is_done = sent.into_iter().all(|field| !missing.contains(&field));
                 Fate::Settled(if is_done { Ok(()) } else { Err(conflict()) })
             }
             Err(error) => Fate::Settled(Err(error)),

@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 
-use jiff::civil::Date;
-
 use super::super::EwsClient;
 use super::super::answer::Response;
 use super::super::ask::{ITEMS_PER_CALL, own_error};
@@ -14,7 +12,7 @@ use super::super::shape::{self, SEARCH_KEY};
 use super::super::xml::Element;
 use super::attachments::{ATTACHMENTS, places};
 use super::event::Exception;
-use super::files::{self, Files};
+use super::files::{self, Chosen, Files, OfOccurrence};
 use super::request::{BodyType, ItemRef};
 use super::spelling::{self, BODY};
 use super::{contact, event, note, request, task};
@@ -105,9 +103,7 @@ impl EwsClient {
                 })
             }
             EntryKind::Event => {
-                found.truncate(files::at_once(&found));
-                let parts = self.exceptions(&found, met).await?.into_iter().zip(self.files(&found).await?);
-                let parts = parts.map(|(exceptions, files)| Ok((exceptions?, files?))).collect();
+                let parts = self.parts(&mut found, met).await?;
                 each(&found, parts, |item, (exceptions, files)| self.event(item, exceptions, files))
             }
             EntryKind::Note => alone(&found, |item| Entry::Note(spelling::read(note::ROWS, item))),
@@ -120,15 +116,30 @@ impl EwsClient {
             .collect())
     }
 
+    /// What belongs to these events: their exceptions and files. Where those are large, the last events are left out.
+    async fn parts(
+        &self,
+        events: &mut Vec<PerItem<Element>>,
+        met: HashMap<ItemId, Element>,
+    ) -> Result<Vec<PerItem<(Vec<Different>, Files)>>, RemoteError> {
+        let of_series: Vec<Chosen> = events.iter().map(|event| chosen(event, &Ok(Vec::new()))).collect();
+        events.truncate(files::at_once(&of_series));
+        let mut exceptions = self.exceptions(events, met).await?;
+        let mut chosen: Vec<Chosen> = events.iter().zip(&exceptions).map(|(event, own)| chosen(event, own)).collect();
+        chosen.truncate(files::at_once(&chosen));
+        events.truncate(chosen.len());
+        exceptions.truncate(chosen.len());
+        let parts = exceptions.into_iter().zip(self.files(chosen).await?);
+        Ok(parts.map(|(exceptions, files)| Ok((exceptions?, files?))).collect())
+    }
+
     fn event(&self, item: &Element, exceptions: Vec<Different>, files: Files) -> PerItem<Made> {
-        let Files { attachments, mut left } = files;
-        let of_series: Vec<String> = places(item).map(|place| place.name).collect();
-        for Different { day, files, .. } in &exceptions {
-            let own = files.iter().filter(|name| !of_series.contains(name));
-            left.extend(own.map(|name| LeftThere::OfOccurrence { day: *day, name: name.as_str().into() }));
-        }
-        let exceptions = exceptions.into_iter().map(|different| (different.day, different.details)).collect();
-        let mut event = Event { attachments, ..event::read(item, exceptions)? };
+        let Files { attachments, mut of_occurrences, left } = files;
+        let exceptions = exceptions.into_iter().map(|Different { details, attached: OfOccurrence { day, .. } }| {
+            (day, Details { files: of_occurrences.remove(&day).unwrap_or_default(), ..details })
+        });
+        let mut event = Event { attachments, ..event::read(item, exceptions.collect())? };
+        event.settle_files();
         self.meetings.add_answer(&mut event, item);
         Ok((Entry::Event(Box::new(event)), left))
     }
@@ -233,8 +244,8 @@ impl EwsClient {
                 Some(item) => item,
                 None => found.next().unwrap_or_else(|| Err(mixed_up("GetItem"))).map_err(still_there)?.2,
             };
-            let files = places(&item).map(|place| place.name).collect();
-            Ok(Different { day: wanted.day, details: event::details(&item), files })
+            let attached = OfOccurrence { day: wanted.day, places: places(&item).collect() };
+            Ok(Different { details: event::details(&item), attached })
         };
         let each = |wanted: Vec<Exception>| {
             // All of them, whatever becomes of one: the answers are in their order.
@@ -260,11 +271,15 @@ pub(super) fn only<T>(results: Vec<PerItem<T>>) -> PerItem<T> {
 
 /// An occurrence that is different.
 struct Different {
-    /// The day on which it was.
-    day: Date,
     details: Details,
-    /// What its files are called.
-    files: Vec<String>,
+    /// The day on which it was, and what is attached to it.
+    attached: OfOccurrence,
+}
+
+/// What is to be fetched of the files of an event and its exceptions.
+fn chosen(event: &PerItem<Element>, exceptions: &PerItem<Vec<Different>>) -> Chosen {
+    let (Ok(event), Ok(exceptions)) = (event, exceptions) else { return Chosen::default() };
+    Chosen::of(event, exceptions.iter().map(|different| &different.attached))
 }
 
 /// An entry, and what is attached to it besides.

@@ -11,12 +11,15 @@ use super::super::property::{Content, Property};
 use super::super::request::Version;
 use super::super::settle::{Fate, Writes};
 use super::super::write::messages::{conflict, new_key};
+use super::super::xml::Element;
+use super::attachments::{Place, places};
+use super::files::own_places;
 use super::reading::{EXTRA, only, still_there};
 use super::request::{self, BodyType, Edit, ItemRef};
 use super::spelling::{self, Value};
 use super::uploads::{check, weight};
 use super::{contact, event, note, task};
-use crate::pim::event::Mailing;
+use crate::pim::event::{Details, Mailing};
 use crate::pim::{ChangeKey, Entry, EntryKind, Event, ItemId, ServerEntry, Text};
 use crate::remote::{EntryUpdate, ItemError, ItemErrorClass, PerItem, RemoteError, RemoteRead, Versioned};
 
@@ -145,7 +148,7 @@ impl EwsClient {
         let Some(day) = now.restored_in(to) else {
             return self.apply_exceptions(id, &now, to, Mailing::Nobody).await;
         };
-        if let Err(error) = self.check_put_back(id, day, to).await? {
+        if let Err(error) = self.check_put_back(id, day, [&now, to]).await? {
             return Ok(Err(error));
         }
         let single = Event { recurrence: None, ..event::bare(&now) };
@@ -182,8 +185,9 @@ impl EwsClient {
         }))
     }
 
-    /// Whether all that the occurrences which stay different have can be put back, when that of `day` is to be as ever.
-    async fn check_put_back(&self, id: &ItemId, day: Date, to: &Event) -> Result<PerItem<()>, RemoteError> {
+    /// Whether all that the occurrences which stay different have `now` can be put back, as far as it is to be there, when that of `day` is to
+    /// be as ever.
+    async fn check_put_back(&self, id: &ItemId, day: Date, [now, to]: [&Event; 2]) -> Result<PerItem<()>, RemoteError> {
         let asked: Vec<Property> = event::asked().into_iter().chain(event::BESIDES).collect();
         let series = match only(self.get(&[ItemRef::Item(id)], BodyType::Best, &asked).await?) {
             Ok((_, _, series)) => series,
@@ -194,7 +198,9 @@ impl EwsClient {
         let refs: Vec<ItemRef<'_>> = staying.iter().map(|found| ItemRef::Item(&found.id)).collect();
         for (found, item) in staying.iter().zip(self.get(&refs, BodyType::Best, &event::BESIDES).await?) {
             match item {
-                Ok((_, _, item)) if event::has_more_than(&item, &series) => {
+                Ok((_, _, item))
+                    if !can_put_back(&item, &series, [now, to].map(|event| event.overrides.get(&found.day))) =>
+                {
                     let why =
                         format!("that of {} has attachments or guests of its own, and would lose them", found.day);
                     return Ok(Err(event::cannot_restore(day, &why)));
@@ -219,6 +225,17 @@ impl EwsClient {
         };
         Ok(updates.iter().map(owner).collect())
     }
+}
+
+/// Whether an occurrence that is made again gets back what it has besides its series `now` and is to have: guests of its own it would not,
+/// nor what is attached to it and no file here.
+fn can_put_back(occurrence: &Element, series: &Element, [now, to]: [Option<&Details>; 2]) -> bool {
+    let [places, of_series]: [Vec<Place>; 2] = [occurrence, series].map(|item| places(item).collect());
+    let is_here = |place: &Place| now.is_some_and(|now| now.files.iter().any(|file| file.has_name(&place.name)));
+    let can_be_sent = |details: &Details| details.files.iter().all(|file| file.content.data().is_some());
+    event::has_same_guests(occurrence, series)
+        && own_places(&places, &of_series).all(is_here)
+        && to.is_none_or(can_be_sent)
 }
 
 /// Whether something changes that is no property of the item.

@@ -41,7 +41,8 @@ fn note() -> impl Strategy<Value = Note> {
 /// What the server makes of an occurrence: the text from HTML, where there is any, and that it takes place.
 fn kept(details: Details, text: &Text) -> Details {
     let body = if details.html.is_empty() { details.body } else { text.clone() };
-    Details { body, state: EventState::Planned, ..details }
+    // Files go in requests of their own.
+    Details { body, state: EventState::Planned, files: Default::default(), ..details }
 }
 
 /// The text that the server makes from any HTML.
