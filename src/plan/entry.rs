@@ -87,7 +87,8 @@ pub fn pull(agreed: &Agreed, there: Said, here: Here, policy: ConflictPolicy) ->
 /// What was agreed, where the server was told something and did not answer: the fields in which it says what it was told were agreed then. What
 /// it dropped on the way, and was to be given back, is missing by nobody's wish: it is agreed to be missing, so that the file's word stands against it.
 pub fn answered(mut agreed: Agreed, sent: &Said, there: &Said) -> Agreed {
-    let still_open = sent.diff(there);
+    let mut still_open = sent.diff(there);
+    still_open.retain(|field| !same_people(sent, there, *field));
     let missing = missing_on_the_way(&agreed.server, sent, there);
     let rewritten = match (&agreed.server.entry, &sent.entry) {
         (Entry::Event(from), Entry::Event(to)) => from.is_rewritten_as(to),
@@ -131,7 +132,10 @@ fn missing_on_the_way(from: &Said, to: &Said, now: &Said) -> Vec<EntryField> {
 pub fn uploaded(sent: &Said, there: &Said) -> Said {
     let missing: Vec<EntryField> = match (&sent.entry, &there.entry) {
         (Entry::Event(event), Entry::Event(now)) => {
-            event.missing_after_creation(now).into_iter().map(EntryField::Event).collect()
+            // Those whose invitation is to bring files are invited when it has them.
+            let guests = !event.attachments.is_empty() && now.attendees.is_empty();
+            let guests = guests.then_some(EventField::Attendees);
+            event.missing_after_creation(now).into_iter().chain(guests).map(EntryField::Event).collect()
         }
         (Entry::Contact(_), Entry::Contact(now)) if now.photo.is_none() => {
             vec![EntryField::Contact(ContactField::Photo)]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::civil::date;
 
+use super::series::silent_from;
 use crate::world::others::Others;
 use crate::world::{CutAt, USER, World};
 use pimsync::exchange::{Action, Options, Personality, Rule, Server, User};
@@ -270,6 +271,140 @@ fn guests_of_an_own_meeting_learn_of_it_only_when_that_is_asked_for() {
             assert_eq!(told.len(), 3 * is_told, "{told:?}");
             assert_eq!(told.iter().filter(|subject| subject.starts_with("Canceled")).count(), is_told);
         }
+    }
+}
+
+/// The line of a file with an attachment.
+fn attach(name: &str) -> String {
+    format!("ATTACH;ENCODING=BASE64;VALUE=BINARY;FILENAME={name}:QQ==\r\n")
+}
+
+/// What the guest was sent: of each mail, whether the attachment of that name came along.
+fn mailed_with(world: &World, name: &str) -> Vec<bool> {
+    let ben = world.server.mailbox(BEN).unwrap();
+    let mails = ben.items("Inbox").unwrap().into_iter();
+    mails.map(|mail| ben.item_xml(&mail.id).unwrap().contains(&format!("<t:Name>{name}</t:Name>"))).collect()
+}
+
+/// Plays what `prepared` prepares, cut off at each step, and at each request before and after the server acted. What is told of a change is told
+/// by its last request, so that nobody is told of it twice.
+fn cut_anywhere(prepared: &dyn Fn(Personality) -> World, check: &dyn Fn(&World, &str)) {
+    for like in BOTH {
+        let world = prepared(like);
+        let whole = Arc::new(CutAt::default());
+        let before = world.server.requests().len();
+        try_sync(&world, Mailing::Concerned, whole.clone()).unwrap();
+        let requests = (world.server.requests().len() - before) as u64;
+        settled(&world, Mailing::Concerned);
+        check(&world, &format!("{like:?}, whole"));
+        for at in 1..=whole.passed.lock().unwrap().len() {
+            let world = prepared(like);
+            drop(try_sync(&world, Mailing::Concerned, Arc::new(CutAt { at: Some(at), ..CutAt::default() })));
+            settled(&world, Mailing::Concerned);
+            check(&world, &format!("{like:?}, cut off at step {at}"));
+        }
+        for nth in 1..=requests {
+            for action in [Action::ResetAfterCommit, Action::ResetBeforeCommit] {
+                let world = prepared(like);
+                silent_from(&world, nth, action.clone());
+                drop(try_sync(&world, Mailing::Concerned, Arc::new(CutAt::default())));
+                world.server.faults().clear();
+                // What did not get through waits for a while.
+                world.advance(2 * 86_400);
+                settled(&world, Mailing::Concerned);
+                check(&world, &format!("{like:?}, silent from request {nth}, {action:?}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn an_invitation_brings_the_files_of_its_meeting_whatever_cuts_it_off() {
+    let prepared = |like| {
+        let world = world(like);
+        sync(&world, Mailing::Concerned);
+        write_own(&world, 2131);
+        let (path, text) = file(&world);
+        fs::write(&path, text.replace("SUMMARY:Mine", &format!("{}SUMMARY:Mine", attach("plan.txt")))).unwrap();
+        world
+    };
+    cut_anywhere(&prepared, &|world, told| {
+        assert_eq!(mailed_with(world, "plan.txt"), [true], "{told}");
+        let text = file(world).1;
+        assert_eq!((text.matches("ATTENDEE").count(), text.matches("ATTACH").count()), (1, 1), "{told}: {text}");
+        let there = Others(world).all(SpecialFolder::Calendar);
+        let Entry::Event(event) = &there[0].entry else { panic!("{there:?}") };
+        assert_eq!((there.len(), event.attendees.len(), event.attachments.iter().count()), (1, 1, 1), "{told}");
+    });
+}
+
+#[test]
+fn guests_who_are_told_of_a_change_get_the_files_that_come_with_it() {
+    let prepared = |like| {
+        let world = world(like);
+        sync(&world, Mailing::Nobody);
+        write_own(&world, 2131);
+        settled(&world, Mailing::Nobody);
+        let (path, text) = file(&world);
+        fs::write(&path, text.replace("SUMMARY:Mine", &format!("{}SUMMARY:Ours", attach("plan.txt")))).unwrap();
+        world
+    };
+    cut_anywhere(&prepared, &|world, told| {
+        assert_eq!(mailed_with(world, "plan.txt"), [true], "{told}");
+        assert_eq!(file(world).1.matches("ATTACH").count(), 1, "{told}");
+    });
+}
+
+/// Names that the server has for those who are invited are no change of the file's owner.
+#[test]
+fn a_cut_off_invitation_is_not_sent_again_for_the_names_that_the_server_gives_to_guests() {
+    let invited = |like| {
+        let world = world(like);
+        sync(&world, Mailing::Concerned);
+        write_own(&world, 2131);
+        world
+    };
+    let changed = |like| {
+        let world = world(like);
+        sync(&world, Mailing::Concerned);
+        write_own(&world, 2131);
+        let (path, text) = file(&world);
+        let own = format!("ATTENDEE:mailto:{BEN}\r\n");
+        assert!(text.contains(&own));
+        fs::write(&path, text.replace(&own, "ATTENDEE:mailto:eva@example.org\r\n")).unwrap();
+        settled(&world, Mailing::Nobody);
+        let (path, text) = file(&world);
+        fs::write(&path, text.replace("END:VEVENT", &format!("{own}END:VEVENT"))).unwrap();
+        world
+    };
+    for prepared in [&invited as &dyn Fn(Personality) -> World, &changed] {
+        cut_anywhere(prepared, &|world, told| {
+            assert_eq!(subjects(world, BEN, "Inbox").len(), 1, "{told}");
+            assert!(file(world).1.contains(&format!("CN={BEN}")), "{told}: {}", file(world).1);
+            assert_eq!(super::entries::copies(world), Vec::<String>::new(), "{told}");
+        });
+    }
+}
+
+#[test]
+fn guests_who_are_told_of_an_occurrence_get_its_files() {
+    for like in BOTH {
+        let world = world(like);
+        sync(&world, Mailing::Nobody);
+        write_own(&world, 2131);
+        let (path, text) = file(&world);
+        let series = text.replace("SUMMARY:Mine", "RRULE:FREQ=DAILY;COUNT=9\r\nSUMMARY:Mine");
+        fs::write(&path, &series).unwrap();
+        settled(&world, Mailing::Nobody);
+        let one = format!(
+            "BEGIN:VEVENT\r\nUID:mine@example.org\r\nDTSTAMP:20260101T000000Z\r\nRECURRENCE-ID;VALUE=DATE:21310508\r\nDTSTART;VALUE=DATE:21310508\r\n\
+             DTEND;VALUE=DATE:21310509\r\nSUMMARY:Ours\r\n{}END:VEVENT\r\nEND:VCALENDAR",
+            attach("plan.txt")
+        );
+        let (path, text) = file(&world);
+        fs::write(&path, text.replace("END:VCALENDAR", &one)).unwrap();
+        settled(&world, Mailing::Concerned);
+        assert_eq!(mailed_with(&world, "plan.txt"), [true], "{like:?}");
     }
 }
 

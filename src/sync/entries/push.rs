@@ -525,13 +525,16 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
             let sent = said.diff(&Said::nothing(kind));
             let pushed = entry::pushed(&said, &sent, back.clone(), &said);
             let brief = EntryBrief { id: placed.id, ..brief_of(place.key(), &server, &file, digest) };
+            // Until the file says what the server made of it, what was sent is what both said: a run that is cut off here sends nothing again.
+            let agreed = entry::uploaded(&said, &back);
+            let unread = EntryBrief { digest: Digest([0; 16]), standing: EntryStanding::Stale, ..brief.clone() };
+            let noted = EntryRow { brief: unread, server: agreed, here: None, sent: None };
             let mut row = EntryRow { brief, server: back, here: None, sent: None };
-            let noted = row.clone();
             row.brief.key = self
                 .run
                 .commit(move |tx| {
                     tx.end_entry_upload(&tag)?;
-                    tx.add_entry(&EntryRow { brief: EntryBrief { digest: Digest([0; 16]), ..noted.brief }, ..noted })
+                    tx.add_entry(&noted)
                 })
                 .await?;
             self.with_look(place.key(), |look| look.loose.remove(&file));

@@ -120,29 +120,51 @@ impl EwsClient {
             return Ok(Err(error));
         }
         for (day, number, before, after) in &plan.edited {
-            let (home, found) = self.occurrences(series, &[(*day, *number)]).await?;
-            let edited = match only(found) {
-                Ok((id, change_key, _)) => {
-                    let edit = OccurrenceEdit { home: &home, id: &id, change_key: &change_key, before, after, mailing };
-                    self.settle(&edit, Vec::new()).await?.into_iter().find_map(Result::err)
-                }
-                Err(error) => Some(error),
+            let at = (*day, *number);
+            let result = match self.set_own_files(series, at, before, after).await? {
+                Ok(()) => self.edit_occurrence(series, at, before, after, mailing).await?,
+                error => error,
             };
-            if let Some(error) = edited {
+            if let Err(error) = result {
                 return Ok(Err(error));
-            }
-            if before.files != after.files {
-                // What was an occurrence is an exception now, perhaps under another id.
-                let set = match only(self.occurrences(series, &[(*day, *number)]).await?.1) {
-                    Ok((id, key, _)) => self.set_files(&id, key, &before.files, &after.files).await?,
-                    Err(error) => Err(error),
-                };
-                if let Err(error) = set {
-                    return Ok(Err(error));
-                }
             }
         }
         Ok(Ok(()))
+    }
+
+    /// Whoever is told of the change of an occurrence gets its files along, so they come first.
+    async fn set_own_files(
+        &self,
+        series: &ItemId,
+        at: (Date, usize),
+        before: &Details,
+        after: &Details,
+    ) -> Result<PerItem<()>, RemoteError> {
+        if before.files == after.files {
+            return Ok(Ok(()));
+        }
+        let (id, key, _) = match only(self.occurrences(series, &[at]).await?.1) {
+            Ok(found) => found,
+            Err(error) => return Ok(Err(error)),
+        };
+        Ok(self.set_files(&id, key, &before.files, &after.files).await?.map(|_| ()))
+    }
+
+    async fn edit_occurrence(
+        &self,
+        series: &ItemId,
+        at: (Date, usize),
+        before: &Details,
+        after: &Details,
+        mailing: Mailing,
+    ) -> Result<PerItem<()>, RemoteError> {
+        let (home, found) = self.occurrences(series, &[at]).await?;
+        let (id, change_key, _) = match only(found) {
+            Ok(found) => found,
+            Err(error) => return Ok(Err(error)),
+        };
+        let edit = OccurrenceEdit { home: &home, id: &id, change_key: &change_key, before, after, mailing };
+        Ok(self.settle(&edit, Vec::new()).await?.into_iter().find_map(Result::err).map_or(Ok(()), Err))
     }
 
     /// The occurrences with these numbers, if they are those of these days; and the zone of the series, which tells on which day one is.
@@ -261,7 +283,7 @@ impl Writes for OccurrenceEdit<'_> {
             Ok((_, change_key, _)) if change_key == *self.change_key => Fate::NotDone,
             Ok((_, _, item)) => {
                 let missing = event::details(&item).diff(self.after);
-                // Files follow by themselves.
+                // Files come and go by themselves.
                 let sent = self.before.diff(self.after).into_iter().filter(|field| *field != DetailsField::Files);
                 let is_done = sent.into_iter().all(|field| !missing.contains(&field));
                 Fate::Settled(if is_done { Ok(()) } else { Err(conflict()) })

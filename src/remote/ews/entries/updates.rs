@@ -31,8 +31,11 @@ impl EwsClient {
         updates: &[EntryUpdate<'_>],
     ) -> Result<Vec<PerItem<ChangeKey>>, RemoteError> {
         let owners = self.owners(updates).await?;
-        let changing = Changing { client: self, updates, owners: &owners, mailing: Mailing::Concerned };
         let mut results: Results = updates.iter().map(refused).collect();
+        let attached = self.attach_first(updates, &owners, &mut results).await?;
+        let updates: Vec<EntryUpdate<'_>> = updates.iter().zip(&attached).map(after_attaching).collect();
+        let updates = updates.as_slice();
+        let changing = Changing { client: self, updates, owners: &owners, mailing: Mailing::Concerned };
         self.compare_first(&changing, &mut results).await?;
         // What changes no property is through with this step.
         for slot in 0..updates.len() {
@@ -62,6 +65,61 @@ impl EwsClient {
             });
         }
         Ok(finished)
+    }
+
+    /// Guests that are told of a change get the files that come with it: those are attached before.
+    async fn attach_first(
+        &self,
+        updates: &[EntryUpdate<'_>],
+        owners: &[Owner],
+        results: &mut Results,
+    ) -> Result<Vec<Option<Attached>>, RemoteError> {
+        let changing = Changing { client: self, updates, owners, mailing: Mailing::Concerned };
+        let mut all = Vec::new();
+        for (slot, (update, result)) in updates.iter().zip(results).enumerate() {
+            let files = changing.files_for_guests(slot).filter(|_| result.is_none());
+            let attached = match files {
+                Some((from, to)) => self.attach_before(update, from, to).await?.map(Some),
+                None => Ok(None),
+            };
+            all.push(attached.unwrap_or_else(|error| {
+                *result = Some(Err(error));
+                None
+            }));
+        }
+        Ok(all)
+    }
+
+    async fn attach_before(
+        &self,
+        update: &EntryUpdate<'_>,
+        from: &Event,
+        to: &Event,
+    ) -> Result<PerItem<Attached>, RemoteError> {
+        let version = Versioned { id: update.id.clone(), change_key: update.change_key.clone() };
+        if let Err(error) = only(self.compare(&[version]).await?) {
+            return Ok(Err(error));
+        }
+        let key = update.change_key.clone();
+        let attached = self.set_files(update.id, key, &from.attachments, &to.attachments).await?;
+        let from = Event { attachments: to.attachments.clone(), ..from.clone() };
+        Ok(attached.map(|change_key| Attached { change_key, from: Entry::Event(Box::new(from)) }))
+    }
+
+    /// Invites the guests of a meeting that was created without them; tells its new version.
+    pub(super) async fn invite(
+        &self,
+        id: &ItemId,
+        change_key: &ChangeKey,
+        meeting: &Event,
+    ) -> Result<PerItem<ChangeKey>, RemoteError> {
+        let meeting = event::bare(meeting);
+        let alone = Event { attendees: Vec::new(), ..meeting.clone() };
+        let [from, to] = [alone, meeting].map(|event| Entry::Event(Box::new(event)));
+        let update = EntryUpdate { id, change_key, from: &from, to: &to, extra: None };
+        let changing =
+            Changing { client: self, updates: &[update], owners: &[Owner::Mine], mailing: Mailing::Concerned };
+        Ok(only(self.settle(&changing, Vec::new()).await?))
     }
 
     /// Gives the answer that an update of somebody else's meeting holds, if it does.
@@ -238,6 +296,19 @@ fn can_put_back(occurrence: &Element, series: &Element, [now, to]: [Option<&Deta
         && to.is_none_or(can_be_sent)
 }
 
+/// What an entry is when its files are as they shall be.
+struct Attached {
+    change_key: ChangeKey,
+    from: Entry,
+}
+
+fn after_attaching<'a>((update, attached): (&EntryUpdate<'a>, &'a Option<Attached>)) -> EntryUpdate<'a> {
+    match attached {
+        Some(attached) => EntryUpdate { change_key: &attached.change_key, from: &attached.from, ..*update },
+        None => *update,
+    }
+}
+
 /// Whether something changes that is no property of the item.
 fn has_more(update: &EntryUpdate<'_>) -> bool {
     match (update.from, update.to) {
@@ -305,6 +376,14 @@ impl Changing<'_> {
         } else {
             Mailing::Nobody
         }
+    }
+
+    /// The event of that slot, as it is and as it shall be, where guests are told of a change that comes with other files.
+    fn files_for_guests(&self, slot: usize) -> Option<(&Event, &Event)> {
+        let update = self.updates.get(slot)?;
+        let (Entry::Event(from), Entry::Event(to)) = (update.from, update.to) else { return None };
+        let are_told = from.attachments != to.attachments && self.mailing(slot) == Mailing::Concerned;
+        are_told.then_some((&**from, &**to))
     }
 
     /// The properties that the update of that slot changes.

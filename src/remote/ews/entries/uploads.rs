@@ -47,7 +47,7 @@ impl EwsClient {
     /// Adds what cannot come with a new item. The item is there already: where that fails it is to be looked for, and what is missing is a change
     /// then.
     async fn complete(&self, created: Placed, entry: &Entry) -> PerItem<Placed> {
-        let reason = match self.add_rest(&created.id, entry).await {
+        let reason = match self.add_rest(&created, entry).await {
             Ok(None) => return Ok(created),
             Ok(Some(Ok(change_key))) => return Ok(Placed { change_key, ..created }),
             Ok(Some(Err(error))) => error.to_string(),
@@ -58,19 +58,24 @@ impl EwsClient {
     }
 
     /// Tells the new version of the item; `None` where there is nothing to add.
-    async fn add_rest(&self, id: &ItemId, entry: &Entry) -> Result<Option<PerItem<ChangeKey>>, RemoteError> {
+    async fn add_rest(&self, created: &Placed, entry: &Entry) -> Result<Option<PerItem<ChangeKey>>, RemoteError> {
+        let id = &created.id;
         Ok(match entry {
             Entry::Contact(contact) => match contact.photo.as_ref().filter(|photo| photo.data().is_some()) {
                 Some(photo) => Some(self.add_photo(id, photo).await?),
                 None => None,
             },
             Entry::Event(event) => {
-                let attached = self.add_files(id, event.attachments.iter()).await?;
-                let has_more = event.recurrence.is_some() && event::has_exceptions(event);
+                let mut attached = self.add_files(id, event.attachments.iter()).await?;
+                let event = owned(event, &self.meetings);
+                if let (Ok(key), true) = (&attached, invites_later(&event, &self.meetings)) {
+                    let key = key.as_ref().unwrap_or(&created.change_key);
+                    attached = self.invite(id, key, &event).await?.map(Some);
+                }
+                let has_more = event.recurrence.is_some() && event::has_exceptions(&event);
                 if attached.is_err() || !has_more {
                     return Ok(attached.transpose());
                 }
-                let event = owned(event, &self.meetings);
                 let mailing = self.meetings.mailing(&event);
                 Some(self.apply_exceptions(id, &event::bare(&event), &event, mailing).await?)
             }
@@ -109,7 +114,7 @@ impl Creation<'_> {
     /// Who is mailed about these: the first of them tells, for they are cut so.
     fn mailing(&self, slots: &[usize]) -> Mailing {
         match self.chosen(slots).next().map(|upload| upload.entry) {
-            Some(Entry::Event(event)) => self.client.meetings.mailing(&owned(event, &self.client.meetings)),
+            Some(Entry::Event(event)) => self.client.meetings.mailing(&at_first(event, &self.client.meetings)),
             _ => Mailing::Nobody,
         }
     }
@@ -188,7 +193,7 @@ fn spell_new(upload: &EntryUpload<'_>, owner: &Meetings, context: &Context) -> V
     let text = |property: Property, value: &str| (property, Some(property.holding(Content::Text(value.to_owned()))));
     let mut values = match upload.entry {
         Entry::Contact(contact) => spelling::spell(contact::ROWS, contact, context),
-        Entry::Event(event) => event::spell(&owned(event, owner), context),
+        Entry::Event(event) => event::spell(&at_first(event, owner), context),
         Entry::Note(note) => spelling::spell(note::ROWS, note, context),
         Entry::Task(task) => spelling::spell(task::ROWS, task, context),
     };
@@ -208,4 +213,16 @@ fn owned(event: &Event, owner: &Meetings) -> Event {
         _ => event.attendees.clone(),
     };
     Event { attendees, ..event.clone() }
+}
+
+/// Whether its guests are invited only when its files are attached, so that they get those with the invitation.
+fn invites_later(owned: &Event, owner: &Meetings) -> bool {
+    !owned.attachments.is_empty() && owner.mailing(owned) == Mailing::Concerned
+}
+
+/// An event as it is created. Without guests it is no meeting yet, and a run that is cut off before they are invited leaves that to be seen.
+fn at_first(event: &Event, owner: &Meetings) -> Event {
+    let owned = owned(event, owner);
+    let attendees = if invites_later(&owned, owner) { Vec::new() } else { owned.attendees.clone() };
+    Event { attendees, ..owned }
 }
