@@ -1,5 +1,7 @@
 //! A year of appointments: series with exceptions and deletions, whole days, meetings, other zones.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rusqlite::Connection;
 
 use super::super::Error;
@@ -50,6 +52,18 @@ const SINGLE: &[Event] = &[
         HOME,
     ),
     ("Überfällig: Steuererklärung", "2026-05-29T09:00:00", "2026-05-29T12:00:00", BUSY, HOME),
+];
+
+/// Files that are attached: to what, their names, kinds and texts.
+const FILES: &[(&str, &str, &str, &str)] = &[
+    ("Site meeting", "Agenda.txt", "text/plain", "1. The crane\r\n2. Safety\r\n3. What else there is\r\n"),
+    ("Night train to Vienna", "Reservation.html", "text/html", "<p>Carriage 265, berths 11 and 13</p>\r\n"),
+    (
+        "Team meeting",
+        "Who takes the minutes.txt",
+        "text/plain",
+        "January: Ada. February: Hanako. Then by the alphabet.\r\n",
+    ),
 ];
 
 /// Series: the last is the pattern and the range.
@@ -163,10 +177,22 @@ fn event(
     (people, more, rule): (&str, &str, &str),
     zone: &str,
 ) -> String {
+    let files = attached(subject);
     format!(
-        "<t:CalendarItem><t:Subject>{subject}</t:Subject><t:UID>{uid}@sample.example.org</t:UID><t:Start>{start}</t:Start>\
+        "<t:CalendarItem><t:Subject>{subject}</t:Subject>{files}<t:UID>{uid}@sample.example.org</t:UID><t:Start>{start}</t:Start>\
          <t:End>{end}</t:End>{more}{people}{rule}<t:StartTimeZone Id=\"{zone}\"/><t:EndTimeZone Id=\"{zone}\"/></t:CalendarItem>"
     )
+}
+
+fn attached(subject: &str) -> String {
+    let file = |(_, name, kind, text): &(&str, &str, &str, &str)| {
+        let content = STANDARD.encode(text);
+        format!(
+            "<t:FileAttachment><t:Name>{name}</t:Name><t:ContentType>{kind}</t:ContentType><t:Content>{content}</t:Content></t:FileAttachment>"
+        )
+    };
+    let files: String = FILES.iter().filter(|(holder, ..)| *holder == subject).map(file).collect();
+    if files.is_empty() { files } else { format!("<t:Attachments>{files}</t:Attachments>") }
 }
 
 fn attendees() -> String {
