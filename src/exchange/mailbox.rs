@@ -142,6 +142,9 @@ impl NewMember<'_> {
     }
 }
 
+/// What paths begin at: in a mailbox, in an archive, in the public folders.
+const TOPS: [&str; 3] = ["msgfolderroot", "archivemsgfolderroot", "publicfoldersroot"];
+
 /// A mailbox of a running server; clones are the same mailbox.
 #[derive(Debug, Clone)]
 pub struct Mailbox {
@@ -330,9 +333,12 @@ impl Mailbox {
 
     /// What paths begin at.
     fn top(&self, db: &Connection) -> Result<Option<FolderRow>, Error> {
-        let public = self.row.address == store::PUBLIC;
-        let name = if public { "publicfoldersroot" } else { "msgfolderroot" };
-        Ok(store::distinguished_folder(db, self.row.id, name)?)
+        for name in TOPS {
+            if let Some(top) = store::distinguished_folder(db, self.row.id, name)? {
+                return Ok(Some(top));
+            }
+        }
+        Ok(None)
     }
 
     /// Says what somebody may do in a folder (a path or an id), or anybody who has no role of their own there.
@@ -363,7 +369,10 @@ impl Mailbox {
     fn rows(&self, db: &Connection) -> Result<Vec<FolderRow>, Error> {
         let root = match self.row.address == store::PUBLIC {
             true => self.top(db)?,
-            false => store::distinguished_folder(db, self.row.id, "root")?,
+            false => match store::distinguished_folder(db, self.row.id, "root")? {
+                None => store::distinguished_folder(db, self.row.id, "archiveroot")?,
+                root => root,
+            },
         };
         let below = store::folders_under(db, self.row.id, root.as_ref().map_or(0, |root| root.id), true)?;
         // The root of the public folders is what their paths begin at.
@@ -375,7 +384,7 @@ impl Mailbox {
         let mut names = vec![row.name.as_str()];
         let mut parent = row.parent;
         while let Some(row) = parent.and_then(|id| rows.iter().find(|row| row.id == id)) {
-            if matches!(row.distinguished.as_deref(), Some("msgfolderroot" | "publicfoldersroot")) {
+            if row.distinguished.as_deref().is_some_and(|name| TOPS.contains(&name)) {
                 names.reverse();
                 return names.join("/");
             }

@@ -89,7 +89,8 @@ impl Role {
         }
     }
 
-    fn from_word(word: &str) -> Option<Role> {
+    /// The role with this word.
+    pub fn from_word(word: &str) -> Option<Role> {
         Role::ALL.into_iter().find(|role| role.word() == word)
     }
 }
@@ -155,6 +156,8 @@ pub struct Options {
     pub lists: Vec<List>,
     /// A folder for every request and response body: `NNNNNN-OPERATION-request.xml` and `…-response.xml`.
     pub record: Option<PathBuf>,
+    /// Who may act as the owner of any mailbox (ApplicationImpersonation).
+    pub impersonators: Vec<String>,
     /// How long a minute of a subscription or a streaming connection is.
     pub minute: Duration,
 }
@@ -174,6 +177,7 @@ impl Default for Options {
             sample_messages: 0,
             lists: Vec::new(),
             record: None,
+            impersonators: Vec::new(),
             minute: Duration::from_secs(60),
         }
     }

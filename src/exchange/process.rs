@@ -122,15 +122,14 @@ fn respond(shared: &Shared, caller: &Caller, gate: &Gate, outlet: &mut Outlet<'_
     })?;
     check_operation(like, request)?;
     if like == Personality::Exchange {
-        check_version(envelope)
-            .and_then(|()| check_impersonation(envelope, &caller.user))
-            .map_err(|refusal| refuse(&refusal, ""))?;
+        check_version(envelope).map_err(|refusal| refuse(&refusal, ""))?;
         schema::check(request).map_err(|violation| {
             let (refusal, detail) = invalid(document, &violation.text, violation.offset);
             refuse(&refusal, &detail)
         })?;
     }
-    let owner = store::mailbox(&shared.store.read(), &caller.user).ok().flatten();
+    let user = acting_user(shared, envelope, &caller.user).map_err(|refusal| refuse(&refusal, ""))?;
+    let owner = store::mailbox(&shared.store.read(), &user).ok().flatten();
     let owner = owner.ok_or_else(|| refuse(&Refusal::new("ErrorNonExistentMailbox"), ""))?;
     let (mailbox, access) = ops::addressed(&shared.store.read(), request, &owner, caller.public_mailbox.as_deref())
         .map_err(|refusal| refuse(&refusal, ""))?;
@@ -248,19 +247,24 @@ fn zone(envelope: &Element) -> Result<Zone, Refusal> {
     Zone::read(definition).ok_or_else(|| Refusal::because("ErrorTimeZone", "The time zone is not known."))
 }
 
-/// Nobody here may act for anybody else.
-fn check_impersonation(envelope: &Element, user: &str) -> Result<(), Refusal> {
+/// As whom a request acts: who signed in, or whom they impersonate. Who may do that for one mailbox may do it for any.
+fn acting_user(shared: &Shared, envelope: &Element, user: &str) -> Result<String, Refusal> {
     let identity = envelope
         .child("Header")
         .and_then(|header| header.child("ExchangeImpersonation"))
         .and_then(|impersonation| impersonation.child("ConnectingSID"))
         .and_then(|sid| sid.children.first());
-    match identity {
-        Some(identity) if !identity.text.trim().eq_ignore_ascii_case(user) => Err(Refusal::because(
+    let Some(identity) = identity else { return Ok(user.to_owned()) };
+    let wanted = identity.text.trim();
+    let may = shared.impersonators.iter().any(|impersonator| impersonator.eq_ignore_ascii_case(user));
+    match () {
+        () if wanted.eq_ignore_ascii_case(user) => Ok(user.to_owned()),
+        () if !may => Err(Refusal::because(
             "ErrorImpersonateUserDenied",
             "The account does not have permission to impersonate the requested user.",
         )),
-        Some(_) | None => Ok(()),
+        () if identity.name == "SID" => Err(Refusal::because("ErrorInvalidUserSid", "The SID is not known.")),
+        () => Ok(wanted.to_owned()),
     }
 }
 

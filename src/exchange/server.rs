@@ -44,6 +44,7 @@ pub(super) struct Shared {
     pub(super) lists: Vec<List>,
     pub(super) subscriptions: Arc<Subscriptions>,
     pub(super) record: Option<PathBuf>,
+    pub(super) impersonators: Vec<String>,
     recorded: AtomicU64,
     requests: Mutex<Vec<RequestLog>>,
 }
@@ -99,6 +100,7 @@ impl Server {
             lists: options.lists,
             subscriptions: Arc::new(Subscriptions::new(options.minute)),
             record: options.record,
+            impersonators: options.impersonators,
             recorded: AtomicU64::new(0),
             requests: Mutex::default(),
         });
@@ -132,6 +134,15 @@ impl Server {
     pub fn public_folders(&self) -> Result<Mailbox, Error> {
         let row = store::mailbox(&self.shared.store.read(), store::PUBLIC)?;
         let row = row.ok_or_else(|| Error::NoMailbox(store::PUBLIC.to_owned()))?;
+        Ok(Mailbox::new(Arc::clone(&self.shared.store), row, self.shared.like))
+    }
+
+    /// The archive of a mailbox, which is made if there is none yet. Exchange only: gromox has no archives.
+    pub fn archive(&self, address: &str) -> Result<Mailbox, Error> {
+        let row = self.shared.store.write(|db| {
+            let row = store::mailbox(db, address)?.ok_or_else(|| Error::NoMailbox(address.to_owned()))?;
+            Ok::<_, Error>(store::create_archive(db, &row)?)
+        })?;
         Ok(Mailbox::new(Arc::clone(&self.shared.store), row, self.shared.like))
     }
 

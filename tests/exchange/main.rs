@@ -11,5 +11,6 @@ mod meetings;
 mod names;
 mod notifications;
 mod public;
+mod shared;
 mod strict;
 mod sync;

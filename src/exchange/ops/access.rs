@@ -1,6 +1,6 @@
 //! What somebody may do in folders that are not their own.
 //!
-//! A request is about one mailbox: the first that an id in it names. In one's own everything is allowed; in others what a [`Role`] says
+//! A request is about one mailbox: the first that an id in it names. Archives are mailboxes of their own, each with its owner. In one's own everything is allowed; in others what a [`Role`] says
 //! (MS-OXWSCDATA `PermissionLevelType`). What may not be seen is not there.
 
 use std::collections::HashMap;
@@ -64,7 +64,10 @@ pub(in super::super) fn addressed(
     user: &MailboxRow,
     route: Option<&str>,
 ) -> Result<(MailboxRow, Access), Refusal> {
-    let mailbox = match mailbox_in(db, request)? {
+    let mailbox = match mailbox_in(db, request, user)? {
+        Some(mailbox) if mailbox.address == store::archive_of(&user.address) => {
+            return Ok((mailbox, Access::default()));
+        }
         Some(mailbox) if mailbox.id != user.id => mailbox,
         _ => return Ok((user.clone(), Access::default())),
     };
@@ -73,12 +76,16 @@ pub(in super::super) fn addressed(
     Ok((mailbox, Access { roles, public, route: route.map(str::to_owned) }))
 }
 
-fn mailbox_in(db: &Connection, element: &Element) -> Result<Option<MailboxRow>, Refusal> {
+fn mailbox_in(db: &Connection, element: &Element, user: &MailboxRow) -> Result<Option<MailboxRow>, Refusal> {
     if element.name == "DistinguishedFolderId" {
         if element.attribute("Id") == Some("publicfoldersroot") {
             return Ok(store::mailbox(db, store::PUBLIC)?);
         }
-        if let Some(address) = element.child("Mailbox").and_then(|mailbox| mailbox.child_text("EmailAddress")) {
+        let named = element.child("Mailbox").and_then(|mailbox| mailbox.child_text("EmailAddress"));
+        if is_of_archive(element) {
+            return Ok(store::mailbox(db, &store::archive_of(named.unwrap_or(&user.address)))?);
+        }
+        if let Some(address) = named {
             // One that there is not is refused in its slot.
             return Ok(store::mailbox(db, address)?.filter(|mailbox| mailbox.address != store::PUBLIC));
         }
@@ -89,11 +96,16 @@ fn mailbox_in(db: &Connection, element: &Element) -> Result<Option<MailboxRow>, 
         }
     }
     for child in &element.children {
-        if let Some(found) = mailbox_in(db, child)? {
+        if let Some(found) = mailbox_in(db, child, user)? {
             return Ok(Some(found));
         }
     }
     Ok(None)
+}
+
+/// Whether a distinguished folder is one of an archive.
+pub(super) fn is_of_archive(id: &Element) -> bool {
+    id.attribute("Id").is_some_and(|name| name.starts_with("archive"))
 }
 
 impl Context<'_> {

@@ -160,7 +160,7 @@ fn target(
 
 fn check_folder(context: &Context<'_>, folder: &FolderRow, wanted: &Element) -> Result<(), Refusal> {
     let in_class = |class: &str| folder.class.as_deref().is_some_and(|found| found.starts_with(class));
-    let bin = folder.distinguished.as_deref() == Some("deleteditems");
+    let bin = matches!(folder.distinguished.as_deref(), Some("deleteditems" | "archivedeleteditems"));
     if context.is_gromox() || bin {
         return Ok(());
     }

@@ -376,8 +376,7 @@ pub(super) fn delete(context: &Context<'_>, request: &Element, answer: &mut Answ
 
 /// Moves a folder into Deleted Items, under a name that is free there.
 fn bin(db: &Connection, folder: &FolderRow) -> Result<(), Refusal> {
-    let bin = store::distinguished_folder(db, folder.mailbox, "deleteditems")?
-        .ok_or_else(|| Refusal::new("ErrorFolderNotFound"))?;
+    let bin = store::deleted_items(db, folder.mailbox)?.ok_or_else(|| Refusal::new("ErrorFolderNotFound"))?;
     let names = (1..).map(|number| if number == 1 { folder.name.clone() } else { format!("{}{number}", folder.name) });
     for name in names {
         match free_name(db, folder.mailbox, bin.id, &name, Some(folder.id)) {
@@ -395,7 +394,7 @@ pub(super) fn empty(context: &Context<'_>, request: &Element, answer: &mut Answe
     context.batch(answer, request.list("FolderIds"), |_, id| {
         context.store.write(|db| {
             let folder = context.folder(db, id)?;
-            let bin = store::distinguished_folder(db, context.mailbox.id, "deleteditems")?;
+            let bin = store::deleted_items(db, context.mailbox.id)?;
             for item in store::items_in(db, folder.id, false)? {
                 match bin.as_ref().filter(|bin| to_bin && bin.id != folder.id) {
                     Some(bin) => drop(store::move_item(db, &item, bin.id)?),

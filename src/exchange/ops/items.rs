@@ -41,8 +41,8 @@ pub(super) fn delete(context: &Context<'_>, request: &Element, answer: &mut Answ
                 return Err(Refusal::new("ErrorCannotDeleteObject"));
             }
             if to_bin {
-                let bin = store::distinguished_folder(db, context.mailbox.id, "deleteditems")?
-                    .ok_or_else(|| Refusal::new("ErrorFolderNotFound"))?;
+                let bin =
+                    store::deleted_items(db, context.mailbox.id)?.ok_or_else(|| Refusal::new("ErrorFolderNotFound"))?;
                 store::move_item(db, &item, bin.id)?;
             } else {
                 store::delete_item(db, &item)?;

@@ -367,7 +367,7 @@ pub(super) fn call_off_own(context: &Context<'_>, db: &Connection, wanted: &Elem
 }
 
 fn bin(context: &Context<'_>, db: &Connection, item: &Item) -> Result<Item, Refusal> {
-    let bin = store::distinguished_folder(db, context.mailbox.id, "deleteditems")?;
+    let bin = store::deleted_items(db, context.mailbox.id)?;
     let bin = bin.ok_or_else(|| Refusal::new("ErrorFolderNotFound"))?;
     Ok(store::move_item(db, item, bin.id)?)
 }

@@ -216,8 +216,9 @@ impl Context<'_> {
         let Some(address) = id.child("Mailbox").and_then(|mailbox| mailbox.child_text("EmailAddress")) else {
             return Ok(());
         };
+        let is_archive = access::is_of_archive(id) && self.mailbox.address == store::archive_of(address);
         match store::mailbox(db, address)? {
-            Some(mailbox) if mailbox.id == self.mailbox.id => Ok(()),
+            Some(mailbox) if mailbox.id == self.mailbox.id || is_archive => Ok(()),
             Some(_) => Err(Refusal::new("ErrorItemNotFound")),
             None => Err(Refusal::new("ErrorNonExistentMailbox")),
         }

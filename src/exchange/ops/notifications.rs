@@ -38,6 +38,9 @@ fn subscribe_slot(context: &Context<'_>, request: &Element) -> Slot {
             return Err(Refusal::because("ErrorInvalidSubscriptionRequest", text));
         }
     };
+    if !context.is_own() && !context.is_public() && !context.is_gromox() {
+        return Err(Refusal::new("ErrorSubscriptionDelegateAccessNotSupported"));
+    }
     let db = context.store.read();
     let folders = folders_of(context, &db, wish)?;
     let lifetime = match way {

@@ -12,6 +12,7 @@ use super::super::faults::Action;
 use super::super::soap::{Answer, Refusal};
 use super::super::store::{self, FolderChange, FolderRow, Item, ItemChange, ItemPage};
 use super::super::xml::{Element, XmlOut};
+use super::access::Right;
 use super::fields::{self, Depth};
 use super::folders;
 use super::shape::Shape;
@@ -123,7 +124,11 @@ fn hierarchy_slot(context: &Context<'_>, request: &Element) -> Slot {
     };
     let state = state_of(context, request, b'H', mark)?;
     let now = store::last_change(&db, context.mailbox.id)?;
-    let changes = store::changed_folders(&db, context.mailbox.id, root, state.map_or(0, |state| state.base))?;
+    let mut changes = store::changed_folders(&db, context.mailbox.id, root, state.map_or(0, |state| state.base))?;
+    changes.retain(|change| match change {
+        FolderChange::Create(folder) | FolderChange::Update(folder) => context.may(folder.id, Right::See).is_ok(),
+        FolderChange::Delete(_) => true,
+    });
     let next = State {
         kind: b'H',
         mailbox: context.mailbox.id,

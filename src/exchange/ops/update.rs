@@ -60,7 +60,7 @@ pub(in super::super) fn change_item(
 }
 
 fn check_attributes(context: &Context<'_>, db: &Connection, request: &Element, item: &Item) -> Result<(), Refusal> {
-    let bin = store::distinguished_folder(db, context.mailbox.id, "deleteditems")?;
+    let bin = store::deleted_items(db, context.mailbox.id)?;
     let in_bin = bin.is_some_and(|bin| bin.id == item.folder) && !context.is_gromox();
     let sends = request.attribute("SendMeetingInvitationsOrCancellations") != Some("SendToNone");
     let missing = |name: &str| request.attribute(name).is_none() && !context.is_gromox();

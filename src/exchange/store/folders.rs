@@ -79,9 +79,29 @@ pub(super) fn create_public(db: &Connection, mailbox: i64) -> rusqlite::Result<(
     Ok(())
 }
 
+/// The same of the folders that every archive has.
+const ARCHIVE: &[(&str, &str, &str, Option<&str>, bool)] = &[
+    ("archiveroot", "root", "", None, false),
+    ("archivemsgfolderroot", "Top of Information Store", "archiveroot", Some("IPF"), false),
+    ("archivedeleteditems", "Deleted Items", "archivemsgfolderroot", Some("IPF.Note"), false),
+];
+
 /// Makes the folders that every mailbox has.
 pub(super) fn create_standard(db: &Connection, mailbox: i64) -> rusqlite::Result<()> {
-    for (distinguished, name, parent, class, hidden) in STANDARD {
+    create_all(db, mailbox, STANDARD)
+}
+
+/// Makes the folders that every archive has.
+pub(super) fn create_archive(db: &Connection, mailbox: i64) -> rusqlite::Result<()> {
+    create_all(db, mailbox, ARCHIVE)
+}
+
+fn create_all(
+    db: &Connection,
+    mailbox: i64,
+    folders: &[(&str, &str, &str, Option<&str>, bool)],
+) -> rusqlite::Result<()> {
+    for (distinguished, name, parent, class, hidden) in folders {
         let parent = distinguished_folder(db, mailbox, parent)?.map(|folder| folder.id);
         let id = create_folder(db, mailbox, parent, name, *class, &[])?;
         let distinguished = Some(*distinguished).filter(|name| !name.is_empty());
@@ -110,6 +130,14 @@ pub(in super::super) fn distinguished_folder(
     db.prepare_cached(&format!("SELECT {COLUMNS} FROM folders f WHERE f.mailbox = ?1 AND f.distinguished = ?2"))?
         .query_row(params![mailbox, name], read)
         .optional()
+}
+
+/// Where deleted items of a mailbox or an archive go.
+pub(in super::super) fn deleted_items(db: &Connection, mailbox: i64) -> rusqlite::Result<Option<FolderRow>> {
+    match distinguished_folder(db, mailbox, "deleteditems")? {
+        None => distinguished_folder(db, mailbox, "archivedeleteditems"),
+        found => Ok(found),
+    }
 }
 
 /// The folders directly (or, when `deep`, anywhere) below a folder: parents before children, else by name.

@@ -112,9 +112,9 @@ pub(super) fn mailbox_with_guid(db: &Connection, guid: &str) -> rusqlite::Result
         .optional()
 }
 
-/// All mailboxes.
+/// All mailboxes that have an address: no public folders, and no archives.
 pub(super) fn mailboxes(db: &Connection) -> rusqlite::Result<Vec<MailboxRow>> {
-    db.prepare_cached("SELECT id, address, guid FROM mailboxes ORDER BY id")?
+    db.prepare_cached("SELECT id, address, guid FROM mailboxes WHERE address NOT LIKE '% %' ORDER BY id")?
         .query_map([], |row| Ok(MailboxRow { id: row.get(0)?, address: row.get(1)?, guid: row.get(2)? }))?
         .collect()
 }
@@ -129,6 +129,22 @@ pub(super) fn create_public(db: &Connection) -> rusqlite::Result<()> {
         folders::create_public(db, public.id)?;
     }
     Ok(())
+}
+
+/// Stands for the archive of a mailbox where mailboxes have addresses.
+pub(super) fn archive_of(address: &str) -> String {
+    format!("archive of {address}")
+}
+
+/// The archive of a mailbox, which is made if there is none.
+pub(super) fn create_archive(db: &Connection, owner: &MailboxRow) -> rusqlite::Result<MailboxRow> {
+    let address = archive_of(&owner.address);
+    if let Some(archive) = mailbox(db, &address)? {
+        return Ok(archive);
+    }
+    let archive = new_mailbox(db, &address)?;
+    folders::create_archive(db, archive.id)?;
+    Ok(archive)
 }
 
 /// Makes a mailbox with the folders that every mailbox has.
@@ -160,7 +176,7 @@ pub(super) fn last_change(db: &Connection, mailbox: i64) -> rusqlite::Result<i64
 pub(super) use config::{delete_configuration, get_configuration, put_configuration};
 pub(super) use events::{events_after, first_event, last_event, listen_to, note_new_mail};
 pub(super) use folders::{
-    create_folder, delete_folder, distinguished_folder, folder, folders_under, move_folder, save_folder,
+    create_folder, delete_folder, deleted_items, distinguished_folder, folder, folders_under, move_folder, save_folder,
 };
 pub(super) use items::{
     content, copy_item, count_items, delete_item, insert_item, item, items_in, items_page, move_item, save_item,
