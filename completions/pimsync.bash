@@ -503,7 +503,7 @@ _pimsync() {
             return 0
             ;;
         pimsync__subcmd__demo__subcmd__server)
-            opts="-q -v -h --listen --store --messages --latency --users --faults --like --auth --record --root --identity --trace-soap --quiet --verbose --help"
+            opts="-q -v -h --listen --store --messages --latency --users --share --impersonators --archives --faults --like --auth --record --root --identity --trace-soap --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -526,6 +526,18 @@ _pimsync() {
                     return 0
                     ;;
                 --users)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --share)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --impersonators)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --archives)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1513,7 +1525,7 @@ _pimsync() {
             return 0
             ;;
         pimsync__subcmd__setup)
-            opts="-q -v -h --server --allow-redirect --explain --user --auth --password-command --password-stdin --password-file --ca-file --pin --client-certificate --proxy --non-interactive --no-sync --demo --json --root --identity --trace-soap --quiet --verbose --help"
+            opts="-q -v -h --server --allow-redirect --explain --user --auth --password-command --password-stdin --password-file --ca-file --pin --client-certificate --proxy --mailbox --impersonate --non-interactive --no-sync --demo --json --root --identity --trace-soap --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1556,6 +1568,14 @@ _pimsync() {
                     return 0
                     ;;
                 --proxy)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mailbox)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --impersonate)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

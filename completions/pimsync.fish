@@ -56,6 +56,8 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l ca-file -d 'Tr
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l pin -d 'Trust this one certificate of the server, whoever issued it, and no other; its fingerprint is what openssl x509 -fingerprint -sha256 prints' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l client-certificate -d 'Show this certificate to servers that ask for one; the file holds it and its key (PEM)' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l proxy -d 'Go through this proxy, such as http://proxy:8080 or socks5h://127.0.0.1:1080, in place of the environment\'s' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l mailbox -d 'Synchronize this mailbox, too: one that is shared with you, by its address, "archive" for your own archive, or archive:ADDRESS; can be repeated' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l impersonate -d 'Act as the owner of this mailbox, where who signs in may (ApplicationImpersonation)' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l identity -d 'The identity to work on' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F
@@ -319,6 +321,9 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l store -d
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l messages -d 'Put this many sample messages into each new mailbox' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l latency -d 'Hold every answer back for so long, such as 40ms or 1s' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l users -d 'The mailboxes\' addresses; each one\'s password is "demo" unless given as ADDRESS:PASSWORD' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l share -d 'Let one user work in another\'s mailbox: OWNER:USER:ROLE, with a role of owner, editor, poster, reviewer or visitor; can be repeated' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l impersonators -d 'Let these users act as the owner of any mailbox (ApplicationImpersonation)' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l archives -d 'Give these users an archive' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l faults -d 'Misbehave as this file of rules tells' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand demo-server" -l like -d 'Whose behaviour to show' -r -f -a "exchange\t'Microsoft Exchange 2019'
 gromox\t'gromox, with its own ideas of faults, paging and change keys'"

@@ -46,6 +46,7 @@
 //! - **Hint**: a word that something changed in a folder. It only says where to look; the check finds what no hint told.
 //! - **Haste**: whether local changes of a folder go out at once, as those of Sent Items do, or after the push delay.
 //! - **Public folder**: a folder that is in nobody's mailbox. Those that the settings name are a tree of their own, kept in step by an engine of its own.
+//! - **Other mailbox**: one that is shared with the account's owner, or an archive: a tree of its own, too. What is just not listed of it is in doubt, not gone.
 //! - **Listing**: all that a folder holds, page by page; where a server tells no changes, each look at a folder is one. What is missing in it is gone
 //!   only where counts show that it was whole, and the item is not there when it is asked for.
 //! - **Letter**: mail on its way out: accepted, and not known to be sent.

@@ -169,7 +169,8 @@ pub(super) async fn run_engine(
     result
 }
 
-/// Opens the directory of a tree. That of public folders is made when the first of them are named; once there were any, its absence is no wish.
+/// Opens the directory of a tree. That of public folders or another mailbox is made when it is named; once there were any folders, its absence is
+/// no wish.
 fn open_tree(way: &Way, state: &State, account: &Account) -> anyhow::Result<MailTree> {
     let (database, name, clock) = (way.layout.database(), account.name.as_str(), way.env.clock.clone());
     let was_there = state.read(|state| match state.account(name)? {
@@ -177,8 +178,12 @@ fn open_tree(way: &Way, state: &State, account: &Account) -> anyhow::Result<Mail
         None => Ok(false),
     })?;
     Ok(match account.tree {
-        Tree::PublicFolders { .. } if !was_there => MailTree::create(&database, name, clock)?,
-        Tree::PublicFolders { .. } | Tree::Mailbox => MailTree::open(&database, name, clock)?,
+        Tree::PublicFolders { .. } | Tree::OtherMailbox { .. } if !was_there => {
+            MailTree::create(&database, name, clock)?
+        }
+        Tree::PublicFolders { .. } | Tree::OtherMailbox { .. } | Tree::Mailbox => {
+            MailTree::open(&database, name, clock)?
+        }
     })
 }
 

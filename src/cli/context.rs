@@ -13,7 +13,7 @@ use crate::clock::SystemClock;
 use crate::exchange;
 use crate::identity::config::Tree;
 use crate::identity::{self, Account, Config, ConfigError, IdentityName, Layout, Marker};
-use crate::local::PUBLIC_FOLDERS;
+use crate::local::{OTHER_MAILBOXES, PUBLIC_FOLDERS, is_other_trees};
 use crate::remote::auth::{Basic, Offered, SignIn};
 use crate::remote::ews::{EwsClient, PublicFolders, Settings, Store};
 use crate::sync::{Env, NoFault};
@@ -170,9 +170,15 @@ impl Way {
         settings.reach.clone_from(&account.reach);
         settings.address.clone_from(&account.email);
         settings.mailing = account.meetings;
+        settings.impersonate.clone_from(&account.impersonate);
         settings.trace = self.trace.as_deref().map(|folder| trace_folder(folder, account, company));
+        if let Tree::OtherMailbox { mailbox, .. } = &account.tree {
+            // A meeting that its owner organises is its own.
+            settings.address = mailbox.owner().unwrap_or(&account.email).to_owned();
+            settings.mailbox = Some(mailbox.clone());
+        }
         let client = Arc::new(match &account.tree {
-            Tree::Mailbox => Store::Mailbox(EwsClient::new(settings)?),
+            Tree::Mailbox | Tree::OtherMailbox { .. } => Store::Mailbox(EwsClient::new(settings)?),
             Tree::PublicFolders { .. } => {
                 Store::Public(Box::new(PublicFolders::new(settings, account.public_folders.clone())?))
             }
@@ -228,43 +234,80 @@ pub(super) fn chosen<'c>(config: &'c Config, wanted: Option<&str>) -> Result<Vec
     }
 }
 
-/// The trees of the accounts that are meant. The one of an account's public folders can be named by itself.
+/// The trees of the accounts that are meant. An account's public folders, or one of its other mailboxes, can be named by themselves.
 pub(super) fn chosen_trees(config: &Config, wanted: Option<&str>) -> Result<Vec<Account>, UsageError> {
-    let of_public = owner_of(wanted) != wanted;
+    let tree = wanted.and_then(within_account).map(|(_, tree)| tree);
     let accounts = chosen(config, owner_of(wanted))?;
     let trees: Vec<Account> = accounts.into_iter().flat_map(Account::trees).collect();
-    let is_meant = |tree: &Account| !of_public || tree.tree != Tree::Mailbox;
+    let is_meant = |candidate: &Account| match (tree, place_of(candidate)) {
+        (None, _) => true,
+        (Some(tree), Some(place)) => place.eq_ignore_ascii_case(tree),
+        (Some(_), None) => false,
+    };
     let meant: Vec<Account> = trees.into_iter().filter(is_meant).collect();
     match meant.as_slice() {
-        [] => Err(no_public_folders()),
+        [] => Err(no_such_tree()),
         _ => Ok(meant),
     }
 }
 
-/// What somebody is told who means public folders where none are named.
-pub(super) fn no_public_folders() -> UsageError {
-    UsageError("the account names no public folders (public_folders in identity.toml)".to_owned())
+/// What somebody is told who means public folders or a mailbox where none such is named.
+pub(super) fn no_such_tree() -> UsageError {
+    UsageError(
+        "the account names no such public folders or mailbox (public_folders and mailboxes in identity.toml)"
+            .to_owned(),
+    )
 }
 
-/// The account whose public folders are named, or that is named itself.
+/// The account whose public folders or other mailbox is named, or that is named itself.
 pub(super) fn owner_of(wanted: Option<&str>) -> Option<&str> {
-    wanted.map(|wanted| wanted.strip_suffix(PUBLIC_FOLDERS).and_then(|owner| owner.strip_suffix('/')).unwrap_or(wanted))
+    wanted.map(|wanted| within_account(wanted).map_or(wanted, |(account, _)| account))
 }
 
-/// Which of the folders that somebody names are in a tree, by their paths in it: public ones are named as they lie in the account's directory. All
-/// of the tree where none are named; `None` where none of them is in it.
+/// The account in a tree's name, and where the tree lies in its directory.
+fn within_account(wanted: &str) -> Option<(&str, &str)> {
+    wanted.split_once('/').filter(|(_, tree)| tree.split('/').next().is_some_and(is_other_trees))
+}
+
+/// Where a tree lies in the account's directory; none for the mailbox, which is all of it but for the others.
+fn place_of(tree: &Account) -> Option<&str> {
+    match tree.tree {
+        Tree::Mailbox => None,
+        Tree::PublicFolders { .. } | Tree::OtherMailbox { .. } => {
+            tree.name.as_str().split_once('/').map(|(_, place)| place)
+        }
+    }
+}
+
+/// Which of the folders that somebody names are in a tree, by their paths in it: those of other trees than the mailbox are named as they lie in the
+/// account's directory. All of the tree where none are named, or the tree itself; `None` where none of them is in it.
 pub(super) fn share_of(tree: &Account, folders: &[String]) -> Option<Vec<String>> {
     if folders.is_empty() {
         return Some(Vec::new());
     }
-    let public = |folder: &String| {
-        let folder = folder.trim_matches('/');
-        let head = folder.get(..PUBLIC_FOLDERS.len()).filter(|head| head.eq_ignore_ascii_case(PUBLIC_FOLDERS))?;
-        folder.get(head.len()..)?.strip_prefix('/').map(str::to_owned)
+    let folders = folders.iter().map(|folder| folder.trim_matches('/'));
+    let share: Vec<String> = match place_of(tree) {
+        None => {
+            let is_own = |folder: &&str| !folder.split('/').next().is_some_and(is_other_trees_in_any_case);
+            folders.filter(is_own).map(str::to_owned).collect()
+        }
+        Some(place) => folders.filter_map(|folder| below(place, folder)).map(str::to_owned).collect(),
     };
-    let share: Vec<String> = match tree.tree {
-        Tree::Mailbox => folders.iter().filter(|folder| public(folder).is_none()).cloned().collect(),
-        Tree::PublicFolders { .. } => folders.iter().filter_map(public).collect(),
-    };
-    (!share.is_empty()).then_some(share)
+    match share.iter().any(String::is_empty) {
+        true => Some(Vec::new()),
+        false => (!share.is_empty()).then_some(share),
+    }
+}
+
+/// What is left of a path below a place; nothing for the place itself.
+fn below<'p>(place: &str, path: &'p str) -> Option<&'p str> {
+    path.get(..place.len()).filter(|head| head.eq_ignore_ascii_case(place))?;
+    match path.get(place.len()..)? {
+        "" => Some(""),
+        rest => rest.strip_prefix('/'),
+    }
+}
+
+fn is_other_trees_in_any_case(name: &str) -> bool {
+    [PUBLIC_FOLDERS, OTHER_MAILBOXES].iter().any(|tree| tree.eq_ignore_ascii_case(name))
 }

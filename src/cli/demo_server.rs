@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use super::ExitCode;
-use crate::exchange::{FaultScript, List, Options, Personality, Server, User, Way};
+use crate::exchange::{FaultScript, List, Options, Personality, Role, Server, User, Way};
 
 /// Run the embedded Exchange server alone, for any EWS client
 ///
@@ -30,6 +30,15 @@ pub(super) struct Args {
     /// The mailboxes' addresses; each one's password is "demo" unless given as ADDRESS:PASSWORD
     #[arg(long, value_name = "A,B", value_delimiter = ',', default_value = "demo@example.org")]
     users: Vec<String>,
+    /// Let one user work in another's mailbox: OWNER:USER:ROLE, with a role of owner, editor, poster, reviewer or visitor; can be repeated
+    #[arg(long, value_name = "OWNER:USER:ROLE")]
+    share: Vec<String>,
+    /// Let these users act as the owner of any mailbox (ApplicationImpersonation)
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    impersonators: Vec<String>,
+    /// Give these users an archive
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    archives: Vec<String>,
     /// Misbehave as this file of rules tells
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
@@ -64,8 +73,15 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         sample_messages: args.messages,
         lists: List::samples(),
         record: args.record,
+        impersonators: args.impersonators,
         ..Options::default()
     })?;
+    for text in &args.share {
+        share(&server, text)?;
+    }
+    for address in &args.archives {
+        server.archive(address)?;
+    }
     let mut out = anstream::stdout().lock();
     writeln!(out, "{}", server.url())?;
     for user in &users {
@@ -76,6 +92,14 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(tokio::signal::ctrl_c()).context("cannot wait for the interrupt")?;
     Ok(ExitCode::Done)
+}
+
+/// Gives a user a role in all folders of another's mailbox.
+fn share(server: &Server, text: &str) -> anyhow::Result<()> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let [owner, user, role] = *parts.as_slice() else { anyhow::bail!("--share {text}: write it like OWNER:USER:ROLE") };
+    let role = Role::from_word(role).with_context(|| format!("--share {text}: {role} is no role"))?;
+    Ok(server.mailbox(owner)?.share(user, role)?)
 }
 
 fn user(text: &str) -> User {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::account::{self, AccountRun, tally_words};
-use super::context::{Company, Context, chosen, chosen_trees, no_public_folders, owner_of, share_of};
+use super::context::{Company, Context, chosen, chosen_trees, no_such_tree, owner_of, share_of};
 use super::failure::{Failure, UsageError};
 use super::output::Output;
 use super::watch::{self, Wish};
@@ -99,7 +99,7 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
         })
         .collect();
     if runs.is_empty() {
-        return Err(no_public_folders().into());
+        return Err(no_such_tree().into());
     }
     for failure in runs.iter().filter_map(|run| run.error.as_ref()) {
         output.complain(failure);

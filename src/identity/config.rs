@@ -22,6 +22,8 @@
 //! at_once = ["Sent Items"]           # the default; folders whose local changes go out at once
 //! notifications = "on"               # the default: `watch` lets the server tell what happens; or "off"
 //! public_folders = ["Team/Calendar"] # none, unless they are named; pimsync folders --public lists what there is
+//! mailboxes = ["shared@example.org"] # none, unless they are named; "archive" is one's own archive
+//! impersonate = "anna@example.org"   # who signs in acts as the owner of this mailbox; default: as themselves
 //! ```
 
 use std::ops::RangeInclusive;
@@ -36,7 +38,7 @@ use super::layout::FORMAT;
 use super::{AccountName, PasswordSource};
 use crate::local::foldername;
 use crate::pim::event::Mailing;
-use crate::pim::{PublicPath, SpecialFolder};
+use crate::pim::{OtherMailbox, PublicPath, SpecialFolder};
 use crate::plan::ConflictPolicy;
 use crate::remote::auth::Scheme;
 use crate::remote::reach::Reach;
@@ -77,6 +79,10 @@ pub struct Account {
     pub watch: WatchSettings,
     /// The public folders that are synchronized, too.
     pub public_folders: Vec<PublicPath>,
+    /// The mailboxes that are synchronized, too.
+    pub mailboxes: Vec<OtherMailbox>,
+    /// The address of the mailbox as whose owner one acts, where that is not who signs in.
+    pub impersonate: Option<String>,
     /// Which of the account's trees of folders this is.
     pub tree: Tree,
 }
@@ -92,13 +98,32 @@ pub enum Tree {
         /// The account.
         of: AccountName,
     },
+    /// Another mailbox.
+    OtherMailbox {
+        /// The account.
+        of: AccountName,
+        /// Which one.
+        mailbox: OtherMailbox,
+    },
 }
 
 impl Account {
-    /// The account's trees, each with the settings that hold for it: the mailbox, and the public folders where any are named.
+    /// The account's trees, each with the settings that hold for it: the mailbox, the public folders where any are named, and the other mailboxes.
     pub fn trees(&self) -> Vec<Self> {
         let public = (!self.public_folders.is_empty()).then(|| self.public_tree());
-        std::iter::once(self.clone()).chain(public).collect()
+        let others = self.mailboxes.iter().map(|mailbox| self.other_tree(mailbox));
+        std::iter::once(self.clone()).chain(public).chain(others).collect()
+    }
+
+    /// Nobody is mailed about what is changed in a mailbox of others. Servers tell what happens in it by themselves to its owner only.
+    fn other_tree(&self, mailbox: &OtherMailbox) -> Self {
+        Self {
+            name: self.name.other_mailbox(mailbox),
+            tree: Tree::OtherMailbox { of: self.name.clone(), mailbox: mailbox.clone() },
+            meetings: Mailing::Nobody,
+            watch: WatchSettings { notifications: Notifications::Off, ..self.watch.clone() },
+            ..self.clone()
+        }
     }
 
     /// Changes in public folders go out at once, and nobody is mailed about what is in them. The server tells nothing of them by itself.
@@ -117,7 +142,7 @@ impl Account {
     pub fn signs_in_as(&self) -> &AccountName {
         match &self.tree {
             Tree::Mailbox => &self.name,
-            Tree::PublicFolders { of } => of,
+            Tree::PublicFolders { of } | Tree::OtherMailbox { of, .. } => of,
         }
     }
 }
@@ -275,6 +300,8 @@ struct RawAccount {
     at_once: Option<Spanned<Vec<String>>>,
     notifications: Option<Spanned<String>>,
     public_folders: Option<Vec<Spanned<String>>>,
+    mailboxes: Option<Vec<Spanned<String>>>,
+    impersonate: Option<Spanned<String>>,
 }
 
 /// What is wrong, and where in the text.
@@ -353,6 +380,8 @@ impl RawAccount {
             folders_at_a_time: self.folders_at_a_time()?,
             watch: self.watch()?,
             public_folders: self.public_folders()?,
+            mailboxes: self.mailboxes()?,
+            impersonate: self.impersonate()?,
             tree: Tree::Mailbox,
         })
     }
@@ -451,6 +480,26 @@ impl RawAccount {
         Ok(paths)
     }
 
+    fn mailboxes(&self) -> Result<Vec<OtherMailbox>, Fault> {
+        let mut mailboxes: Vec<OtherMailbox> = Vec::new();
+        for text in self.mailboxes.iter().flatten() {
+            let mailbox: OtherMailbox = text.get_ref().parse().map_err(|reason: String| fault(text, reason))?;
+            if matches!(&mailbox, OtherMailbox::Of(owner) if owner.eq_ignore_ascii_case(self.email.get_ref())) {
+                return Err(fault(text, "mailboxes names the account's own mailbox, which is synchronized anyway"));
+            }
+            if !mailboxes.contains(&mailbox) {
+                mailboxes.push(mailbox);
+            }
+        }
+        Ok(mailboxes)
+    }
+
+    fn impersonate(&self) -> Result<Option<String>, Fault> {
+        let Some(address) = &self.impersonate else { return Ok(None) };
+        AccountName::from_email(address.get_ref()).map_err(|error| fault(address, error.to_string()))?;
+        Ok(Some(address.get_ref().clone()))
+    }
+
     fn notifications(&self) -> Result<Notifications, Fault> {
         match self.notifications.as_ref().map(|word| (word, word.get_ref().as_str())) {
             None => Ok(Notifications::default()),
@@ -533,6 +582,24 @@ mod tests {
     }
 
     #[test]
+    fn each_other_mailbox_is_a_tree_of_its_own() {
+        let text = account(
+            "mailboxes = ['Shared@x.org', 'archive', 'shared@x.org']\nimpersonate = 'a@x.org'\nmeetings = 'send'",
+        );
+        let config = parse(&text).unwrap();
+        assert_eq!(config.accounts[0].impersonate.as_deref(), Some("a@x.org"));
+        let trees = config.trees();
+        let names: Vec<&str> = trees.iter().map(|tree| tree.name.as_str()).collect();
+        assert_eq!(names, ["a@x.org", "a@x.org/Other Mailboxes/shared@x.org", "a@x.org/Other Mailboxes/Archive"]);
+        assert_eq!(
+            (trees[0].meetings, trees[1].meetings),
+            (Mailing::Concerned, Mailing::Nobody),
+            "nobody is mailed in others' names"
+        );
+        assert_eq!(trees[1].signs_in_as(), &config.accounts[0].name);
+    }
+
+    #[test]
     fn a_mistake_is_told_with_its_line_and_what_is_allowed() {
         for (extra, told) in [
             ("conflict = 'local'", "line 7: unknown field `conflict`, expected"),
@@ -548,6 +615,9 @@ mod tests {
             ("pin = 'sha1:00'", "line 7: a pin is written sha256: and 64"),
             ("proxy = 'p:1'", "line 7: a proxy is written like"),
             ("client_certificate = 'c.pem'", "line 7: client_certificate must be a whole path"),
+            ("mailboxes = ['shared']", "line 7: a mailbox is named by its address"),
+            ("mailboxes = ['A@x.org']", "line 7: mailboxes names the account's own mailbox"),
+            ("impersonate = 'X'", "line 7: "),
             ("ca_file = 'c.pem'", "line 7: ca_file must be a whole path"),
             ("password_command = ' '", "line 7: password_command is empty"),
             ("user = ", "line 7: "),

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, Value, value};
+use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, Value, value};
 
 use super::config::{Config, ConfigError, MOST_FOLDERS};
 use super::layout::FORMAT;
@@ -79,6 +79,9 @@ fn fill(table: &mut Table, account: &Account) {
     set(table, "pin", reach.pin.map(|pin| pin.to_string().into()));
     set(table, "client_certificate", path(&reach.client_certificate));
     set(table, "proxy", reach.proxy.as_ref().map(|proxy| proxy.as_str().into()));
+    set(table, "impersonate", account.impersonate.as_deref().map(Value::from));
+    let mailboxes: Array = account.mailboxes.iter().map(ToString::to_string).collect();
+    set(table, "mailboxes", (!mailboxes.is_empty()).then_some(Value::Array(mailboxes)));
     let unless_default = |table: &Table, key: &str, is_default: bool| table.contains_key(key) || !is_default;
     if unless_default(table, "conflicts", account.conflicts == ConflictPolicy::default()) {
         set(table, "conflicts", Some(account.conflicts.as_str().into()));
@@ -113,6 +116,9 @@ fn same(old: &Value, new: &Value) -> bool {
     match (old, new) {
         (Value::String(old), Value::String(new)) => old.value() == new.value(),
         (Value::Integer(old), Value::Integer(new)) => old.value() == new.value(),
+        (Value::Array(old), Value::Array(new)) => {
+            old.len() == new.len() && old.iter().zip(new.iter()).all(|(old, new)| same(old, new))
+        }
         _ => false,
     }
 }
@@ -142,6 +148,8 @@ mod tests {
             folders_at_a_time: 4,
             watch: WatchSettings::default(),
             public_folders: Vec::new(),
+            mailboxes: Vec::new(),
+            impersonate: None,
             tree: Tree::Mailbox,
         }
     }
@@ -159,6 +167,8 @@ mod tests {
         (all[1].conflicts, all[1].folders_at_a_time) = (ConflictPolicy::Server, 2);
         all[1].meetings = Mailing::Concerned;
         all[1].auth = Some(Scheme::Negotiate);
+        all[1].mailboxes = vec!["shared@x.org".parse().unwrap(), "archive".parse().unwrap()];
+        all[1].impersonate = Some("b@x.org".to_owned());
         (all[2].server, all[2].password, all[2].user) = (Server::Demo, PasswordSource::None, "c@x.org".to_owned());
         for one in &all {
             store_account(&path, one).unwrap();

@@ -4,7 +4,8 @@
 //! ROOT                               --root, PIMSYNC_ROOT, else the platform's data folder + pimsync
 //! ├─ Identities/NAME/
 //! │  ├─ Database/                    identity.toml, state.db, .pimsync, Exchange/ACCOUNT, On My Computer;
-//! │  │                               the public folders of an account in Exchange/ACCOUNT/Public Folders
+//! │  │                               the public folders of an account in Exchange/ACCOUNT/Public Folders,
+//! │  │                               its other mailboxes in Exchange/ACCOUNT/Other Mailboxes/MAILBOX
 //! │  ├─ Backups/
 //! │  ├─ backups.json                 what is known of the backup targets
 //! │  └─ lock                         outside Database: a backup never holds it, a restore never replaces it
@@ -18,7 +19,8 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 
 use super::files;
-use crate::local::{EXCHANGE, PUBLIC_FOLDERS, foldername, on_my_computer};
+use crate::local::{EXCHANGE, OTHER_MAILBOXES, PUBLIC_FOLDERS, foldername, on_my_computer};
+use crate::pim::OtherMailbox;
 
 /// The environment variable that names the root.
 pub const ROOT_VARIABLE: &str = "PIMSYNC_ROOT";
@@ -114,6 +116,12 @@ impl AccountName {
     #[must_use]
     pub fn public_folders(&self) -> Self {
         Self(format!("{}/{PUBLIC_FOLDERS}", self.0))
+    }
+
+    /// The name that another mailbox of the account has, as a tree of its own: that of its directory, too.
+    #[must_use]
+    pub fn other_mailbox(&self, mailbox: &OtherMailbox) -> Self {
+        Self(format!("{}/{OTHER_MAILBOXES}/{}", self.0, mailbox.title()))
     }
 
     /// The name.

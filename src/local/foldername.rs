@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `/`, NUL, control characters, line separators, marks that turn the direction of text, `%` | `%HH` for each UTF-8 byte |
 //! | a leading `.`, a trailing space or `.` | that character as `%HH` |
-//! | nothing but `cur`, `new`, `tmp`, `Public Folders` or a file name of ours, in any case | its first character as `%HH` |
+//! | nothing but `cur`, `new`, `tmp`, `Public Folders`, `Other Mailboxes` or a file name of ours, in any case | its first character as `%HH` |
 //! | the same spelling as a sibling's, but for case or Unicode form | the suffix `%~2`, `%~3`, … |
 //! | more than 200 bytes | its beginning, `%~`, 16 hexadecimal digits; the name itself is in the folder's file `displayname` |
 //! | nothing at all | `%~1` |
@@ -21,8 +21,17 @@ const MARK: &str = "%~";
 const HASH_DIGITS: usize = 16;
 
 /// What lies in folders beside sub-folders, so that no sub-folder can have the name.
-const RESERVED: [&str; 8] =
-    ["cur", "new", "tmp", "displayname", "color", "maildirfolder", "categories.toml", "public folders"];
+const RESERVED: [&str; 9] = [
+    "cur",
+    "new",
+    "tmp",
+    "displayname",
+    "color",
+    "maildirfolder",
+    "categories.toml",
+    "public folders",
+    "other mailboxes",
+];
 const RESERVED_PREFIXES: [&str; 2] = ["dovecot-", "dovecot."];
 
 /// A directory name for a folder's name.

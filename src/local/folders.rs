@@ -9,8 +9,8 @@ use super::platform::{self, Kind, Looked};
 use super::scan::{list, open_at};
 use super::stamp::is_settled;
 use super::{
-    DirId, FolderDir, FolderForm, LocalError, LocalFolder, LocalTree, MailTree, Moved, PUBLIC_FOLDERS, Problem,
-    ProblemKind, foldername,
+    DirId, FolderDir, FolderForm, LocalError, LocalFolder, LocalTree, MailTree, Moved, Problem, ProblemKind,
+    foldername, is_other_trees,
 };
 
 /// The file in a folder that holds its name for people (the vdir convention).
@@ -164,10 +164,11 @@ impl Walk<'_> {
         self.times.push((path.clone(), mtime_ns));
         for name in dirs {
             // Another tree's.
-            if dir.is_root() && name == PUBLIC_FOLDERS.as_bytes() {
-                self.found.unreadable.extend(dir.child(PUBLIC_FOLDERS));
-            } else {
-                self.child(dir, &path, name, &mut listing);
+            match std::str::from_utf8(&name) {
+                Ok(others) if dir.is_root() && is_other_trees(others) => {
+                    self.found.unreadable.extend(dir.child(others));
+                }
+                _ => self.child(dir, &path, name, &mut listing),
             }
         }
         let names = files.into_iter().filter_map(|name| String::from_utf8(name).ok());

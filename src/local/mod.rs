@@ -54,7 +54,7 @@ pub use scan::Fingerprint;
 pub use staged::{Staged, StagedFile};
 pub use stamp::DirStamp;
 pub use tree::MailTree;
-pub(crate) use tree::{EXCHANGE, PUBLIC_FOLDERS};
+pub(crate) use tree::{EXCHANGE, OTHER_MAILBOXES, PUBLIC_FOLDERS, is_other_trees};
 pub use vdir::{EntryContent, EntryListing, NewEntry, Settled};
 
 use crate::pim::{Categories, Digest, UnixTime};

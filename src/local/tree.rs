@@ -25,6 +25,14 @@ pub(crate) const EXCHANGE: &str = "Exchange";
 /// Where the public folders of an account lie, in its directory. A folder of the mailbox that has this name gets a directory with another one.
 pub(crate) const PUBLIC_FOLDERS: &str = "Public Folders";
 
+/// Where the other mailboxes of an account lie, each in a directory of its own, in the account's. The same holds for this name.
+pub(crate) const OTHER_MAILBOXES: &str = "Other Mailboxes";
+
+/// Whether what lies in a directory of this name at the top of a mailbox's is another tree's.
+pub(crate) fn is_other_trees(name: &str) -> bool {
+    matches!(name, PUBLIC_FOLDERS | OTHER_MAILBOXES)
+}
+
 /// The mail folders of one account.
 pub struct MailTree {
     /// `Database/Exchange/ACCOUNT`.

@@ -12,6 +12,7 @@ mod fields;
 pub mod folder;
 pub mod group;
 pub mod ids;
+pub mod mailbox;
 pub mod marks;
 pub mod message;
 pub mod note;
@@ -30,6 +31,7 @@ pub use folder::{ActivityMark, FolderKind, PublicPath, ServerFolder, SpecialFold
 pub use ids::{
     ChangeKey, Digest, EntryKey, FileKey, FolderId, FolderKey, ItemId, ItemKey, SearchKey, SyncState, Tag, UnixTime,
 };
+pub use mailbox::OtherMailbox;
 pub use marks::{Categories, Category, Flag, Flags, FollowUp, LastVerb, Marks, ServerMarks};
 pub use message::{ItemClass, ServerMessage};
 pub use note::{Note, NoteColour, NoteField};

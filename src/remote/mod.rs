@@ -69,6 +69,8 @@ impl Default for Capabilities {
 pub enum Absence {
     /// It is gone.
     Gone,
+    /// It may be out of our sight: only what the server says to be gone is.
+    Doubtful,
     /// It is out of our sight, or somebody gave it another name: nothing follows from it.
     Hidden,
 }

@@ -18,6 +18,7 @@ mod sealed;
 mod secrets;
 mod send;
 mod setup;
+mod shared;
 mod stage;
 mod status;
 mod support;

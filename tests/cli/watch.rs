@@ -376,3 +376,26 @@ fn what_is_put_into_a_public_folder_goes_out_at_once() {
     assert_eq!((watched.len(), &watched[1]["heard"]), (2, &"checks".into()));
     assert!(watch.end().success());
 }
+
+#[test]
+fn another_mailbox_is_watched_by_itself() {
+    let machine = Machine::set_up();
+    let there = machine.server.mailbox("ben@example.org").unwrap();
+    there.share(ANNA, pimsync::exchange::Role::Owner).unwrap();
+    set(&machine, "poll_interval = 10\npush_delay = 0\nmailboxes = [\"ben@example.org\"]");
+    machine.run(&["sync"]).expect_code(0);
+    let watch = Watch::begin(&machine);
+    let tree = format!("{ANNA}/Other Mailboxes/ben@example.org");
+    watch.wait_for(|line| line["account"] == tree.as_str());
+    machine.deliver("Other Mailboxes/ben@example.org/Inbox", "ours");
+    let push = watch.wait_for_done("uploaded");
+    assert_eq!((&push["account"], &push["only"][0]), (&tree.as_str().into(), &"Inbox".into()));
+    assert_eq!(there.items("Inbox").unwrap().len(), 1);
+    assert!(machine.subjects("Inbox").is_empty());
+    let message = pimsync::exchange::NewMessage { mime: b"Subject: theirs\r\n\r\nx\r\n", ..Default::default() };
+    there.add_message("Inbox", message).unwrap();
+    assert_eq!(watch.wait_for_done("downloaded")["account"], tree.as_str());
+    let status = machine.json(&["status"], 0);
+    assert_eq!(status["running"]["watch"][1]["heard"], "checks");
+    assert!(watch.end().success());
+}

@@ -26,6 +26,7 @@ mod mortal;
 mod odd_files;
 mod public;
 mod series;
+mod shared;
 mod state_lost;
 #[path = "../world/mod.rs"]
 mod world;

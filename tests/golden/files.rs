@@ -86,6 +86,7 @@ fn every_golden_file_belongs_to_a_test() {
         include_str!("folders.rs"),
         include_str!("lists.rs"),
         include_str!("messages.rs"),
+        include_str!("others.rs"),
         include_str!("writes.rs"),
     ]
     .concat();

@@ -12,6 +12,7 @@ mod files;
 mod folders;
 mod lists;
 mod messages;
+mod others;
 mod writes;
 
 use std::fmt::Debug;
@@ -59,8 +60,8 @@ fn versioned(id: &str, key: &str) -> Versioned {
 }
 
 /// A talk: which requests are to come, and how each is answered.
-struct Talk {
-    client: EwsClient,
+struct Talk<C = EwsClient> {
+    client: C,
     canned: Canned,
     clock: Arc<TestClock>,
     requests: Vec<&'static str>,
@@ -69,6 +70,13 @@ struct Talk {
 impl Talk {
     /// The steps name the request that is to come and the answer to it.
     fn new(steps: &[(&'static str, &str)]) -> Self {
+        Self::with(steps, |settings| EwsClient::new(settings).unwrap())
+    }
+}
+
+impl<C> Talk<C> {
+    /// The same of another client than one for one's own mailbox.
+    fn with(steps: &[(&'static str, &str)], make: impl FnOnce(Settings) -> C) -> Self {
         let canned = Canned::new(steps.iter().map(|(_, answer)| dressed(answer)).collect());
         let clock = Arc::new(TestClock::default());
         let sign_in = Box::new(Basic::new(USER, PASSWORD.into()));
@@ -77,7 +85,7 @@ impl Talk {
             address: "ada@example.org".to_owned(),
             ..Settings::new(canned.url(), sign_in, clock.clone())
         };
-        let client = EwsClient::new(settings).unwrap();
+        let client = make(settings);
         Self { client, canned, clock, requests: steps.iter().map(|(request, _)| *request).collect() }
     }
 
@@ -95,6 +103,11 @@ impl Talk {
             }
             Err(error) => panic!("after {:?}: {error:?}", self.requests),
         }
+    }
+
+    /// The heads of the requests.
+    fn heads(&self) -> Vec<String> {
+        self.canned.requests.lock().unwrap().iter().map(|request| split(request).0.to_ascii_lowercase()).collect()
     }
 
     /// The requests were those of the golden files, and no more.

@@ -20,7 +20,9 @@ if [ ! -x "$venv/bin/python" ]; then
   "$venv/bin/pip" --quiet install 'exchangelib==5.6.0'
 fi
 
-"$pimsync" demo-server --messages 60 --record "$work/record" >"$work/out" &
+"$pimsync" demo-server --messages 60 --record "$work/record" --users demo@example.org,team@example.org,boss@example.org,far@example.org \
+  --share team@example.org:demo@example.org:owner --share boss@example.org:demo@example.org:reviewer --archives demo@example.org \
+  --impersonators demo@example.org >"$work/out" &
 server=$!
 for _ in $(seq 100); do
   [ "$(wc -l <"$work/out")" -ge 2 ] && break
@@ -32,6 +34,7 @@ read -r address password <<<"$(sed -n 2p "$work/out")"
 for script in mail kinds calendar notifications; do
   PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python" "$here/exchangelib_$script.py" "$url" "$address" "$password"
 done
+PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python" "$here/exchangelib_shared.py" "$url" "$address" "$password" team@example.org boss@example.org far@example.org
 
 if [ -z "${VALIDATE_SOAP:-}" ]; then
   echo "exchangelib.sh: VALIDATE_SOAP is not set, the messages were not validated"

@@ -436,7 +436,7 @@ impl World {
     }
 }
 
-fn trace_folder() -> Option<PathBuf> {
+pub fn trace_folder() -> Option<PathBuf> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let folder = PathBuf::from(std::env::var_os("PIMSYNC_TEST_TRACE")?);
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();

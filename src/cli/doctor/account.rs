@@ -10,6 +10,7 @@ use super::super::context::{Company, Context};
 use super::super::failure::Failure;
 use super::{Check, Outcome};
 use crate::clock::Clock;
+use crate::identity::config::Tree;
 use crate::identity::{Account, Server};
 use crate::remote::{RemoteError, RemoteRead as _};
 
@@ -104,7 +105,11 @@ async fn mailbox(context: &Context, account: &Account) -> Vec<Check> {
     };
     let signed_in = || Check::ok("sign-in", format!("the server takes it of {}", account.user));
     match link.client.special_folders().await {
-        Ok(_) => vec![secure, signed_in(), Check::ok("mailbox", "it answers")],
+        Ok(_) => {
+            let mut checks = vec![secure, signed_in(), Check::ok("mailbox", "it answers")];
+            checks.extend(other_mailboxes(context, account).await);
+            checks
+        }
         Err(error) => {
             let is_about =
                 |text: &str| matches!(&error, RemoteError::Unreachable { reason, .. } if reason.contains(text));
@@ -118,4 +123,25 @@ async fn mailbox(context: &Context, account: &Account) -> Vec<Check> {
             }
         }
     }
+}
+
+/// Whether the account's other mailboxes are shown.
+async fn other_mailboxes(context: &Context, account: &Account) -> Vec<Check> {
+    const CHECK: &str = "mailboxes";
+    let mut checks = Vec::new();
+    for tree in account.trees() {
+        let Tree::OtherMailbox { mailbox, .. } = &tree.tree else { continue };
+        let link = match context.way().connect(&tree, Company::Others).await {
+            Ok(link) => link,
+            Err(error) => {
+                checks.push(Check::error(CHECK, error));
+                continue;
+            }
+        };
+        checks.push(match link.client.special_folders().await {
+            Ok(_) => Check::ok(CHECK, format!("{} answers", mailbox.title())),
+            Err(error) => Check::error(CHECK, error),
+        });
+    }
+    checks
 }

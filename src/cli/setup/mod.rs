@@ -15,7 +15,9 @@ use super::account::{self, AccountRun};
 use super::context::{Company, Context, Link};
 use super::output::Output;
 use super::{ExitCode, Global, sync};
+use crate::identity::config::Tree;
 use crate::identity::{Account, IdentityLock, Server};
+use crate::pim::OtherMailbox;
 use crate::remote::RemoteRead as _;
 use crate::remote::auth::Scheme;
 use crate::remote::reach::Pin;
@@ -71,6 +73,12 @@ pub(super) struct Args {
     /// Go through this proxy, such as http://proxy:8080 or socks5h://127.0.0.1:1080, in place of the environment's
     #[arg(long, value_name = "URL")]
     proxy: Option<String>,
+    /// Synchronize this mailbox, too: one that is shared with you, by its address, "archive" for your own archive, or archive:ADDRESS; can be repeated
+    #[arg(long, value_name = "MAILBOX")]
+    mailbox: Vec<OtherMailbox>,
+    /// Act as the owner of this mailbox, where who signs in may (ApplicationImpersonation)
+    #[arg(long, value_name = "ADDRESS")]
+    impersonate: Option<String>,
     /// Never ask, but fail if something is missing
     #[arg(long)]
     non_interactive: bool,
@@ -80,7 +88,7 @@ pub(super) struct Args {
     /// Set up an account on the embedded server, with a sample mailbox
     #[arg(
         long,
-        conflicts_with_all = ["email", "server", "user", "auth", "password", "ca_file", "pin", "client_certificate", "proxy", "allow_redirect", "explain"],
+        conflicts_with_all = ["email", "server", "user", "auth", "password", "ca_file", "pin", "client_certificate", "proxy", "allow_redirect", "explain", "mailbox", "impersonate"],
     )]
     demo: bool,
     /// Print the results as a JSON document (see pimsync-json(5))
@@ -125,6 +133,8 @@ struct Results {
     config: String,
     /// The first sync; none when it was left out, or was made before.
     sync: Option<AccountRun>,
+    /// The same of its public folders and other mailboxes.
+    others: Vec<AccountRun>,
 }
 
 pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result<ExitCode> {
@@ -141,18 +151,25 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
     let missing = store::Missing::of(&context, &values);
     let (account, changed) = (&values.account, missing.anything());
     let wants_sync = !args.no_sync && (changed || !was_synchronized(&context, account)?);
-    let mut sync = None;
+    let mut runs = Vec::new();
     if changed || wants_sync {
         let _lock = store::lock(&context)?;
         let marker = store::store(&context, &values, &missing)?;
-        sync = wants_sync
-            .then(|| account::sync_account(&context, &marker, account, Ok(link), &Request::default(), output));
+        if wants_sync {
+            let sync = |tree: &Account, link| {
+                account::sync_account(&context, &marker, tree, link, &Request::default(), output)
+            };
+            runs.push(sync(account, Ok(link)));
+            let others = account.trees().into_iter().filter(|tree| tree.tree != Tree::Mailbox);
+            runs.extend(others.map(|tree| sync(&tree, context.connect(&tree, Company::Others))));
+        }
     }
-    if let Some(failure) = sync.as_ref().and_then(|run| run.error.as_ref()) {
+    for failure in runs.iter().filter_map(|run| run.error.as_ref()) {
         output.complain(failure);
     }
-    let code = sync.as_ref().map_or(ExitCode::Done, AccountRun::code);
-    let results = results(&context, account, changed, sync);
+    let code = account::code_of(&runs);
+    let mut runs = runs.into_iter();
+    let results = results(&context, account, changed, (runs.next(), runs.collect()));
     output.results(code, results, |results| text(results, &args, output))
 }
 
@@ -160,13 +177,26 @@ fn is_real(account: &Account) -> bool {
     account.server != Server::Demo
 }
 
-/// Makes sure that the server takes the sign-in.
+/// Makes sure that the server takes the sign-in, and shows the mailboxes that are new.
 fn sign_in(context: &Context, values: &Values) -> anyhow::Result<Link> {
     let link = match &values.new_password {
         Some(password) => context.connect_with(&values.account, Some(password.clone()), Company::Alone)?,
         None => context.connect(&values.account, Company::Alone)?,
     };
     context.runtime.block_on(link.client.special_folders())?;
+    let known = values.before.as_ref().map(|account| account.mailboxes.as_slice()).unwrap_or_default();
+    for tree in values.account.trees() {
+        if let Tree::OtherMailbox { mailbox, .. } = &tree.tree
+            && !known.contains(mailbox)
+        {
+            let password = values.new_password.clone();
+            let other = match password {
+                Some(password) => context.connect_with(&tree, Some(password), Company::Others)?,
+                None => context.connect(&tree, Company::Others)?,
+            };
+            context.runtime.block_on(other.client.special_folders())?;
+        }
+    }
     Ok(link)
 }
 
@@ -183,7 +213,12 @@ fn was_synchronized(context: &Context, account: &Account) -> anyhow::Result<bool
     Ok(run.is_some_and(|run| run.succeeded()))
 }
 
-fn results(context: &Context, account: &Account, changed: bool, sync: Option<AccountRun>) -> Results {
+fn results(
+    context: &Context,
+    account: &Account,
+    changed: bool,
+    (sync, others): (Option<AccountRun>, Vec<AccountRun>),
+) -> Results {
     let layout = &context.layout;
     Results {
         account: account.name.to_string(),
@@ -194,13 +229,15 @@ fn results(context: &Context, account: &Account, changed: bool, sync: Option<Acc
         directory: layout.account(&account.name).display().to_string(),
         config: layout.config().display().to_string(),
         sync,
+        others,
     }
 }
 
 fn text(results: &Results, args: &Args, output: &Output) -> String {
     let Results { account, directory, config, .. } = results;
     let told = if output.is_quiet() { sync::Told::Attention } else { sync::Told::All };
-    let synced = results.sync.as_ref().map(|run| sync::text(run, Mode::Apply, told)).unwrap_or_default();
+    let synced: String =
+        results.sync.iter().chain(&results.others).map(|run| sync::text(run, Mode::Apply, told)).collect();
     if output.is_quiet() {
         return synced;
     }

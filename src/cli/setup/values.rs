@@ -13,6 +13,7 @@ use crate::cli::failure::UsageError;
 use crate::cli::server_url::server;
 use crate::identity::config::{MOST_FOLDERS, Tree, WatchSettings};
 use crate::identity::{Account, AccountName, PasswordSource, Server};
+use crate::pim::OtherMailbox;
 use crate::pim::event::Mailing;
 use crate::plan::ConflictPolicy;
 use crate::remote::auth::Scheme;
@@ -74,6 +75,8 @@ impl Values {
             folders_at_a_time: known.map_or(MOST_FOLDERS, |account| account.folders_at_a_time),
             watch: known.map(|account| account.watch.clone()).unwrap_or_default(),
             public_folders: known.map(|account| account.public_folders.clone()).unwrap_or_default(),
+            mailboxes: mailboxes(args, known),
+            impersonate: args.impersonate.clone().or_else(|| known?.impersonate.clone()),
             tree: Tree::Mailbox,
         };
         Ok(Self { account, before, new_password })
@@ -95,6 +98,8 @@ impl Values {
                 folders_at_a_time: MOST_FOLDERS,
                 watch: WatchSettings::default(),
                 public_folders: Vec::new(),
+                mailboxes: Vec::new(),
+                impersonate: None,
                 tree: Tree::Mailbox,
             },
         };
@@ -136,6 +141,17 @@ impl Who {
         let file = context.layout.secret(&AccountName::from_email(&self.email)?);
         Ok(self.password.read(&file, &*context.env.clock).await?.unwrap_or_default())
     }
+}
+
+/// The other mailboxes: those that it has, and those that are given.
+fn mailboxes(args: &Args, known: Option<&Account>) -> Vec<OtherMailbox> {
+    let mut mailboxes = known.map(|account| account.mailboxes.clone()).unwrap_or_default();
+    for mailbox in &args.mailbox {
+        if !mailboxes.contains(mailbox) {
+            mailboxes.push(mailbox.clone());
+        }
+    }
+    mailboxes
 }
 
 /// What was synchronized with the sample mailbox must not meet a real one.

@@ -13,7 +13,7 @@ use super::super::failure::STOPPED;
 use super::door::HeardHow;
 use crate::identity::config::{Notifications, Tree};
 use crate::identity::{Account, ConfigError, Marker, MarkerError, SecretError};
-use crate::local::PUBLIC_FOLDERS;
+use crate::local::is_other_trees;
 use crate::local::notice::{ChangeNotice, Noticed};
 use crate::pim::{FolderId, SpecialFolder};
 use crate::remote::ews::Store;
@@ -259,7 +259,7 @@ impl AccountWorker {
         let now = self.way.env.clock.elapsed();
         let waits = listening.tried.is_some_and(|tried| now.saturating_sub(tried) < LISTEN_AGAIN);
         let directory = self.way.layout.account(&self.account.name);
-        // The first run makes that of public folders.
+        // The first run makes that of public folders or another mailbox.
         let is_to_come = self.account.tree != Tree::Mailbox && !directory.exists();
         if listening.notice.is_some() || waits || is_to_come {
             return;
@@ -288,9 +288,10 @@ impl AccountWorker {
         let Noticed::Changed(places) = noticed else { return self.signals.unsure() };
         let root = self.way.layout.account(&self.account.name);
         let known = lock(&self.known);
-        // The public folders have a worker of their own.
-        let is_others =
-            |place: &str| self.account.tree == Tree::Mailbox && place.split('/').next() == Some(PUBLIC_FOLDERS);
+        // The public folders and the other mailboxes have workers of their own.
+        let is_others = |place: &str| {
+            self.account.tree == Tree::Mailbox && place.split('/').next().is_some_and(is_other_trees)
+        };
         let is_folder =
             |place: &&String| !is_others(place) && (known.dirs.contains(*place) || root.join(place).is_dir());
         for place in places.iter().filter(is_folder) {

@@ -23,6 +23,12 @@ const MOST_ROUNDS: usize = 1000;
 impl RemoteListen for EwsClient {
     async fn subscribe(&self, telling: Telling) -> Result<PerItem<Subscription>, RemoteError> {
         let refused = |code: &str, message: &str| Ok(Err(own_error(ItemErrorClass::Permanent, code, message)));
+        if self.whose.is_other() {
+            return refused(
+                "ErrorSubscriptionDelegateAccessNotSupported",
+                "only its owner is told what happens in a mailbox",
+            );
+        }
         if telling == Telling::Streaming && !self.transport.version().has_streaming() {
             return refused("ErrorInvalidServerVersion", "the server is too old for streaming notifications");
         }

@@ -6,6 +6,7 @@
 //! public                                          folders that tell no changes, made to look as if they did
 //! read  bodies  entries  lists  listen  write     what the engine asks for (RemoteRead, RemoteListen, RemoteWrite)
 //!   └──────┴───┼───┴───────┴───────┴──────┘
+//! mailbox                                        which mailbox that is about
 //! ask (reads)   settle (writes)  until it is answered: retries, fates of lost writes
 //!   request  shape  property     requests as text; properties as items
 //!   transport  payload  throttle one request, one answer; the gate that all pass
@@ -28,6 +29,7 @@ mod entries;
 mod http;
 mod listen;
 mod lists;
+mod mailbox;
 mod payload;
 mod property;
 mod public;
@@ -48,12 +50,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::pim::Text;
 use crate::pim::event::Mailing;
+use crate::pim::{OtherMailbox, Text};
 use crate::remote::RemoteError;
 use crate::remote::auth::{Scheme, SignIn};
 use crate::remote::reach::Reach;
 use entries::Meetings;
+use mailbox::Whose;
 pub use public::{PublicFolder, PublicFolders};
 pub use store::Store;
 use transport::{Route, Transport};
@@ -72,6 +75,10 @@ pub struct Settings {
     pub user_agent: String,
     /// The mailbox's address: a meeting that this address organises is the owner's own. The name of who signs in may be none.
     pub address: String,
+    /// The mailbox, where it is not that of who signs in.
+    pub mailbox: Option<OtherMailbox>,
+    /// The address of a mailbox as whose owner all is done (ExchangeImpersonation), where that is not who signs in.
+    pub impersonate: Option<String>,
     /// Who is mailed about meetings.
     pub mailing: Mailing,
     /// The zone (IANA) of the person: in it whole days begin on the server, and times are that are in no zone.
@@ -90,6 +97,8 @@ impl Settings {
         Self {
             url: url.into(),
             address: sign_in.user().to_owned(),
+            mailbox: None,
+            impersonate: None,
             mailing: Mailing::Nobody,
             sign_in,
             reach: Reach::default(),
@@ -123,6 +132,8 @@ pub struct EwsClient {
     transport: Arc<Transport>,
     /// Where requests are led to.
     route: Route,
+    /// [`Settings::mailbox`].
+    whose: Whose,
     /// [`Settings::zone`].
     zone: Text,
     /// Whose it is, and who is mailed.
@@ -136,13 +147,14 @@ impl EwsClient {
     /// [`RemoteError::Refused`] when the address or the certificate file cannot be used, [`RemoteError::Io`] when it cannot be read.
     pub fn new(settings: Settings) -> Result<Self, RemoteError> {
         let (zone, meetings) = (Text::new(&settings.zone), Arc::new(Meetings::new(&settings)));
-        Ok(Self { transport: Arc::new(Transport::new(settings)?), route: Route::Own, zone, meetings })
+        let whose = Whose::new(settings.mailbox.clone());
+        Ok(Self { transport: Arc::new(Transport::new(settings)?), route: whose.route(), whose, zone, meetings })
     }
 
     /// The same way, with requests led to another mailbox.
     fn at(&self, route: Route) -> Self {
         let (transport, meetings) = (Arc::clone(&self.transport), Arc::clone(&self.meetings));
-        Self { transport, route, zone: self.zone.clone(), meetings }
+        Self { transport, route, whose: self.whose.clone(), zone: self.zone.clone(), meetings }
     }
 
     /// How it signs in; `None` until the server has been asked what it takes.

@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use bytes::Bytes;
 use tokio::sync::mpsc::Sender;
 
+use super::request;
 use super::xml::base64::{encode, encoded_length};
 use super::xml::source::Witness;
 use crate::remote::BodySource;
@@ -60,6 +61,19 @@ impl Payload<'_> {
     /// A request without bodies of messages.
     pub(super) fn text(text: String) -> Self {
         Self(vec![Part::Text(text)])
+    }
+
+    /// The same request, done as if by the owner of another mailbox.
+    pub(super) fn acting_as(&self, address: &str) -> Self {
+        let mut parts = self.0.iter().map(|part| match part {
+            Part::Text(text) => Part::Text(text.clone()),
+            Part::Mime(mime) => Part::Mime(*mime),
+        });
+        let first = parts.next().map(|part| match part {
+            Part::Text(text) => Part::Text(request::acting_as(&text, address)),
+            other @ Part::Mime(_) => other,
+        });
+        Self(first.into_iter().chain(parts).collect())
     }
 
     /// `Content-Length`.

@@ -2,19 +2,18 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::EwsClient;
 use super::answer::Response;
 use super::ask::{FOLDERS_PER_CALL, ITEMS_PER_CALL, own_error};
 use super::request::{self, FolderRef};
 use super::shape::{self, Property};
 use super::xml::Element;
+use super::{EwsClient, mailbox};
 use crate::pim::{
-    CategoryList, Entry, EntryKind, FolderId, ItemId, ServerEntry, ServerFolder, ServerMessage, SpecialFolder,
-    SyncState, Tag,
+    CategoryList, Entry, EntryKind, FolderId, ItemId, ServerEntry, ServerFolder, ServerMessage, SyncState, Tag,
 };
 use crate::remote::{
-    BodySink, ChangePage, Fetched, FolderActivity, FolderChanges, FoundList, ItemChange, ItemError, ItemErrorClass,
-    ListId, ListMembers, PerItem, Reach, RemoteError, RemoteRead, SpecialFolders,
+    Absence, BodySink, Capabilities, ChangePage, Fetched, FolderActivity, FolderChanges, FoundList, ItemChange,
+    ItemError, ItemErrorClass, ListId, ListMembers, PerItem, Reach, RemoteError, RemoteRead, SpecialFolders,
 };
 
 /// Values in one search: more make the restriction too complex for some servers.
@@ -25,50 +24,33 @@ const FOLDERS_PER_SEARCH: usize = 50;
 const MOST_PAGES: usize = 10_000;
 
 impl RemoteRead for EwsClient {
+    /// In a mailbox of others, what is just not listed may be hidden from us. Its list of categories is its owner's.
+    fn capabilities(&self) -> Capabilities {
+        let absence = if self.whose.is_shared() { Absence::Doubtful } else { Absence::Gone };
+        Capabilities { absence, category_list: !self.whose.is_other() }
+    }
+
     async fn special_folders(&self) -> Result<SpecialFolders, RemoteError> {
-        let names: Vec<&str> =
-            std::iter::once("msgfolderroot").chain(SpecialFolder::ALL.into_iter().map(SpecialFolder::as_str)).collect();
-        let responses = self
-            .ask_each("GetFolder", &names, FOLDERS_PER_CALL, |version, names| {
-                let folders: Vec<FolderRef<'_>> = names.iter().map(|name| FolderRef::Named(name)).collect();
-                request::get_folders(version, &folders, &[])
-            })
-            .await?;
-        let mut ids = responses.iter().map(|response| {
-            let folder = response.checked().map(Response::first)?;
-            Ok::<_, ItemError>(folder.and_then(|folder| shape::folder_id(folder, "FolderId")))
-        });
-        let root = match ids.next() {
-            Some(Ok(Some(root))) => root,
-            Some(Err(error)) => {
-                return Err(RemoteError::Rejected { operation: "GetFolder", code: error.code, message: error.message });
-            }
-            _ => return Err(no_sense("GetFolder", "the root has no id")),
-        };
-        let special = SpecialFolder::ALL.into_iter().zip(ids).filter_map(|(name, id)| Some((name, id.ok()??)));
-        Ok(SpecialFolders { root, special: special.collect() })
+        self.standard().await
     }
 
     async fn folder_changes(&self, since: Option<&SyncState>) -> Result<FolderChanges, RemoteError> {
-        const OPERATION: &str = "SyncFolderHierarchy";
-        let mut said = LastWords::default();
-        let mut state = since.cloned();
-        for _ in 0..MOST_PAGES {
-            let response = self
-                .ask_one(OPERATION, |version| request::sync_hierarchy(version, state.as_ref(), &shape::FOLDER))
-                .await?;
-            let before = state.replace(sync_state(OPERATION, &response)?);
-            response.body.children_of("Changes").for_each(|change| said.hear(change));
-            let last = response.body.value("IncludesLastFolderInRange") != Some("false") || before == state;
-            if let (true, Some(state)) = (last, state.clone()) {
-                return Ok(said.into_changes(state));
-            }
+        if since.is_some_and(mailbox::were_found) {
+            return self.found_folders(since).await;
         }
-        Err(no_sense(OPERATION, "the listing does not end"))
+        match (self.listed_folders(since).await, since) {
+            (Err(error), None) if self.lists_no_folders(&error) => self.found_folders(None).await,
+            // Perhaps some are shown still.
+            (Err(error), Some(_)) if self.lists_no_folders(&error) => Err(RemoteError::StateInvalid),
+            (changes, _) => changes,
+        }
     }
 
     async fn activity(&self, folders: &[FolderId]) -> Result<Vec<PerItem<FolderActivity>>, RemoteError> {
-        self.activity_with(folders, &shape::ACTIVITY).await
+        match self.whose.is_shared() {
+            true => self.activity_with(folders, &shape::ACTIVITY_AND_RIGHTS).await,
+            false => self.activity_with(folders, &shape::ACTIVITY).await,
+        }
     }
 
     async fn item_changes(
@@ -147,6 +129,25 @@ impl RemoteRead for EwsClient {
 }
 
 impl EwsClient {
+    /// What the server tells of its folders.
+    async fn listed_folders(&self, since: Option<&SyncState>) -> Result<FolderChanges, RemoteError> {
+        const OPERATION: &str = "SyncFolderHierarchy";
+        let (mut said, top) = (LastWords::default(), self.whose.top());
+        let mut state = since.cloned();
+        for _ in 0..MOST_PAGES {
+            let response = self
+                .ask_one(OPERATION, |version| request::sync_hierarchy(version, top, state.as_ref(), &shape::FOLDER))
+                .await?;
+            let before = state.replace(sync_state(OPERATION, &response)?);
+            response.body.children_of("Changes").for_each(|change| said.hear(change));
+            let last = response.body.value("IncludesLastFolderInRange") != Some("false") || before == state;
+            if let (true, Some(state)) = (last, state.clone()) {
+                return Ok(said.into_changes(state));
+            }
+        }
+        Err(no_sense(OPERATION, "the listing does not end"))
+    }
+
     /// What folders say without being listed, as far as `properties` tell.
     pub(super) async fn activity_with(
         &self,

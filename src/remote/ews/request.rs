@@ -67,11 +67,12 @@ const ENVELOPE: [(&str, &str); 3] = [
     ("xmlns:t", "http://schemas.microsoft.com/exchange/services/2006/types"),
 ];
 
-/// A folder by its id, or by the name that it has in every mailbox.
+/// A folder by its id, or by the name that it has in every mailbox: one's own, or that of whose primary address is told.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum FolderRef<'a> {
     Id(&'a FolderId),
     Named(&'a str),
+    Of(&'a str, &'a str),
 }
 
 impl FolderRef<'_> {
@@ -79,6 +80,9 @@ impl FolderRef<'_> {
         match self {
             Self::Id(id) => xml.empty("t:FolderId", &[("Id", id.as_str())]),
             Self::Named(name) => xml.empty("t:DistinguishedFolderId", &[("Id", name)]),
+            Self::Of(name, owner) => xml.element_with("t:DistinguishedFolderId", &[("Id", name)], |xml| {
+                xml.element("t:Mailbox", |xml| xml.leaf("t:EmailAddress", owner));
+            }),
         }
     }
 }
@@ -90,6 +94,18 @@ pub(super) fn begin(version: Version) -> Xml {
     xml.open("s:Body", &[]);
     xml
 }
+
+/// The same request, done as if by the owner of another mailbox (MS-OXWSCDATA `ExchangeImpersonationType`).
+pub(super) fn acting_as(text: &str, address: &str) -> String {
+    let mut header = Xml::default();
+    header.element("t:ExchangeImpersonation", |xml| {
+        xml.element("t:ConnectingSID", |xml| xml.leaf("t:PrimarySmtpAddress", address));
+    });
+    text.replacen(HEADER_END, &format!("{}{HEADER_END}", header.take()), 1)
+}
+
+/// What each request has, and before it a place for more headers.
+const HEADER_END: &str = "</s:Header>";
 
 pub(super) fn end(mut xml: Xml) -> String {
     xml.close("s:Body");
@@ -169,11 +185,16 @@ pub(super) fn find_folders(version: Version, parent: &FolderId, offset: u64, pro
     })
 }
 
-pub(super) fn sync_hierarchy(version: Version, since: Option<&SyncState>, properties: &[Property]) -> String {
+pub(super) fn sync_hierarchy(
+    version: Version,
+    top: FolderRef<'_>,
+    since: Option<&SyncState>,
+    properties: &[Property],
+) -> String {
     request(version, "m:SyncFolderHierarchy", &[], |xml| {
         shape(xml, "m:FolderShape", "IdOnly", version, properties);
         // Always the same root: with another one, the server does not know its own state.
-        xml.element("m:SyncFolderId", |xml| FolderRef::Named("msgfolderroot").write(xml));
+        xml.element("m:SyncFolderId", |xml| top.write(xml));
         if let Some(state) = since {
             xml.leaf("m:SyncState", state.as_str());
         }

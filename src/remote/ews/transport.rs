@@ -58,6 +58,8 @@ pub(super) enum Route {
     Own,
     /// The one that holds what is in a public folder: `GUID@domain`.
     Public(Arc<str>),
+    /// That with this address.
+    Mailbox(Arc<str>),
 }
 
 /// How an answer was lost.
@@ -83,6 +85,8 @@ impl From<RemoteError> for Failure {
 pub(super) struct Transport {
     http: Http,
     sign_in: Box<dyn SignIn>,
+    /// [`Settings::impersonate`].
+    acts_as: Option<String>,
     clock: Arc<dyn Clock>,
     limits: TimeLimits,
     permits: Semaphore,
@@ -120,6 +124,7 @@ impl Transport {
             doubted: AtomicBool::new(false),
             refused: AtomicBool::new(false),
             sign_in: settings.sign_in,
+            acts_as: settings.impersonate,
             limits: settings.limits,
         })
     }
@@ -202,6 +207,8 @@ impl Transport {
         payload: &Payload<'_>,
         idle: Duration,
     ) -> Result<Opened, Failure> {
+        let acting = self.acts_as.as_deref().map(|address| payload.acting_as(address));
+        let payload = acting.as_ref().unwrap_or(payload);
         let pages = self.trace.as_ref().map(|trace| trace.next(operation));
         let Reply { status, headers, standing, chunks } = self.send(route, operation, payload, pages.as_ref()).await?;
         if let Some(pages) = &pages {
@@ -414,7 +421,10 @@ impl Transport {
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         let (anchor, public) = match route {
-            Route::Own => (Some(self.sign_in.user()).filter(|user| user.contains('@')), None),
+            Route::Own => {
+                (self.acts_as.as_deref().or(Some(self.sign_in.user())).filter(|user| user.contains('@')), None)
+            }
+            Route::Mailbox(mailbox) => (Some(&**mailbox), None),
             Route::Public(mailbox) => (Some(&**mailbox), Some(&**mailbox)),
         };
         for (name, mailbox) in [("x-anchormailbox", anchor), ("x-publicfoldermailbox", public)] {

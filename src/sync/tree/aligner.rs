@@ -33,9 +33,10 @@ pub(super) struct Aligner<'r, 'e, R, L> {
 impl<'r, 'e, R: RemoteWrite + 'static, L: LocalWrite + 'static> Aligner<'r, 'e, R, L> {
     pub(super) async fn observe(run: &'r Run<'e, R, L>) -> Result<Self, SyncError> {
         let mut known = Known::new(run.state().read(|state| state.folders(run.account))?);
-        let remote = remote::observe(run, &known).await?;
+        let mut remote = remote::observe(run, &known).await?;
         let local = Directories::observe(run, &known).await?;
         match_directories(run, &mut known, &local)?;
+        remote::judge_unlisted(run, &known, &local, &mut remote);
         let mirrored = remote.mirrored();
         Ok(Self { run, known, remote, mirrored, local, names: None, moves: Vec::new(), all_taken_in: true })
     }

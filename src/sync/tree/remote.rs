@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::Directory;
 use super::known::Known;
+use super::local::Directories;
 use crate::local::LocalWrite;
 use crate::pim::{EntryKind, FolderId, FolderKey, FolderKind, ServerFolder, SpecialFolder, SyncState};
 use crate::plan::folders::depths;
@@ -87,9 +89,50 @@ where
     }
     let special = run.remote().special_folders().await?;
     let changes = run.remote().folder_changes(None).await?;
-    let folders = changes.changed.into_iter().map(|folder| (folder.id.clone(), folder)).collect();
+    let mut folders: BTreeMap<_, _> = changes.changed.into_iter().map(|folder| (folder.id.clone(), folder)).collect();
+    let hidden = match run.remote().capabilities().absence {
+        Absence::Gone | Absence::Hidden => BTreeSet::new(),
+        Absence::Doubtful => keep_unlisted(known, &special.root, &mut folders),
+    };
     let roles = special.special.into_iter().map(|(role, id)| (id, role)).collect();
-    Ok(RemoteTree { folders, special: roles, root: special.root, state: changes.state, hidden: BTreeSet::new() })
+    Ok(RemoteTree { folders, special: roles, root: special.root, state: changes.state, hidden })
+}
+
+const UNLISTED: &str = "the server shows this folder no more: it was deleted, or is hidden from you. Nothing was changed on either side; \
+                        if it was deleted, remove its directory here";
+
+/// Judges the folders that are known and not listed any more, where they may only be out of our sight: those whose directories are gone, too, are
+/// gone on both sides. The others are told.
+pub(super) fn judge_unlisted<R, L>(run: &Run<'_, R, L>, known: &Known, local: &Directories, remote: &mut RemoteTree)
+where
+    R: RemoteWrite + 'static,
+    L: LocalWrite + 'static,
+{
+    if run.remote().capabilities().absence != Absence::Doubtful {
+        return;
+    }
+    for row in std::mem::take(&mut remote.hidden).into_iter().filter_map(|key| known.row(key)) {
+        if row.dir_id.is_some() && local.directory(row, known.dir_of(row.key)) == Directory::Away {
+            remote.folders.remove(&row.id);
+            continue;
+        }
+        remote.hidden.insert(row.key);
+        run.notice(row.dir.as_deref().unwrap_or(&row.name), NoticeKind::FolderFailed, None, UNLISTED.to_owned());
+    }
+}
+
+/// Adds the known folders that a listing does not tell of, as they are known.
+fn keep_unlisted(
+    known: &Known,
+    root: &FolderId,
+    folders: &mut BTreeMap<FolderId, ServerFolder>,
+) -> BTreeSet<FolderKey> {
+    let unlisted: Vec<&FolderRow> =
+        known.rows().filter(|row| row.on_server && !folders.contains_key(&row.id)).collect();
+    for row in &unlisted {
+        folders.insert(row.id.clone(), server_folder(row, known, root));
+    }
+    unlisted.into_iter().map(|row| row.key).collect()
 }
 
 /// The folders that the server shows, where it follows nothing from it that it does not show one. All of them are what the settings name, so
@@ -105,11 +148,7 @@ where
         run.notice(&path, NoticeKind::FolderFailed, None, reason);
     }
     let mut folders: BTreeMap<_, _> = changes.changed.into_iter().map(|folder| (folder.id.clone(), folder)).collect();
-    let mut hidden = BTreeSet::new();
-    for row in known.rows().filter(|row| row.on_server && !folders.contains_key(&row.id)).collect::<Vec<_>>() {
-        hidden.insert(row.key);
-        folders.insert(row.id.clone(), server_folder(row, known, &root));
-    }
+    let hidden = keep_unlisted(known, &root, &mut folders);
     let special = folders.keys().map(|id| (id.clone(), SpecialFolder::Public)).collect();
     Ok(RemoteTree { folders, special, root, state: changes.state, hidden })
 }

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::super::super::ExitCode;
 use super::super::super::account::{AccountRun, code_of};
-use super::super::super::context::{Way, chosen_trees, no_public_folders, share_of};
+use super::super::super::context::{Way, chosen_trees, no_such_tree, share_of};
 use super::super::super::failure::{Failure, Hinted, UsageError};
 use super::super::super::sync::{Results, request_of, text};
 use super::super::worker::AccountWorker;
@@ -175,7 +175,7 @@ impl Host {
             runs.push(answered.await.map_err(|_| ended())?);
         }
         if runs.is_empty() {
-            return Err(no_public_folders().into());
+            return Err(no_such_tree().into());
         }
         let marker = Marker::read(&self.way.layout)?;
         let all = runs.len() == self.config.trees().len() && runs.iter().all(|run| run.error.is_none());

@@ -24,7 +24,7 @@ use super::spelling::{self, Context, TaskRules, Value};
 use super::{event, when};
 use crate::pim::event::{At, Details, DetailsField, Mailing, When};
 use crate::pim::{ChangeKey, EntryKind, Event, ItemId, Text};
-use crate::remote::{ItemError, ItemErrorClass, PerItem, RemoteError};
+use crate::remote::{Disposal, ItemError, ItemErrorClass, PerItem, RemoteError};
 
 /// What tells which occurrence it is.
 const WHEREABOUTS: [Property; 5] =
@@ -115,7 +115,9 @@ impl EwsClient {
                 Err(error) => return Ok(Err(error)),
             }
         }
-        let removal = Removal { series, numbers: &numbers, mailing };
+        // Who works in a mailbox of others may not delete to Deleted Items, and no occurrence can be moved there.
+        let disposal = if self.whose.is_shared() { Disposal::Dispose } else { Disposal::ToDeletedItems };
+        let removal = Removal { series, numbers: &numbers, disposal, mailing };
         if let Some(error) = self.settle(&removal, Vec::new()).await?.into_iter().find_map(Result::err) {
             return Ok(Err(error));
         }
@@ -199,6 +201,7 @@ impl EwsClient {
 struct Removal<'a> {
     series: &'a ItemId,
     numbers: &'a [usize],
+    disposal: Disposal,
     mailing: Mailing,
 }
 
@@ -213,7 +216,7 @@ impl Writes for Removal<'_> {
 
     fn payload(&self, version: Version, slots: &[usize]) -> Payload<'_> {
         let numbers: Vec<usize> = slots.iter().filter_map(|slot| self.numbers.get(*slot)).copied().collect();
-        Payload::text(request::delete_occurrences(version, self.series, &numbers, self.mailing))
+        Payload::text(request::delete_occurrences(version, self.series, &numbers, self.disposal, self.mailing))
     }
 
     fn read(&self, _: usize, _: &Response) -> PerItem<()> {

@@ -130,8 +130,14 @@ fn write_change(xml: &mut Xml, kind: EntryKind, (property, element): &Value) {
 }
 
 /// The deletion of occurrences.
-pub(super) fn delete_occurrences(version: Version, series: &ItemId, numbers: &[usize], mailing: Mailing) -> String {
-    delete(version, Disposal::ToDeletedItems, mailing, |xml| {
+pub(super) fn delete_occurrences(
+    version: Version,
+    series: &ItemId,
+    numbers: &[usize],
+    disposal: Disposal,
+    mailing: Mailing,
+) -> String {
+    delete(version, disposal, mailing, |xml| {
         write_refs(xml, numbers.iter().map(|number| ItemRef::Occurrence(series, *number)));
     })
 }

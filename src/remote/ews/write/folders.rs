@@ -192,7 +192,7 @@ impl Writes for Removal<'_> {
             Err(error) if error.class == ItemErrorClass::Gone => return Ok(vec![Fate::Settled(Ok(()))]),
             Err(error) => return Ok(vec![Fate::Settled(Err(error))]),
         };
-        let bin = client.folder_with(FolderRef::Named("deleteditems"), &[]).await?;
+        let bin = client.folder_with(client.whose.bin(), &[]).await?;
         let bin = bin.ok().and_then(|bin| shape::folder_id(&bin, "FolderId"));
         let done = self.disposal == Disposal::ToDeletedItems && bin == Some(parent);
         Ok(vec![if done { Fate::Settled(Ok(())) } else { Fate::NotDone }])

@@ -98,8 +98,11 @@ pub(in super::super) fn conflict() -> ItemError {
     own_error(ItemErrorClass::Conflict, "ErrorIrresolvableConflict", "it was changed on the server meanwhile")
 }
 
+/// The code of what was moved, and is not found where it is now.
+pub(super) const NEW_ID_UNKNOWN: &str = "NewIdUnknown";
+
 fn unknown_place() -> ItemError {
-    own_error(ItemErrorClass::Unknown, "NewIdUnknown", "it was moved, but cannot be found in its new folder")
+    own_error(ItemErrorClass::Unknown, NEW_ID_UNKNOWN, "it was moved, but cannot be found in its new folder")
 }
 
 /// The version of the item in a response; the id must be the one that was asked for.

@@ -5,12 +5,14 @@ pub(super) mod messages;
 mod sending;
 pub(super) mod uploads;
 
-use super::EwsClient;
+use super::ask::own_error;
+use super::mailbox::is_no_top;
+use super::{EwsClient, shape};
 use crate::pim::{CategoryList, ChangeKey, FolderId, FolderKind};
 use crate::plan::proof::{FolderRemoval, MessageRemoval};
 use crate::remote::{
-    BodySource, Disposal, EntryUpdate, EntryUpload, MarkUpdate, PerItem, Placed, RemoteError, RemoteWrite, Upload,
-    Versioned,
+    BodySource, Disposal, EntryUpdate, EntryUpload, ItemErrorClass, MarkUpdate, PerItem, Placed, RemoteError,
+    RemoteWrite, Upload, Versioned,
 };
 
 impl RemoteWrite for EwsClient {
@@ -20,6 +22,9 @@ impl RemoteWrite for EwsClient {
         name: &str,
         kind: FolderKind,
     ) -> Result<PerItem<FolderId>, RemoteError> {
+        if is_no_top(parent) {
+            return Ok(Err(own_error(ItemErrorClass::Permanent, "NoTop", NO_TOP)));
+        }
         self.make_folder(parent, name, kind).await
     }
 
@@ -28,6 +33,9 @@ impl RemoteWrite for EwsClient {
     }
 
     async fn move_folder(&self, folder: &FolderId, parent: &FolderId) -> Result<PerItem<()>, RemoteError> {
+        if is_no_top(parent) {
+            return Ok(Err(own_error(ItemErrorClass::Permanent, "NoTop", NO_TOP)));
+        }
         self.put_folder_under(folder, parent).await
     }
 
@@ -37,7 +45,11 @@ impl RemoteWrite for EwsClient {
         disposal: Disposal,
         _proof: FolderRemoval,
     ) -> Result<PerItem<()>, RemoteError> {
-        self.remove_folder(folder, disposal).await
+        let removed = self.remove_folder(folder, disposal).await?;
+        match (&removed, self.whose.is_shared()) {
+            (Err(error), true) if error.code == NOT_TO_BIN => self.bin_folder(folder).await,
+            _ => Ok(removed),
+        }
     }
 
     async fn create_messages(
@@ -86,7 +98,48 @@ impl RemoteWrite for EwsClient {
         disposal: Disposal,
     ) -> Result<Vec<PerItem<()>>, RemoteError> {
         let items: Vec<Versioned> = items.iter().map(|(item, _proof)| item.clone()).collect();
-        self.remove_messages(&items, disposal).await
+        match (disposal, self.whose.is_shared()) {
+            (Disposal::ToDeletedItems, true) => self.bin_messages(&items).await,
+            _ => self.remove_messages(&items, disposal).await,
+        }
+    }
+}
+
+/// What is said of a folder that is to be made in a mailbox of which only some folders are shown.
+const NO_TOP: &str = "the top of this mailbox is not shown to you, so that no folder can be made or moved there; ask its owner for the right to";
+
+/// What Exchange says to a delegate who deletes to Deleted Items.
+const NOT_TO_BIN: &str = "ErrorCannotDeleteObject";
+
+impl EwsClient {
+    /// Deletes what is in a mailbox of others: they may move it to Deleted Items, but not delete it there (delegates are refused). Where
+    /// Deleted Items is not shown either, it goes to where the owner can recover it for a while.
+    async fn bin_messages(&self, items: &[Versioned]) -> Result<Vec<PerItem<()>>, RemoteError> {
+        match self.bin().await? {
+            Some(bin) => {
+                let placed = self.put_messages_into(items, &bin).await?;
+                // Where it is there is of no concern.
+                let is_done = |placed: PerItem<Placed>| match placed {
+                    Err(error) if error.code == messages::NEW_ID_UNKNOWN => Ok(()),
+                    placed => placed.map(drop),
+                };
+                Ok(placed.into_iter().map(is_done).collect())
+            }
+            None => self.remove_messages(items, Disposal::Dispose).await,
+        }
+    }
+
+    async fn bin_folder(&self, folder: &FolderId) -> Result<PerItem<()>, RemoteError> {
+        match self.bin().await? {
+            Some(bin) => self.put_folder_under(folder, &bin).await,
+            None => self.remove_folder(folder, Disposal::Dispose).await,
+        }
+    }
+
+    /// Deleted Items, where it is shown.
+    async fn bin(&self) -> Result<Option<FolderId>, RemoteError> {
+        let found = self.folder_with(self.whose.bin(), &[]).await?;
+        Ok(found.ok().and_then(|bin| shape::folder_id(&bin, "FolderId")))
     }
 }
 
