@@ -5,6 +5,7 @@ mod calendar;
 mod compose;
 mod items;
 mod picture;
+mod public;
 mod words;
 
 use rusqlite::Connection;
@@ -15,6 +16,7 @@ use super::xml::{self, TYPES};
 use super::zones::Zone;
 use super::{Error, List, Personality, intake};
 use compose::{Letter, Random};
+pub(super) use public::seed as seed_public;
 
 /// Folders besides the standard ones: parent path and name.
 const FOLDERS: &[(&str, &str)] = &[
@@ -103,14 +105,27 @@ fn put(
     folder: &str,
     xml: &str,
 ) -> Result<Option<Item>, Error> {
+    match store::distinguished_folder(db, mailbox.id, folder)? {
+        Some(folder) => put_into(db, mailbox, maker, folder.id, xml),
+        None => Ok(None),
+    }
+}
+
+/// The same for any folder.
+fn put_into(
+    db: &Connection,
+    mailbox: &MailboxRow,
+    maker: &Maker<'_>,
+    folder: i64,
+    xml: &str,
+) -> Result<Option<Item>, Error> {
     let wrong = |why: String| Error::Refused(format!("{why} for the sample item {xml}"));
-    let Some(folder) = store::distinguished_folder(db, mailbox.id, folder)? else { return Ok(None) };
     let tree = xml::parse(&format!("<t:Items xmlns:t=\"{TYPES}\">{xml}</t:Items>"));
     let tree = tree.map_err(|malformed| wrong(malformed.reason))?;
     let Some(element) = tree.children.first() else { return Ok(None) };
     let mut new = ops::build(maker, element).map_err(|refusal| wrong(refusal.code))?;
     (new.received, new.sent, new.is_draft) = (UNTIL, UNTIL, false);
-    Ok(Some(store::insert_item(db, mailbox.id, folder.id, new)?))
+    Ok(Some(store::insert_item(db, mailbox.id, folder, new)?))
 }
 
 /// Makes the folders; answers the number of each path.

@@ -189,7 +189,10 @@ impl Drop for Server {
 
 /// Makes the mailboxes that are missing, with their samples.
 fn prepare(store: &Store, options: &Options) -> Result<(), Error> {
-    store.write(|db| Ok::<(), Error>(store::create_public(db)?))?;
+    store.write(|db| {
+        store::create_public(db)?;
+        if store.is_new && options.sample_messages > 0 { sample::seed_public(db) } else { Ok(()) }
+    })?;
     for user in &options.users {
         store.write(|db| {
             if store::mailbox(db, &user.address)?.is_some() {

@@ -99,3 +99,14 @@ fn rights_are_what_a_role_says() {
         assert_eq!(shown, role != Role::Nobody, "{role:?}");
     }
 }
+
+#[test]
+fn the_sample_has_some() {
+    let client = Client::with(pimsync::exchange::Options { sample_messages: 5, ..Default::default() });
+    let public = client.server.public_folders().unwrap();
+    let of = |path: &str| public.items(path).unwrap().len();
+    assert_eq!(
+        (of("Harbour Office/Announcements"), of("Harbour Office/Tides"), of("Harbour Office/Suppliers")),
+        (6, 3, 2)
+    );
+}
