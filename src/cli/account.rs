@@ -135,11 +135,11 @@ pub(super) async fn run_engine(
 ) -> anyhow::Result<Report> {
     let layout = &way.layout;
     let request = &fenced(request, marker);
-    let state = Arc::new(match request.mode {
-        Mode::Apply => State::open(&layout.state())?,
-        Mode::DryRun if layout.state().exists() => State::copy_in_memory(&layout.state())?,
-        Mode::DryRun => State::in_memory()?,
-    });
+    let state = match request.mode {
+        Mode::Apply => way.state()?,
+        Mode::DryRun if layout.state().exists() => Arc::new(State::copy_in_memory(&layout.state())?),
+        Mode::DryRun => Arc::new(State::in_memory()?),
+    };
     let local = Arc::new(open_tree(way, &state, account)?);
     let journal = Journal::begin(way, &state, account, request)?;
     let engine = Engine {

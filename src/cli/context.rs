@@ -1,7 +1,8 @@
 //! What a subcommand works with: the identity's places and configuration, checked once, and the way to its servers.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use secrecy::SecretString;
@@ -16,6 +17,7 @@ use crate::identity::{self, Account, Config, ConfigError, IdentityName, Layout, 
 use crate::local::{OTHER_MAILBOXES, PUBLIC_FOLDERS, is_other_trees};
 use crate::remote::auth::{Basic, Offered, SignIn};
 use crate::remote::ews::{EwsClient, PublicFolders, Settings, Store};
+use crate::state::{State, StateError};
 use crate::sync::{Env, NoFault};
 
 pub(super) const ROOT_VARIABLE: &str = identity::layout::ROOT_VARIABLE;
@@ -43,6 +45,14 @@ pub(super) struct Way {
     pub(super) layout: Layout,
     pub(super) env: Env,
     trace: Option<PathBuf>,
+    /// `state.db` as long as it is the same file: runs of a watch follow each other, and opening it is most of what one costs that has nothing to do.
+    kept: Arc<Mutex<Option<KeptState>>>,
+}
+
+/// `state.db`, and which file that is.
+struct KeptState {
+    state: Arc<State>,
+    file: (u64, u64),
 }
 
 /// An identity that is there.
@@ -80,7 +90,8 @@ impl Context {
 
     /// What a run over an account takes.
     pub(super) fn way(&self) -> Way {
-        Way { layout: self.layout.clone(), env: self.env.clone(), trace: self.trace.clone() }
+        let kept = Arc::default();
+        Way { layout: self.layout.clone(), env: self.env.clone(), trace: self.trace.clone(), kept }
     }
 
     /// Makes sure that the identity is there, and reads what identity.toml says.
@@ -133,6 +144,26 @@ impl Context {
 }
 
 impl Way {
+    /// `state.db`, where there is one.
+    pub(super) fn known_state(&self) -> Option<Result<Arc<State>, StateError>> {
+        self.layout.state().exists().then(|| self.state())
+    }
+
+    /// `state.db`, which is made where there is none.
+    pub(super) fn state(&self) -> Result<Arc<State>, StateError> {
+        let path = self.layout.state();
+        let file = || std::fs::metadata(&path).ok().map(|found| (found.dev(), found.ino()));
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kept) = kept.as_ref().filter(|kept| file() == Some(kept.file)) {
+            return Ok(Arc::clone(&kept.state));
+        }
+        // What was there is another file's now, or none's.
+        *kept = None;
+        let state = Arc::new(State::open(&path)?);
+        *kept = file().map(|file| KeptState { state: Arc::clone(&state), file });
+        Ok(state)
+    }
+
     /// Where the demo server keeps its mailbox: not in the identity, since a server's data is none of it.
     fn demo_store(&self) -> PathBuf {
         self.layout.root().join("Demo").join(format!("{}.db", self.layout.identity()))

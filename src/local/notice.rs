@@ -12,8 +12,8 @@ use notify::{Event, RecursiveMode, Watcher as _};
 /// What was noticed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Noticed {
-    /// Something changed at these paths, each a folder's path or that of something in it; only one of them need be a folder.
-    Changed(BTreeSet<String>),
+    /// Something changed at these paths below the account's directory. What is not a message yet is left out.
+    Changed(BTreeSet<PathBuf>),
     /// More changed than could be told.
     Overflow,
 }
@@ -70,7 +70,9 @@ impl ChangeNotice {
         let hear = move |event: notify::Result<Event>| match event {
             Ok(event) if event.need_rescan() => tell(Noticed::Overflow),
             Ok(event) if changes_something(event.kind) => {
-                let paths: BTreeSet<String> = event.paths.iter().flat_map(|path| places_of(&top, path)).collect();
+                let below = event.paths.iter().filter_map(|path| path.strip_prefix(&top).ok());
+                let paths: BTreeSet<PathBuf> =
+                    below.filter(|path| !places_of(path).is_empty()).map(Path::to_owned).collect();
                 if !paths.is_empty() {
                     tell(Noticed::Changed(paths));
                 }
@@ -93,18 +95,19 @@ fn changes_something(kind: EventKind) -> bool {
     }
 }
 
-/// The folders that a path could be about: the Maildir that it is a message of; else itself, should it be a folder, and what it lies in. Nothing
-/// for what is not a message yet.
-fn places_of(root: &Path, path: &Path) -> Vec<String> {
-    let Ok(below) = path.strip_prefix(root) else { return Vec::new() };
-    let names: Option<Vec<&str>> = below
-        .components()
-        .map(|component| match component {
-            Component::Normal(name) => OsStr::to_str(name),
-            _ => None,
-        })
-        .collect();
-    let Some(names) = names else { return Vec::new() };
+/// The parts of a path below an account's directory; `None` where one of them is no text.
+pub(crate) fn names_in(below: &Path) -> Option<Vec<&str>> {
+    let name = |component| match component {
+        Component::Normal(name) => OsStr::to_str(name),
+        _ => None,
+    };
+    below.components().map(name).collect()
+}
+
+/// The folders that a path below an account's directory could be about: the Maildir that it is a message of; else itself, should it be a folder, and what
+/// it lies in. Nothing for what is not a message yet.
+pub fn places_of(below: &Path) -> Vec<String> {
+    let Some(names) = names_in(below) else { return Vec::new() };
     let of = |names: &[&str]| (!names.is_empty()).then(|| names.join("/"));
     match names.as_slice() {
         [.., "tmp"] | [.., "tmp", _] => Vec::new(),
@@ -145,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_path_tells_its_folder() {
-        let places = |path: &str| places_of(Path::new("/a"), &Path::new("/a").join(path));
+        let places = |path: &str| places_of(Path::new(path));
         assert_eq!(places("Inbox/Projects/cur/1.host:2,S"), ["Inbox/Projects"]);
         assert_eq!(places("Inbox/new"), ["Inbox"]);
         assert_eq!(places("Inbox/dovecot-keywords"), ["Inbox/dovecot-keywords", "Inbox"]);
@@ -154,7 +157,7 @@ mod tests {
         for none in ["", "Inbox/tmp/1.host", "Inbox/tmp", "cur"] {
             assert!(places(none).is_empty(), "{none}");
         }
-        assert!(places_of(Path::new("/a"), Path::new("/b/Inbox/cur/1")).is_empty());
+        assert!(places_of(Path::new("/b/Inbox/cur/1")).is_empty());
     }
 
     #[test]
@@ -169,9 +172,9 @@ mod tests {
         std::fs::read_dir(&cur).unwrap().for_each(drop);
         std::fs::write(root.path().join("Inbox/displayname"), "Inbox").unwrap();
         let first = told.recv_timeout(Duration::from_secs(20)).unwrap();
-        assert_eq!(first, Noticed::Changed(BTreeSet::from(["Inbox/displayname".to_owned(), "Inbox".to_owned()])));
+        assert_eq!(first, Noticed::Changed(BTreeSet::from(["Inbox/displayname".into()])));
         std::fs::write(cur.join("new:2,"), "new").unwrap();
-        let is_inbox = |noticed: Noticed| noticed == Noticed::Changed(BTreeSet::from(["Inbox".to_owned()]));
+        let is_inbox = |noticed: Noticed| noticed == Noticed::Changed(BTreeSet::from(["Inbox/cur/new:2,".into()]));
         assert!(told.iter().any(is_inbox));
     }
 

@@ -110,6 +110,14 @@ impl State {
         Ok(Self { connection: Mutex::new(connection), path: path.to_owned() })
     }
 
+    /// Gives back the memory that is only good for going on at once. For whoever keeps it open and lets it rest.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn rest(&self) -> Result<(), StateError> {
+        Ok(self.lock().execute_batch("PRAGMA shrink_memory")?)
+    }
+
     /// Reads all of it, and makes sure that each page is where it belongs.
     ///
     /// # Errors

@@ -17,6 +17,7 @@
 //! # Order of writing
 //! Intents, then effects, then rows and sync state. Each boundary is a [`Step`] at which tests cut a run off.
 
+pub mod agreed;
 mod bodies;
 mod categories;
 mod entries;

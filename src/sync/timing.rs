@@ -92,6 +92,8 @@ pub enum Event {
     Tick,
     /// Something changed in the directory of this folder.
     LocalChange(String, Haste),
+    /// The same, noticed at that time, and not said before.
+    EarlierChange(String, Haste, Duration),
     /// The server says that something changed in this folder.
     ServerHint(String),
     /// Something may have been missed: all is to be looked at.
@@ -274,13 +276,8 @@ impl Timing {
     fn take(&mut self, now: Duration, event: Event) {
         match event {
             Event::Tick => {}
-            Event::LocalChange(folder, haste) => {
-                let due = match haste {
-                    Haste::AtOnce => now,
-                    Haste::Delayed => now.saturating_add(self.rhythm.push_delay),
-                };
-                self.wait_until(folder, Pending { due });
-            }
+            Event::LocalChange(folder, haste) => self.changed(now, folder, haste),
+            Event::EarlierChange(folder, haste, at) => self.changed(at.min(now), folder, haste),
             Event::ServerHint(folder) => {
                 self.hints.insert(folder);
             }
@@ -300,6 +297,14 @@ impl Timing {
             Event::Begun(work) => self.begin(now, work),
             Event::Ended(outcome) => self.end(now, outcome),
         }
+    }
+
+    fn changed(&mut self, at: Duration, folder: String, haste: Haste) {
+        let due = match haste {
+            Haste::AtOnce => at,
+            Haste::Delayed => at.saturating_add(self.rhythm.push_delay),
+        };
+        self.wait_until(folder, Pending { due });
     }
 
     /// The first change of a folder sets the time; one in haste can only bring it forward.

@@ -41,6 +41,7 @@ pub struct Signals {
 #[derive(Default)]
 struct Gathered {
     changes: BTreeMap<String, Haste>,
+    earlier: BTreeMap<String, (Haste, Duration)>,
     hints: BTreeSet<String>,
     /// Connected, disconnected, unsure: the last of them.
     other: Option<Event>,
@@ -57,6 +58,17 @@ impl Signals {
             }
             Haste::Delayed => {
                 gathered.changes.entry(folder.to_owned()).or_insert(haste);
+            }
+        });
+    }
+
+    /// The same, noticed at that time of the clock, and not said before.
+    pub fn earlier_change(&self, folder: &str, haste: Haste, at: Duration) {
+        self.say(|gathered| {
+            let (known, since) = gathered.earlier.entry(folder.to_owned()).or_insert((haste, at));
+            *since = at.min(*since);
+            if haste == Haste::AtOnce {
+                *known = haste;
             }
         });
     }
@@ -127,10 +139,12 @@ impl Signals {
     pub(super) fn take_events(&self) -> Vec<Event> {
         let mut gathered = self.gathered();
         let changes = std::mem::take(&mut gathered.changes);
+        let earlier = std::mem::take(&mut gathered.earlier);
         let hints = std::mem::take(&mut gathered.hints);
         let other = gathered.other.take();
         let changes = changes.into_iter().map(|(folder, haste)| Event::LocalChange(folder, haste));
-        changes.chain(hints.into_iter().map(Event::ServerHint)).chain(other).collect()
+        let earlier = earlier.into_iter().map(|(folder, (haste, at))| Event::EarlierChange(folder, haste, at));
+        changes.chain(earlier).chain(hints.into_iter().map(Event::ServerHint)).chain(other).collect()
     }
 }
 

@@ -399,3 +399,27 @@ fn another_mailbox_is_watched_by_itself() {
     assert_eq!(status["running"]["watch"][1]["heard"], "checks");
     assert!(watch.end().success());
 }
+
+#[test]
+fn what_a_watch_writes_itself_is_no_change_of_somebody() {
+    let machine = Machine::set_up();
+    set(&machine, "poll_interval = 3600\npush_delay = 0");
+    machine.run(&["sync"]).expect_code(0);
+    let watch = Watch::begin(&machine);
+    watch.wait_until_told("streaming");
+    let id = machine.arrive("Inbox", "theirs");
+    watch.wait_for_done("downloaded");
+    machine.mailbox.set_read(&id, true).unwrap();
+    watch.wait_for_done("changed_here");
+    machine.deliver("Drafts", "ours");
+    let next = watch.lines.recv_timeout(PATIENCE).unwrap();
+    assert_eq!((&next["only"], &next["total"]["uploaded"]), (&serde_json::json!(["Drafts"]), &1.into()), "{next}");
+    // What somebody does to what was just written counts.
+    machine.arrive("Inbox", "more");
+    watch.wait_for_done("downloaded");
+    let new = machine.messages("Inbox").into_iter().find(|path| path.parent().unwrap().ends_with("new")).unwrap();
+    let read = machine.folder("Inbox/cur").join(format!("{}:2,S", new.file_name().unwrap().to_str().unwrap()));
+    fs::rename(new, read).unwrap();
+    watch.wait_for_done("changed_there");
+    assert!(watch.end().success());
+}

@@ -7,11 +7,11 @@ use serde::Serialize;
 use crate::format::entry::extension;
 use crate::local::vdir::digest_of;
 use crate::local::{
-    DirStamp, EntryContent, FolderDir, Keywords, LocalError, LocalFolder, LocalRead, MailTree, MessageName, Problem,
-    ScanEnd,
+    DirStamp, EntryContent, FolderDir, LocalError, LocalFolder, LocalRead, MailTree, MessageName, Problem, ScanEnd,
 };
-use crate::pim::{EntryKind, ItemKey, Marks};
-use crate::state::{Brief, EntryBrief, FolderRow, ItemRow, State, StateError, name_hash};
+use crate::pim::{EntryKind, ItemKey};
+use crate::state::{Brief, EntryBrief, FolderRow, State, StateError, name_hash};
+use crate::sync::agreed::is_changed;
 
 /// Changes that the next sync will bring to the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -196,22 +196,4 @@ fn entry_changes(
     }
     pending.gone += base.len() as u64;
     Ok((pending, Some(listing.problems)))
-}
-
-/// Whether a message has other categories, or, as a draft, other content than both sides agreed on.
-fn is_changed(
-    tree: &MailTree,
-    dir: &FolderDir,
-    item: &ItemRow,
-    name: &MessageName,
-    keywords: &Keywords,
-) -> Result<bool, LocalError> {
-    let mut categories = keywords.categories(name.letters());
-    // What the folder has no letter for was not taken away.
-    categories.extend(keywords.letters_for(&item.server.categories).1);
-    let marks = Marks { flags: name.flags(), categories };
-    if marks != (Marks { flags: item.flags, categories: item.server.categories.clone() }) {
-        return Ok(true);
-    }
-    Ok(item.server.draft && tree.digest(dir, name)?.is_some_and(|(digest, _)| digest != item.digest))
 }

@@ -2,6 +2,7 @@
 
 mod door;
 mod metrics;
+mod own;
 mod supervisor;
 mod told;
 mod worker;

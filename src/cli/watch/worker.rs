@@ -5,20 +5,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use tokio::sync::mpsc;
 
 use super::super::account::{AccountRun, run_engine};
 use super::super::context::{Company, Link, Way};
 use super::super::failure::STOPPED;
 use super::door::HeardHow;
+use super::own::{Noticing, OwnWrites, Sifted};
 use crate::identity::config::{Notifications, Tree};
 use crate::identity::{Account, ConfigError, Marker, MarkerError, SecretError};
 use crate::local::is_other_trees;
-use crate::local::notice::{ChangeNotice, Noticed};
+use crate::local::notice::{ChangeNotice, Noticed, places_of};
 use crate::pim::{FolderId, SpecialFolder};
 use crate::remote::ews::Store;
 use crate::remote::{RemoteError, Telling};
-use crate::state::State;
+use crate::state::{State, StateError};
+use crate::sync::agreed::Agreed;
 use crate::sync::hearing::{Ear, Listening};
 use crate::sync::timing::{Haste, Outcome, Scope, Work};
 use crate::sync::watch::{Board, Signals, Worker};
@@ -83,6 +86,7 @@ pub(super) struct AccountWorker {
     link: tokio::sync::Mutex<Option<Arc<Link>>>,
     known: Mutex<Known>,
     notices: Mutex<Notices>,
+    own: Mutex<OwnWrites>,
     heard: Mutex<Option<HeardHow>>,
     pub(super) signals: Arc<Signals>,
     told: mpsc::UnboundedSender<Told>,
@@ -180,6 +184,7 @@ impl AccountWorker {
             link: tokio::sync::Mutex::default(),
             known: Mutex::default(),
             notices: Mutex::default(),
+            own: Mutex::default(),
             heard: Mutex::new(heard),
             signals: Arc::default(),
             told,
@@ -203,8 +208,14 @@ impl AccountWorker {
     async fn sync(&self, request: &Request, observer: Arc<dyn Observer>) -> (AccountRun, Outcome) {
         let _turn = self.turn.lock().await;
         let started = self.way.now();
+        lock(&self.own).begin();
         let result = self.attempt(request, observer).await;
         self.learn();
+        let noticed = lock(&self.own).end(self.way.env.clock.elapsed());
+        self.compare(noticed);
+        if let Some(Err(error)) = self.way.known_state().map(|state| state?.rest()) {
+            tracing::debug!(%error, "state.db keeps its memory");
+        }
         let outcome = outcome_of(&result);
         if outcome == Outcome::Failed {
             // The password may be another one next time.
@@ -233,7 +244,7 @@ impl AccountWorker {
     /// Takes note of the folders. What cannot be read now is as it was.
     fn learn(&self) {
         let read = || -> anyhow::Result<Known> {
-            let state = State::open_to_read(&self.way.layout.state())?;
+            let state = self.way.known_state().context("nothing was synchronized yet")??;
             let folders = state.read(|state| match state.account(self.account.name.as_str())? {
                 Some(account) => state.folders(account.key),
                 None => Ok(Vec::new()),
@@ -285,18 +296,49 @@ impl AccountWorker {
     }
 
     fn hear(&self, noticed: Noticed) {
-        let Noticed::Changed(places) = noticed else { return self.signals.unsure() };
+        let Noticed::Changed(paths) = noticed else { return self.signals.unsure() };
+        let sifted = lock(&self.own).sift(paths, self.way.env.clock.elapsed());
+        match sifted {
+            Sifted::Others(noticed) => self.count(&noticed),
+            Sifted::Compare(noticed) => self.compare(noticed),
+            Sifted::Held => {}
+        }
+    }
+
+    /// Counts what is not as a run left it.
+    fn compare(&self, mut noticed: Noticing) {
+        if noticed.is_empty() {
+            return;
+        }
+        let (layout, clock) = (&self.way.layout, self.way.env.clock.clone());
+        // Where nothing can be compared, all of it counts.
+        let open = |state: Result<Arc<State>, StateError>| {
+            Agreed::open(&layout.database(), state?, self.account.name.as_str(), clock)
+        };
+        if let Some(Ok(mut agreed)) = self.way.known_state().map(open) {
+            noticed.retain(|(path, _)| !agreed.on(path));
+        }
+        self.count(&noticed);
+    }
+
+    /// Says in which folders something was changed.
+    fn count(&self, noticed: &Noticing) {
         let root = self.way.layout.account(&self.account.name);
         let known = lock(&self.known);
         // The public folders and the other mailboxes have workers of their own.
-        let is_others = |place: &str| {
-            self.account.tree == Tree::Mailbox && place.split('/').next().is_some_and(is_other_trees)
-        };
-        let is_folder =
-            |place: &&String| !is_others(place) && (known.dirs.contains(*place) || root.join(place).is_dir());
-        for place in places.iter().filter(is_folder) {
-            let haste = if known.hasty.contains(place) { Haste::AtOnce } else { Haste::Delayed };
-            self.signals.local_change(place, haste);
+        let is_others =
+            |place: &str| self.account.tree == Tree::Mailbox && place.split('/').next().is_some_and(is_other_trees);
+        let is_folder = |place: &String| !is_others(place) && (known.dirs.contains(place) || root.join(place).is_dir());
+        let mut first: BTreeMap<String, Duration> = BTreeMap::new();
+        for (path, at) in noticed {
+            for place in places_of(path) {
+                let since = first.entry(place).or_insert(*at);
+                *since = (*since).min(*at);
+            }
+        }
+        for (place, at) in first.into_iter().filter(|(place, _)| is_folder(place)) {
+            let haste = if known.hasty.contains(&place) { Haste::AtOnce } else { Haste::Delayed };
+            self.signals.earlier_change(&place, haste, at);
         }
     }
 }

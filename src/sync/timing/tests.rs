@@ -315,6 +315,16 @@ fn delayed(folder: &str) -> Event {
 }
 
 #[test]
+fn a_change_that_is_told_late_keeps_its_time() {
+    let mut timing = connected();
+    timing.on(at(20), Event::EarlierChange("Inbox".to_owned(), Haste::Delayed, Duration::from_secs(5)));
+    timing.on(at(60), Event::Tick);
+    timing.on(at(61), Event::Ended(Outcome::Done));
+    assert_eq!(timing.on(at(64), Event::Tick).begin, None);
+    assert!(timing.on(at(65), Event::Tick).begin.unwrap().pushes("Inbox"));
+}
+
+#[test]
 fn a_check_leaves_changes_alone_that_have_more_time() {
     let mut timing = connected();
     timing.on(at(30), delayed("Inbox"));
