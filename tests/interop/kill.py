@@ -1,12 +1,14 @@
 """Kills the program at random moments of a two-way synchronisation, restarts it each time, and looks whether everything ends whole.
 
-    tests/interop/kill.py PIMSYNC [KILLS] [SEED]
+    tests/interop/kill.py PIMSYNC [KILLS] [SEED] [--watch]
 
-Half of 5,000 messages come down and half go up; when a run ends before it is killed, both sides are changed again. In the end each message must be
+Half of 5,000 messages come down and half go up; when a run ends before it is killed, both sides are changed again. With --watch it is a watch that is
+killed, and both sides are changed while it runs. In the end each message must be
 on both sides exactly once, in the same folder, with the same flags, and nothing may be left to do. Needs nothing but Python.
 """
 
 import collections
+import contextlib
 import pathlib
 import random
 import re
@@ -15,7 +17,7 @@ import tempfile
 import time
 
 from embedded import ACCOUNT, Server
-from kills import come_to_rest, kill_often, set_up
+from kills import come_to_rest, kill_often, set_up, watch_often
 
 EACH_WAY = 2500
 FOLDERS = ["Inbox", "Archive", "Archive/Letters"]
@@ -59,44 +61,53 @@ class Tree:
         return found
 
 
-def change(dice, server, tree, expected, numbers):
-    """Everybody goes on working."""
-    new = [next(numbers) for _ in range(400)]
-    tree.add(new[:200], dice)
+def change(dice, server, tree, expected, numbers, much=400):
+    """Everybody goes on working. What a watch just gave another name, or what just left its folder, is let alone."""
+    half, flagged, moved = much // 2, much * 3 // 4, much * 33 // 40
+    new = [next(numbers) for _ in range(much)]
+    tree.add(new[:half], dice)
     folders = server.folders()
-    server.add(folders[dice.choice([folder for folder in FOLDERS if folder in folders])], [mime(number, 20) for number in new[200:]])
+    server.add(folders[dice.choice([folder for folder in FOLDERS if folder in folders])], [mime(number, 20) for number in new[half:]])
     expected.update(new)
     files = [path for path in tree.files() if path.parent.name == "cur" and "Deleted Items" not in path.parts]
     dice.shuffle(files)
-    for path in files[:300]:
+    for path in files[:flagged]:
         key, _, letters = path.name.partition(":2,")
         letters = letters.replace("F", "") if "F" in letters else "".join(sorted("F" + letters))
-        path.rename(path.with_name(f"{key}:2,{letters}"))
-    for path in files[300:330]:
+        with contextlib.suppress(FileNotFoundError):
+            path.rename(path.with_name(f"{key}:2,{letters}"))
+    for path in files[flagged:moved]:
         # What is deleted goes to the server's Deleted Items, and comes from there: it stays one message.
-        path.unlink()
-    for path in files[330:400]:
-        path.rename(tree.root / dice.choice(FOLDERS) / "cur" / path.name)
+        path.unlink(missing_ok=True)
+    for path in files[moved:much]:
+        with contextlib.suppress(FileNotFoundError):
+            path.rename(tree.root / dice.choice(FOLDERS) / "cur" / path.name)
     _, ids = server.messages()
-    server.mark_read(dice.sample(sorted(ids.values()), min(200, len(ids))))
+    for name in dice.sample(sorted(ids), min(half, len(ids))) if much < 100 else []:
+        # One by one: another may have been moved meanwhile.
+        with contextlib.suppress(AssertionError):
+            server.mark_read([ids[name]])
+    if much >= 100:
+        server.mark_read(dice.sample(sorted(ids.values()), min(half, len(ids))))
 
 
 def main():
-    program = sys.argv[1]
-    kills = int(sys.argv[2]) if len(sys.argv) > 2 else 50
-    seed = int(sys.argv[3]) if len(sys.argv) > 3 else random.randrange(1 << 32)
+    arguments = [argument for argument in sys.argv[1:] if argument != "--watch"]
+    program = arguments[0]
+    kills = int(arguments[1]) if len(arguments) > 1 else 50
+    seed = int(arguments[2]) if len(arguments) > 2 else random.randrange(1 << 32)
     print(f"seed {seed}")
     dice = random.Random(seed)
     with tempfile.TemporaryDirectory() as home:
         home = pathlib.Path(home)
         server = Server(program, str(home / "server.db"))
         try:
-            play(program, server, home, dice, kills)
+            play(program, server, home, dice, kills, "--watch" in sys.argv)
         finally:
             server.stop()
 
 
-def play(program, server, home, dice, kills):
+def play(program, server, home, dice, kills, is_watch):
     server.create_folder(None, "Archive")
     server.create_folder(server.folders()["Archive"], "Letters")
     numbers = iter(range(1, 1 << 30))
@@ -112,7 +123,12 @@ def play(program, server, home, dice, kills):
     expected.update(new)
 
     began = time.monotonic()
-    ended = kill_often([program, "sync"], environment, kills, dice, lambda: change(dice, server, tree, expected, numbers))
+    if is_watch:
+        with (database / "identity.toml").open("a") as settings:
+            settings.write("poll_interval = 10\npush_delay = 1\n")
+        ended = watch_often([program, "watch", "--quiet"], environment, kills, dice, lambda: change(dice, server, tree, expected, numbers, 20))
+    else:
+        ended = kill_often([program, "sync"], environment, kills, dice, lambda: change(dice, server, tree, expected, numbers))
     print(f"{kills} kills, {ended} runs to the end; {len(tree.files())} messages here, {len(server.messages()[0])} there, of {len(expected)}")
     come_to_rest(program, environment)
 

@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+import time
 
 
 def kill_often(command, environment, kills, dice, change):
@@ -23,6 +24,24 @@ def kill_often(command, environment, kills, dice, change):
             killed += 1
             longest *= 1.07
     assert ended, "no run came to its end, so most of the work was never killed; try more kills"
+    return ended
+
+
+def watch_often(command, environment, kills, dice, change):
+    """Lets a watch run until it was killed so often, while `change` goes on; now and then it is told to end instead. Returns how often it was."""
+    killed, ended = 0, 0
+    while killed < kills:
+        watch = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        over = time.monotonic() + dice.uniform(0.05, 6)
+        while time.monotonic() < over and watch.poll() is None:
+            change()
+            time.sleep(min(dice.uniform(0, 1), max(0, over - time.monotonic())))
+        assert watch.poll() is None, f"the watch ended by itself with {watch.returncode}: {watch.stderr.read()}"
+        is_told = dice.random() < 0.15
+        watch.send_signal(signal.SIGTERM if is_told else signal.SIGKILL)
+        _, told = watch.communicate(timeout=120)
+        assert not is_told or watch.returncode == 0, f"a watch that was told to end ended with {watch.returncode}: {told}"
+        killed, ended = killed + (not is_told), ended + is_told
     return ended
 
 

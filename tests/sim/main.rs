@@ -21,6 +21,7 @@ mod play;
 mod script;
 mod shrink;
 mod sides;
+mod watch;
 #[path = "../world/mod.rs"]
 mod world;
 
@@ -31,7 +32,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::Failure;
 use play::play;
-use script::{Script, script};
+use script::{Script, script, watched};
 
 /// As many as do not keep anybody waiting.
 const SEEDS: u64 = 6;
@@ -80,7 +81,7 @@ fn tell(seed: u64, script: &Script, failure: &Failure) -> String {
 }
 
 /// Plays seeds on several threads; what failed is told as it comes, and returned in the order of the seeds.
-fn check_all(seeds: Range<u64>) -> Vec<(u64, &'static str)> {
+fn check_all(seeds: Range<u64>, script: fn(u64) -> Script) -> Vec<(u64, &'static str)> {
     // A simulation waits for its own server about half of the time.
     let threads = 2 * std::thread::available_parallelism().map_or(1, NonZero::get);
     let (next, failed) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()));
@@ -107,10 +108,19 @@ fn check_all(seeds: Range<u64>) -> Vec<(u64, &'static str)> {
     failed
 }
 
-#[test]
-fn nothing_is_lost_doubled_torn_or_skipped() {
+fn check_range(script: fn(u64) -> Script) {
     let start = number("PIMSYNC_SIM_START").unwrap_or(1);
     let seeds = number("PIMSYNC_SIM_SEEDS").unwrap_or(SEEDS);
-    let failed = check_all(start..start + seeds);
+    let failed = check_all(start..start + seeds, script);
     assert!(failed.is_empty(), "{} of {seeds} seeds failed: {failed:?}", failed.len());
+}
+
+#[test]
+fn nothing_is_lost_doubled_torn_or_skipped() {
+    check_range(script);
+}
+
+#[test]
+fn nor_where_a_watch_decides_what_is_done_when() {
+    check_range(watched);
 }

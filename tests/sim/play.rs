@@ -1,5 +1,6 @@
 //! Plays a script: edits, runs, crashes and agreements, with a trace of all of it.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +22,7 @@ use super::edits::{Hand, Pick};
 use super::model::{Failure, Model, check_alike, fail};
 use super::script::{Asked, Edit, Entry, Script};
 use super::sides::{check_whole, conflict_count, here, present, there};
+use super::watch::{self, Ears, Seen};
 use super::world::{ACCOUNT, TestClock, World};
 
 /// The clock that the directory is read by: beside the hand's edits no stamp is old enough to be believed.
@@ -56,6 +58,8 @@ struct Stage {
     model: Model,
     trace: Vec<String>,
     queue: Vec<(usize, Edit, u64)>,
+    /// What people do while the next watch lives, by the second.
+    amid: Vec<(u64, Edit, u64)>,
     cut: Option<usize>,
     steps: usize,
     failure: Option<Failure>,
@@ -63,28 +67,40 @@ struct Stage {
     over: bool,
 }
 
-struct Scene {
+pub struct Scene {
     world: World,
     stage: Mutex<Stage>,
     alone: bool,
     /// Whether times of directories are to be believed at once: only where nobody edits during the run, since file systems' clocks are coarse.
     quiet: Arc<AtomicBool>,
+    /// Who notices what people do.
+    ears: Mutex<Option<Arc<Ears>>>,
 }
 
 impl Scene {
+    /// What people do is noticed by these from now on.
+    pub fn hear_with(&self, ears: Option<Arc<Ears>>) {
+        *self.ears.lock().unwrap_or_else(PoisonError::into_inner) = ears;
+    }
+
     fn stage(&self) -> MutexGuard<'_, Stage> {
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn edit(&self, stage: &mut Stage, edit: Edit, pick: u64) {
+        let ears = self.ears.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let before = ears.as_ref().map(|_| Seen::of(&self.world));
         let mut hand = Hand { world: &self.world, model: &mut stage.model, alone: self.alone };
         if let Some(done) = hand.edit(edit, pick) {
             stage.trace.push(done);
         }
+        if let (Some(ears), Some(before)) = (ears, before) {
+            ears.tell(&self.world, &before);
+        }
     }
 }
 
-struct Hook(Arc<Scene>);
+pub struct Hook(pub Arc<Scene>);
 
 impl Fault for Hook {
     fn at(&self, step: Step) -> Result<(), CutOff> {
@@ -116,6 +132,7 @@ pub fn play(script: &Script) -> (Vec<String>, Option<Failure>) {
             model: Model::new(script.policy, script.like),
             trace: Vec::new(),
             queue: Vec::new(),
+            amid: Vec::new(),
             cut: None,
             steps: 0,
             failure: None,
@@ -123,6 +140,7 @@ pub fn play(script: &Script) -> (Vec<String>, Option<Failure>) {
         }),
         alone: script.folders_at_once == 1,
         quiet: Arc::default(),
+        ears: Mutex::default(),
     });
     let player = Player { scene: Arc::clone(&scene), folders_at_once: script.folders_at_once };
     let played = catch_unwind(AssertUnwindSafe(|| player.play(&script.entries)));
@@ -141,17 +159,18 @@ pub fn play(script: &Script) -> (Vec<String>, Option<Failure>) {
     (trace, failure)
 }
 
-struct Player {
-    scene: Arc<Scene>,
+#[derive(Clone)]
+pub struct Player {
+    pub scene: Arc<Scene>,
     folders_at_once: usize,
 }
 
 impl Player {
-    fn world(&self) -> &World {
+    pub fn world(&self) -> &World {
         &self.scene.world
     }
 
-    fn note(&self, text: String) {
+    pub fn note(&self, text: String) {
         self.scene.stage().trace.push(text);
     }
 
@@ -163,6 +182,8 @@ impl Player {
             match *entry {
                 Entry::Edit { at: Some(at), edit, pick } => self.scene.stage().queue.push((at, edit, pick)),
                 Entry::Edit { at: None, edit, pick } => self.edit(edit, pick),
+                Entry::Amid { second, edit, pick } => self.scene.stage().amid.push((second, edit, pick)),
+                Entry::Watch { minutes, pick, cut } => self.watch(minutes, pick, cut)?,
                 Entry::Trouble { pick } => self.trouble(pick),
                 Entry::Run { asked, cut } => self.run(asked, cut)?,
                 Entry::Settle => self.settle()?,
@@ -171,7 +192,7 @@ impl Player {
         if self.scene.stage().over { Ok(()) } else { self.settle() }
     }
 
-    fn edit(&self, edit: Edit, pick: u64) {
+    pub fn edit(&self, edit: Edit, pick: u64) {
         let mut stage = self.scene.stage();
         // Without the state, nothing tells that a message was written over which is no draft.
         if edit == Edit::LoseState && stage.model.epoch.body_written {
@@ -199,15 +220,21 @@ impl Player {
         }
         self.world().advance(60);
         let result = self.sync(&request, Arc::new(Hook(Arc::clone(&self.scene))));
+        self.note(told(&result));
+        self.scene.stage().queue.clear();
+        self.judge(&result)
+    }
+
+    /// Whether a run ended as it may, with everything there.
+    pub fn judge(&self, result: &Result<Report, SyncError>) -> Result<(), Failure> {
         let mut stage = self.scene.stage();
-        stage.cut = None;
-        stage.queue.clear();
-        let told = told(&result);
-        stage.trace.push(told.clone());
         let faulty = stage.model.epoch.faulty;
-        match &result {
+        match result {
             Ok(_) => {}
-            Err(SyncError::CutOff(_)) => stage.model.epoch.cuts += 1,
+            Err(SyncError::CutOff(_)) => {
+                stage.model.epoch.cuts += 1;
+                stage.cut = None;
+            }
             Err(SyncError::NoSuchFolder(_)) => {}
             Err(SyncError::Remote(_)) if faulty => {}
             Err(error) => return fail("error", format!("a run failed: {error}")),
@@ -217,6 +244,37 @@ impl Player {
         }
         check_whole(self.world())?;
         stage.model.check_kept(&present(self.world()))
+    }
+
+    /// A run of a watch begins; its steps are counted on from those of the last.
+    pub fn begin_run(&self) {
+        self.scene.stage().model.epoch.runs += 1;
+    }
+
+    pub fn fail(&self, failure: Failure) {
+        self.scene.stage().failure = Some(failure);
+    }
+
+    /// What was found wrong, if anything was.
+    pub fn failed(&self) -> Result<(), Failure> {
+        self.scene.stage().failure.take().map_or(Ok(()), Err)
+    }
+
+    fn watch(&self, minutes: u64, pick: u64, cut: Option<usize>) -> Result<(), Failure> {
+        let mut amid = {
+            let mut stage = self.scene.stage();
+            stage.cut = cut;
+            stage.steps = 0;
+            stage.trace.push(format!("watch for {minutes} minutes"));
+            self.scene.quiet.store(false, Ordering::SeqCst);
+            std::mem::take(&mut stage.amid)
+        };
+        amid.sort_by_key(|(second, ..)| *second);
+        let result = watch::watch(self, minutes, pick, VecDeque::from(amid));
+        let mut stage = self.scene.stage();
+        stage.cut = None;
+        stage.queue.clear();
+        result
     }
 
     fn request(&self, asked: Asked) -> Request {
@@ -231,7 +289,7 @@ impl Player {
         Request { folders, later, brake, depth, ..Request::default() }
     }
 
-    fn sync(&self, request: &Request, fault: Arc<dyn Fault>) -> Result<Report, SyncError> {
+    pub fn sync(&self, request: &Request, fault: Arc<dyn Fault>) -> Result<Report, SyncError> {
         let client = self.world().client();
         match self.scene.alone {
             true => self.engine(Eager(client), fault, None, request),
@@ -339,7 +397,7 @@ impl Failure {
 }
 
 /// The outcome of a run, without what differs from one run of a seed to the next.
-fn told(result: &Result<Report, SyncError>) -> String {
+pub fn told(result: &Result<Report, SyncError>) -> String {
     match result {
         Ok(report) => {
             let kinds: Vec<_> = report.notices.iter().map(|notice| (&notice.folder, notice.kind)).collect();

@@ -23,6 +23,10 @@ pub enum Entry {
     Trouble { pick: u64 },
     /// A run, which may be cut off at its `n`th step.
     Run { asked: Asked, cut: Option<usize> },
+    /// Somebody does something while the next watch lives, at that second of it.
+    Amid { second: u64, edit: Edit, pick: u64 },
+    /// A watch lives for so long; it may die at its `n`th step, and then begins anew. `pick` chooses which notices are lost.
+    Watch { minutes: u64, pick: u64, cut: Option<usize> },
     /// Nobody does anything any more, nothing goes wrong, and a sync brings everything in step.
     Settle,
 }
@@ -167,6 +171,15 @@ impl Dice {
 
 /// The simulation of a seed.
 pub fn script(seed: u64) -> Script {
+    script_of(seed, run)
+}
+
+/// The same with runs that a watch decides on.
+pub fn watched(seed: u64) -> Script {
+    script_of(seed, watch)
+}
+
+fn script_of(seed: u64, runs: fn(&mut Dice, &mut Vec<Entry>)) -> Script {
     let mut dice = Dice(fastrand::Rng::with_seed(seed));
     let like = if dice.percent(40) { Personality::Gromox } else { Personality::Exchange };
     let folders_at_once = if dice.percent(20) { 4 } else { 1 };
@@ -178,7 +191,7 @@ pub fn script(seed: u64) -> Script {
     }
     for _ in 0..dice.0.usize(1..=3) {
         for _ in 0..dice.0.usize(1..=3) {
-            run(&mut dice, &mut entries);
+            runs(&mut dice, &mut entries);
         }
         entries.push(Entry::Settle);
     }
@@ -191,17 +204,7 @@ pub fn script(seed: u64) -> Script {
 }
 
 fn run(dice: &mut Dice, entries: &mut Vec<Entry>) {
-    if dice.percent(6) {
-        entries.push(dice.this(None, Edit::LoseState));
-    }
-    for _ in 0..dice.0.usize(0..=6) {
-        entries.push(dice.entry(None));
-    }
-    if dice.percent(35) {
-        for _ in 0..dice.0.usize(1..=2) {
-            entries.push(Entry::Trouble { pick: dice.0.u64(..) });
-        }
-    }
+    before(dice, entries, 6);
     if dice.percent(50) {
         for _ in 0..dice.0.usize(1..=5) {
             let at = dice.0.usize(0..24);
@@ -210,4 +213,36 @@ fn run(dice: &mut Dice, entries: &mut Vec<Entry>) {
     }
     let cut = dice.percent(25).then(|| dice.0.usize(1..24));
     entries.push(Entry::Run { asked: dice.asked(), cut });
+}
+
+fn watch(dice: &mut Dice, entries: &mut Vec<Entry>) {
+    before(dice, entries, 3);
+    let minutes = dice.0.u64(1..=4);
+    for _ in 0..dice.0.usize(1..=7) {
+        let (second, edit) = (dice.0.u64(0..minutes * 60), dice.edit());
+        entries.push(Entry::Amid { second, edit, pick: dice.0.u64(..) });
+    }
+    if dice.percent(50) {
+        for _ in 0..dice.0.usize(1..=4) {
+            let at = dice.0.usize(0..60);
+            entries.push(dice.entry(Some(at)));
+        }
+    }
+    let cut = dice.percent(40).then(|| dice.0.usize(1..60));
+    entries.push(Entry::Watch { minutes, pick: dice.0.u64(..), cut });
+}
+
+/// What happens before a run.
+fn before(dice: &mut Dice, entries: &mut Vec<Entry>, edits: usize) {
+    if dice.percent(6) {
+        entries.push(dice.this(None, Edit::LoseState));
+    }
+    for _ in 0..dice.0.usize(0..=edits) {
+        entries.push(dice.entry(None));
+    }
+    if dice.percent(35) {
+        for _ in 0..dice.0.usize(1..=2) {
+            entries.push(Entry::Trouble { pick: dice.0.u64(..) });
+        }
+    }
 }

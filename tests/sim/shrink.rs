@@ -30,7 +30,9 @@ pub fn shrink(script: &Script, kind: &'static str) -> Script {
         }
         for at in 0..best.entries.len() {
             let mut simpler = best.clone();
-            if let Some(Entry::Run { cut: cut @ Some(_), .. }) = simpler.entries.get_mut(at) {
+            if let Some(Entry::Run { cut: cut @ Some(_), .. } | Entry::Watch { cut: cut @ Some(_), .. }) =
+                simpler.entries.get_mut(at)
+            {
                 *cut = None;
                 if fails(&simpler) {
                     best = simpler;
