@@ -140,7 +140,7 @@ pub(super) async fn run_engine(
         Mode::DryRun if layout.state().exists() => Arc::new(State::copy_in_memory(&layout.state())?),
         Mode::DryRun => Arc::new(State::in_memory()?),
     };
-    let local = Arc::new(open_tree(way, &state, account)?);
+    let local = Arc::new(open_tree(way, &state, account)?.remembering(Arc::clone(&way.remembered)));
     let journal = Journal::begin(way, &state, account, request)?;
     let engine = Engine {
         remote: Arc::clone(&link.client),

@@ -14,7 +14,7 @@ use crate::clock::SystemClock;
 use crate::exchange;
 use crate::identity::config::Tree;
 use crate::identity::{self, Account, Config, ConfigError, IdentityName, Layout, Marker};
-use crate::local::{OTHER_MAILBOXES, PUBLIC_FOLDERS, is_other_trees};
+use crate::local::{OTHER_MAILBOXES, PUBLIC_FOLDERS, Remembered, is_other_trees};
 use crate::remote::auth::{Basic, Offered, SignIn};
 use crate::remote::ews::{EwsClient, PublicFolders, Settings, Store};
 use crate::state::{State, StateError};
@@ -47,6 +47,8 @@ pub(super) struct Way {
     trace: Option<PathBuf>,
     /// `state.db` as long as it is the same file: runs of a watch follow each other, and opening it is most of what one costs that has nothing to do.
     kept: Arc<Mutex<Option<KeptState>>>,
+    /// What drafts said when they were read.
+    pub(super) remembered: Arc<Remembered>,
 }
 
 /// `state.db`, and which file that is.
@@ -90,8 +92,8 @@ impl Context {
 
     /// What a run over an account takes.
     pub(super) fn way(&self) -> Way {
-        let kept = Arc::default();
-        Way { layout: self.layout.clone(), env: self.env.clone(), trace: self.trace.clone(), kept }
+        let (kept, remembered) = (Arc::default(), Arc::default());
+        Way { layout: self.layout.clone(), env: self.env.clone(), trace: self.trace.clone(), kept, remembered }
     }
 
     /// Makes sure that the identity is there, and reads what identity.toml says.

@@ -30,6 +30,7 @@ pub mod notice;
 pub mod on_my_computer;
 pub mod outgoing;
 pub(crate) mod platform;
+mod remembered;
 mod remove_folder;
 mod scan;
 mod staged;
@@ -50,6 +51,7 @@ pub use error::{LocalError, LocalErrorClass, Problem, ProblemKind};
 pub use keywords::Keywords;
 pub use letters::Letters;
 pub use message_name::{MessageName, Subdir, delivered_at, delivered_key, delivered_mark, id_mark};
+pub use remembered::Remembered;
 pub use scan::Fingerprint;
 pub use staged::{Staged, StagedFile};
 pub use stamp::DirStamp;
@@ -181,6 +183,14 @@ pub trait LocalRead: Send + Sync {
     /// # Errors
     /// [`LocalError::NotAFile`] for links, pipes and other things, which are never opened.
     fn digest(&self, dir: &FolderDir, name: &MessageName) -> Result<Option<(Digest, u64)>, LocalError>;
+
+    /// The hash of a message that is asked for again and again, and how its file was found just now; `None` when it vanished.
+    ///
+    /// # Errors
+    /// As [`Self::digest`].
+    fn digest_again(&self, dir: &FolderDir, name: &MessageName, _stat: FileStat) -> Result<Option<Digest>, LocalError> {
+        Ok(self.digest(dir, name)?.map(|(digest, _)| digest))
+    }
 
     /// Opens a message's file for reading; `None` when it vanished. Errors as [`Self::digest`].
     fn open(&self, dir: &FolderDir, name: &MessageName) -> Result<Option<File>, LocalError>;

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::disk::{look, sync};
 use super::on_my_computer::LOCAL;
 use super::platform::{self, Kind};
+use super::remembered::Remembered;
 use super::taken::TakenNames;
 use super::{
     Changed, Delivery, DirId, DirStamp, EntryContent, EntryListing, Expect, FileStat, Fingerprint, FolderDir,
@@ -42,6 +43,7 @@ pub struct MailTree {
     pub(super) clock: Arc<dyn Clock>,
     staged: AtomicU64,
     pub(super) taken: TakenNames,
+    remembered: Arc<Remembered>,
 }
 
 impl fmt::Debug for MailTree {
@@ -75,6 +77,7 @@ impl MailTree {
                 clock,
                 staged: AtomicU64::new(0),
                 taken: TakenNames::default(),
+                remembered: Arc::default(),
             }),
             Some(_) => Err(LocalError::Taken { path: account }),
             None => Err(LocalError::FolderGone { path: account }),
@@ -94,6 +97,12 @@ impl MailTree {
             path.parent().map_or(Ok(()), sync)?;
         }
         Self::open(database, account, clock)
+    }
+
+    /// The same, with what is known of files that were read before.
+    #[must_use]
+    pub fn remembering(self, remembered: Arc<Remembered>) -> Self {
+        Self { remembered, ..self }
     }
 
     /// The account's directory.
@@ -153,6 +162,18 @@ impl LocalRead for MailTree {
 
     fn digest(&self, dir: &FolderDir, name: &MessageName) -> Result<Option<(Digest, u64)>, LocalError> {
         super::scan::digest_at(&self.message_path(dir, name))
+    }
+
+    fn digest_again(&self, dir: &FolderDir, name: &MessageName, stat: FileStat) -> Result<Option<Digest>, LocalError> {
+        let path = self.message_path(dir, name);
+        if let Some(digest) = self.remembered.get(&path, stat) {
+            return Ok(Some(digest));
+        }
+        let Some((digest, _)) = super::scan::digest_at(&path)? else { return Ok(None) };
+        if self.stat(dir, name)? == Some(stat) {
+            self.remembered.note(path, stat, digest, self.clock.wall());
+        }
+        Ok(Some(digest))
     }
 
     fn open(&self, dir: &FolderDir, name: &MessageName) -> Result<Option<File>, LocalError> {

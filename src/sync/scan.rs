@@ -13,6 +13,9 @@ use crate::pim::{FolderKey, ItemKey, Marks, UnixTime};
 use crate::remote::RemoteWrite;
 use crate::state::{Brief, ItemRow, name_hash};
 
+/// So many rows are read in one go.
+const ROWS_AT_ONCE: usize = 500;
+
 /// Scans the directories that may have changed, and finds what was moved between them.
 pub(super) async fn scan_all<R, L>(
     run: &Run<'_, R, L>,
@@ -275,8 +278,15 @@ impl Scan {
         let hidden: HashSet<ItemKey> =
             scan.end.held.iter().filter_map(|name| base.get(&name_hash(name.key()))).map(|brief| brief.key).collect();
         scan.vanished.retain(|key| !hidden.contains(key));
-        for (key, name) in check {
-            scan.check(run, place, key, name)?;
+        for some in check.chunks(ROWS_AT_ONCE) {
+            let rows = run
+                .state()
+                .read(|state| some.iter().map(|(key, _)| state.item(*key)).collect::<Result<Vec<_>, _>>())?;
+            for ((key, name), row) in some.iter().zip(rows) {
+                if let Some(row) = row {
+                    scan.check(run, place, row, *key, name.clone())?;
+                }
+            }
         }
         Ok(scan)
     }
@@ -286,10 +296,10 @@ impl Scan {
         &mut self,
         run: &Run<'_, R, L>,
         place: &Place,
+        row: ItemRow,
         key: ItemKey,
         name: MessageName,
     ) -> Result<(), SyncError> {
-        let Some(row) = run.state().read(|state| state.item(key))? else { return Ok(()) };
         let edited = match is_edited(run, place, &self.dir, &row, &name) {
             Ok(Some(edited)) => edited,
             Ok(None) => {
@@ -373,5 +383,5 @@ fn is_edited<R: RemoteWrite + 'static, L: LocalWrite + 'static>(
     if !row.server.draft && stat.len == row.len && untouched {
         return Ok(Some(false));
     }
-    Ok(run.local().digest(dir, name)?.map(|(digest, _)| digest != row.digest))
+    Ok(run.local().digest_again(dir, name, stat)?.map(|digest| digest != row.digest))
 }
