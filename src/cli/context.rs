@@ -13,9 +13,12 @@ use crate::backup::{Access, Keys, Target};
 use crate::clock::SystemClock;
 use crate::exchange;
 use crate::identity::config::Tree;
-use crate::identity::{self, Account, Config, ConfigError, IdentityName, Layout, Marker};
+use crate::identity::tokens::{TokenCommand, TokenFile};
+use crate::identity::{self, Account, Auth, Config, ConfigError, IdentityName, Layout, Marker, OAuth2Settings};
 use crate::local::{OTHER_MAILBOXES, PUBLIC_FOLDERS, Remembered, is_other_trees};
-use crate::remote::auth::{Basic, Offered, SignIn};
+use crate::remote::RemoteError;
+use crate::remote::auth::oauth::{Application, Client, Given, Grant, Issuer, Kept, Refreshed, TokenError};
+use crate::remote::auth::{Basic, OAuth2, Offered, SignIn};
 use crate::remote::ews::{EwsClient, PublicFolders, Settings, Store};
 use crate::state::{State, StateError};
 use crate::sync::{Env, NoFault};
@@ -68,6 +71,14 @@ pub(super) struct Identity {
 pub(super) enum Company {
     Alone,
     Others,
+}
+
+/// What somebody signs in with, before it is stored.
+pub(super) enum Fresh {
+    /// A password, or a program's own secret.
+    Password(SecretString),
+    /// What a person's sign-in gave.
+    Tokens(Kept),
 }
 
 /// The way to an account's server. The embedded server, if it is that, runs as long as this lives.
@@ -129,14 +140,9 @@ impl Context {
         self.runtime.block_on(self.way().connect(account, company))
     }
 
-    /// The same with a password that is not stored yet.
-    pub(super) fn connect_with(
-        &self,
-        account: &Account,
-        password: Option<SecretString>,
-        company: Company,
-    ) -> anyhow::Result<Link> {
-        self.way().connect_with(account, password, company)
+    /// The same with what is not stored yet.
+    pub(super) fn connect_with(&self, account: &Account, fresh: &Fresh, company: Company) -> anyhow::Result<Link> {
+        self.way().connect_with(account, Some(fresh), company)
     }
 
     /// Now.
@@ -174,36 +180,27 @@ impl Way {
     /// Prepares the way to an account's server, with the password that is stored for it.
     pub(super) async fn connect(&self, account: &Account, company: Company) -> anyhow::Result<Link> {
         let file = self.layout.secret(account.signs_in_as());
-        let password = account.password.read(&file, &*self.env.clock).await?;
-        self.connect_with(account, password, company)
+        let password = account.password.read(&file, &*self.env.clock).await?.map(Fresh::Password);
+        self.connect_with(account, password.as_ref(), company)
     }
 
-    fn connect_with(
-        &self,
-        account: &Account,
-        password: Option<SecretString>,
-        company: Company,
-    ) -> anyhow::Result<Link> {
+    fn connect_with(&self, account: &Account, fresh: Option<&Fresh>, company: Company) -> anyhow::Result<Link> {
         let demo = match account.server {
             identity::Server::Demo => Some(self.start_demo(&account.email)?),
             identity::Server::Ews(_) => None,
         };
-        let (url, password) = match (&account.server, &demo) {
-            (identity::Server::Ews(url), _) => (url.clone(), password.unwrap_or_default()),
-            (identity::Server::Demo, Some((server, password))) => (server.url(), password.clone()),
+        let (url, sign_in): (String, Box<dyn SignIn>) = match (&account.server, &demo) {
+            (identity::Server::Ews(url), _) => (url.clone(), self.sign_in(account, fresh)?),
+            (identity::Server::Demo, Some((server, password))) => {
+                (server.url(), Box::new(Basic::new(account.user.clone(), password.clone())))
+            }
             (identity::Server::Demo, None) => anyhow::bail!("the demo server does not run"),
-        };
-        let user = account.user.clone();
-        let sign_in: Box<dyn SignIn> = match (&account.server, account.auth) {
-            (identity::Server::Demo, _) => Box::new(Basic::new(user, password)),
-            (identity::Server::Ews(_), Some(scheme)) => scheme.sign_in(user, password),
-            (identity::Server::Ews(_), None) => Box::new(Offered::new(user, password)),
         };
         let mut settings = Settings::new(url, sign_in, self.env.clock.clone());
         settings.reach.clone_from(&account.reach);
         settings.address.clone_from(&account.email);
         settings.mailing = account.meetings;
-        settings.impersonate.clone_from(&account.impersonate);
+        settings.impersonate = account.acts_as();
         settings.trace = self.trace.as_deref().map(|folder| trace_folder(folder, account, company));
         if let Tree::OtherMailbox { mailbox, .. } = &account.tree {
             // A meeting that its owner organises is its own.
@@ -217,6 +214,45 @@ impl Way {
             }
         });
         Ok(Link { client, _demo: demo.map(|(server, _)| server) })
+    }
+
+    /// How the account signs in: with what is fresh, or was read from where it is stored; tokens come from where they are kept.
+    fn sign_in(&self, account: &Account, fresh: Option<&Fresh>) -> anyhow::Result<Box<dyn SignIn>> {
+        let (user, clock) = (account.user.clone(), Arc::clone(&self.env.clock));
+        let password = || match fresh {
+            Some(Fresh::Password(password)) => password.clone(),
+            Some(Fresh::Tokens(_)) | None => SecretString::default(),
+        };
+        let settings = match &account.auth {
+            Auth::Offered => return Ok(Box::new(Offered::new(user, password()))),
+            Auth::Password(scheme) => return Ok(scheme.sign_in(user, password())),
+            Auth::TokenCommand(command) => {
+                let issuer = TokenCommand::new(command.as_str(), Arc::clone(&clock));
+                return Ok(Box::new(OAuth2::new(user, Box::new(issuer), clock)));
+            }
+            Auth::OAuth2(settings) => settings,
+        };
+        let client = || self.token_client(account, settings).map_err(RemoteError::from);
+        let (user, issuer): (_, Box<dyn Issuer>) = match (settings.grant, fresh) {
+            // A program has no mailbox: requests are led to that of the person.
+            (Grant::Application, _) => (account.email.clone(), Box::new(Application::new(client()?, password()))),
+            (Grant::Device | Grant::Browser, Some(Fresh::Tokens(kept))) => (user, Box::new(Given(kept.access.clone()))),
+            (Grant::Device | Grant::Browser, _) => {
+                let vault = self.token_file(account, settings);
+                (user.clone(), Box::new(Refreshed::new(client()?, user, Box::new(vault))))
+            }
+        };
+        Ok(Box::new(OAuth2::new(user, issuer, clock)))
+    }
+
+    /// The way to the authority that issues an account's tokens.
+    pub(super) fn token_client(&self, account: &Account, settings: &OAuth2Settings) -> Result<Client, TokenError> {
+        Client::new(settings.registration(&account.server), &account.reach, Arc::clone(&self.env.clock))
+    }
+
+    /// Where an account's tokens are kept.
+    pub(super) fn token_file(&self, account: &Account, settings: &OAuth2Settings) -> TokenFile {
+        TokenFile::new(&self.layout, account.signs_in_as(), settings, Arc::clone(&self.env.clock))
     }
 
     /// Runs the embedded server on its store, with a password for this run only.

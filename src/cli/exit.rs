@@ -17,8 +17,12 @@ pub enum ExitCode {
     SignInRefused,
     /// Another run holds the identity's lock.
     Locked,
-    /// The server could not be reached.
+    /// The server could not be found or reached.
     Unreachable,
+    /// The server's certificate is not trusted.
+    Untrusted,
+    /// The server refuses EWS for the mailbox or the program.
+    EwsDisabled,
     /// What `send` tells, as sendmail does.
     Mail(Sysexit),
 }
@@ -82,8 +86,17 @@ impl Sysexit {
 
 impl ExitCode {
     /// All of them but those of `send`, in the order of their numbers.
-    pub const ALL: [Self; 7] =
-        [Self::Done, Self::Failed, Self::Usage, Self::Held, Self::SignInRefused, Self::Locked, Self::Unreachable];
+    pub const ALL: [Self; 9] = [
+        Self::Done,
+        Self::Failed,
+        Self::Usage,
+        Self::Held,
+        Self::SignInRefused,
+        Self::Locked,
+        Self::Unreachable,
+        Self::Untrusted,
+        Self::EwsDisabled,
+    ];
 
     /// The number that the process ends with.
     pub fn number(self) -> u8 {
@@ -95,6 +108,8 @@ impl ExitCode {
             Self::SignInRefused => 4,
             Self::Locked => 5,
             Self::Unreachable => 6,
+            Self::Untrusted => 7,
+            Self::EwsDisabled => 8,
             Self::Mail(code) => code.number(),
         }
     }
@@ -110,10 +125,16 @@ impl ExitCode {
             Self::Held => {
                 "Done, but something was held back, skipped or in conflict, one of the folders failed, or a backup is overdue; the report and pimsync status say what."
             }
-            Self::SignInRefused => "The server refused the sign-in.",
+            Self::SignInRefused => {
+                "The server, or who issues its tokens, refused the sign-in, or a person has to sign in again."
+            }
             Self::Locked => "Another run works on this identity.",
             Self::Unreachable => {
-                "The server could not be reached. Nothing is lost: the next run goes on where this one ended."
+                "The server could not be found or reached. Nothing is lost: the next run goes on where this one ended."
+            }
+            Self::Untrusted => "The server's certificate is not trusted.",
+            Self::EwsDisabled => {
+                "The server refuses EWS for this mailbox or this program: its administrator has switched it off."
             }
             Self::Mail(_) => "What sysexits.h says; only pimsync send.",
         }
@@ -139,7 +160,7 @@ mod tests {
     #[test]
     fn scripts_rely_on_the_numbers() {
         let numbers: Vec<u8> = ExitCode::ALL.into_iter().map(ExitCode::number).collect();
-        assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6]);
+        assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 7, 8]);
         let numbers: Vec<u8> = Sysexit::ALL.into_iter().map(|code| ExitCode::Mail(code).number()).collect();
         assert_eq!(numbers, [0, 64, 65, 67, 69, 74, 75, 78], "sysexits.h");
     }

@@ -1,5 +1,7 @@
 //! Why a run failed: what happened, to what, what to do next, and which exit code says so.
 
+mod token;
+
 use serde::Serialize;
 
 use super::ExitCode;
@@ -74,7 +76,7 @@ fn classify(error: &(dyn std::error::Error + 'static)) -> Option<Class> {
     if let Some(error) = error.downcast_ref::<DiscoveryError>() {
         return Some(match error {
             DiscoveryError::NotFound { untrusted: Some(_), .. } => {
-                ("server-not-found", ExitCode::Unreachable, Some(CERTIFICATE))
+                ("server-not-found", ExitCode::Untrusted, Some(CERTIFICATE))
             }
             DiscoveryError::NotFound { .. } => ("server-not-found", ExitCode::Unreachable, Some(NOT_FOUND)),
             DiscoveryError::NotAllowed { .. } => ("redirect-not-allowed", ExitCode::Usage, Some(NOT_ALLOWED)),
@@ -119,33 +121,49 @@ const NO_WAY: &str =
     "ask the administrator of the server which of these can be switched on for EWS: Basic, NTLM or Negotiate";
 const NOT_FOUND: &str = "name it with --server: the host that you know from Outlook on the web; the same command with --explain shows where it was looked for";
 const NOT_ALLOWED: &str = "if you know that host to be your organisation's or its provider's, add --allow-redirect HOST; else somebody may be after the password";
+const TOKENS: &str = "the server takes tokens, which an authority such as Microsoft's issues: pimsync setup --auth oauth2 --client-id ID";
+const TOKEN_REFUSED: &str = "the token was new, and is refused all the same: the application may not be among those that the server allows EWS (in Exchange Online                              EWSAllowedAppIDs), --scope may be of another server, or this machine's clock may be wrong. pimsync setup with the account's address lets you sign in anew";
+const PASSWORD_EXPIRED: &str = "the password has expired or must be changed: sign in to Outlook on the web, which lets you change it, then run pimsync setup with the new one";
+const ACCOUNT_DISABLED: &str = "the account is disabled or locked: ask its administrator. It is not tried again by itself in a loop, which would keep it locked";
+const EWS_OFF: &str = "ask the administrator of the server for EwsEnabled of the mailbox, and for EwsApplicationAccessPolicy, which may not let pimsync in (it calls itself pimsync/ and its \
+                       version)";
+const EWS_OFF_ONLINE: &str = "Exchange Online has EWS switched off since 1 October 2026, unless the tenant's administrator sets EWSEnabled to true and puts the application's id \
+                              (--client-id) on its list EWSAllowedAppIDs; that is possible until 1 April 2027. From then on Microsoft Graph is the only way in, which this \
+                              version does not speak. What is here already stays as it is";
 const LATER: &str = "nothing is lost: the next run goes on where this one ended";
 
 fn remote(error: &RemoteError) -> Class {
     match error {
-        RemoteError::Unreachable { reason, .. } => {
-            // The reason is of our own TLS library, not of the server.
-            let hint = if reason.contains("certificate") { CERTIFICATE } else { NETWORK };
-            ("unreachable", ExitCode::Unreachable, Some(hint))
-        }
+        RemoteError::Unreachable { .. } => ("unreachable", ExitCode::Unreachable, Some(NETWORK)),
+        RemoteError::Untrusted { .. } => ("certificate", ExitCode::Untrusted, Some(CERTIFICATE)),
         RemoteError::SignInRefused { scheme, .. } => {
             let hint = if *scheme == Scheme::Basic { REFUSED } else { REFUSED_HANDSHAKE };
             ("sign-in-refused", ExitCode::SignInRefused, Some(hint))
         }
-        RemoteError::NoSignIn { wanted, .. } => {
-            let hint = if wanted.is_some() { OTHER_WAY } else { NO_WAY };
+        RemoteError::TokenRefused { .. } => ("token-refused", ExitCode::SignInRefused, Some(TOKEN_REFUSED)),
+        RemoteError::Token(error) => token::class(error),
+        RemoteError::NoSignIn { wanted, offered, .. } => {
+            let takes_tokens = offered.iter().any(|scheme| scheme.eq_ignore_ascii_case("Bearer"));
+            let hint = match wanted {
+                Some(_) => OTHER_WAY,
+                None if takes_tokens => TOKENS,
+                None => NO_WAY,
+            };
             ("sign-in-not-offered", ExitCode::SignInRefused, Some(hint))
         }
-        RemoteError::Account { code, .. } if is_about_sign_in(code) => (
-            "sign-in-refused",
-            ExitCode::SignInRefused,
-            Some("sign in to Outlook on the web, which says what is wrong with the account, or ask its administrator"),
-        ),
+        RemoteError::Account { code, .. } if is_about_sign_in(code) => {
+            let hint = if code == "ErrorAccountDisabled" { ACCOUNT_DISABLED } else { PASSWORD_EXPIRED };
+            ("sign-in-refused", ExitCode::SignInRefused, Some(hint))
+        }
         RemoteError::Account { .. } => ("account", ExitCode::Failed, Some("ask the administrator of the server")),
         RemoteError::Throttled { .. } => {
             ("throttled", ExitCode::Failed, Some("run the same command again later; nothing is lost"))
         }
         RemoteError::Refused { .. } => ("refused", ExitCode::Failed, None),
+        RemoteError::EwsDisabled { host, .. } => {
+            let hint = if is_exchange_online(host) { EWS_OFF_ONLINE } else { EWS_OFF };
+            ("ews-disabled", ExitCode::EwsDisabled, Some(hint))
+        }
         RemoteError::Quota => {
             ("quota", ExitCode::Failed, Some("make room in the mailbox, then run the same command again"))
         }
@@ -161,6 +179,14 @@ fn remote(error: &RemoteError) -> Class {
         }
         RemoteError::Io(_) => ("disk", ExitCode::Failed, Some(LATER)),
     }
+}
+
+/// Whether a mailbox is with Microsoft, in any of its clouds.
+fn is_exchange_online(host: &str) -> bool {
+    let host = host.to_ascii_lowercase();
+    ["office365.com", "office.com", "office365.us", "outlook.cn", "outlook.com"]
+        .iter()
+        .any(|domain| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
 }
 
 /// Response codes of an account that nobody can sign in to.
@@ -255,6 +281,7 @@ mod tests {
     use anyhow::Context as _;
 
     use super::*;
+    use crate::remote::auth::oauth::TokenError;
 
     fn failure(error: impl Into<anyhow::Error>) -> Failure {
         Failure::of(&error.into())
@@ -267,6 +294,12 @@ mod tests {
         let refused = RemoteError::SignInRefused { host: host(), user: "demo".to_owned(), scheme: Scheme::Ntlm };
         let not_offered = RemoteError::NoSignIn { host: host(), offered: vec!["Bearer".to_owned()], wanted: None };
         let expired = RemoteError::Account { code: "ErrorPasswordExpired".to_owned(), message: String::new() };
+        let untrusted = RemoteError::Untrusted { host: host(), reason: "expired".to_owned() };
+        let disabled = RemoteError::EwsDisabled { host: host(), status: 403 };
+        let nobody = RemoteError::Token(TokenError::Nothing { user: "demo".to_owned() });
+        assert_eq!(failure(untrusted).code, ExitCode::Untrusted);
+        assert_eq!(failure(disabled).code, ExitCode::EwsDisabled);
+        assert_eq!(failure(nobody).code, ExitCode::SignInRefused);
         assert_eq!(failure(unreachable()).code, ExitCode::Unreachable);
         assert_eq!(failure(SyncError::from(unreachable())).code, ExitCode::Unreachable);
         assert_eq!(failure(refused).code, ExitCode::SignInRefused);
@@ -276,6 +309,17 @@ mod tests {
         assert_eq!(failure(SyncError::NoSuchFolder("x".to_owned())).code, ExitCode::Usage);
         assert_eq!(failure(UsageError(String::new())).code, ExitCode::Usage);
         assert_eq!(failure(anyhow::anyhow!("odd")).code, ExitCode::Failed);
+    }
+
+    #[test]
+    fn who_is_with_exchange_online_is_told_of_its_end() {
+        let hint = |host: &str| failure(RemoteError::EwsDisabled { host: host.to_owned(), status: 403 }).hint.unwrap();
+        for host in ["outlook.office365.com", "OUTLOOK.office.com", "outlook.office365.us"] {
+            assert!(hint(host).contains("1 April 2027") && hint(host).contains("Graph"), "{host}");
+        }
+        for host in ["mail.example.org", "myoffice365.com", "office365.com.example.org"] {
+            assert!(hint(host).contains("EwsEnabled"), "{host}");
+        }
     }
 
     #[test]

@@ -138,6 +138,7 @@ pub fn run() -> ExitCode {
     // All that is made from here on is its owner's alone, also what SQLite makes.
     #[cfg(unix)]
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    keep_memory();
     let output = Output::new(cli.command.name(), &cli.global, cli.command.wants_json());
     output.start_log();
     let result = match cli.command {
@@ -154,6 +155,20 @@ pub fn run() -> ExitCode {
         Command::DemoServer(args) => demo_server::run(args),
     };
     result.unwrap_or_else(|error| output.failed(&error))
+}
+
+/// Lets nobody see what is in this process's memory, passwords among it: no core dump, and on Linux nobody else of the same user. Where the system
+/// does not let itself be told, the work goes on.
+fn keep_memory() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let limited = setrlimit(Resource::Core, none);
+    // A system that hands dumps to a program of its own does so whatever the limit is.
+    #[cfg(target_os = "linux")]
+    let limited = limited.and(rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable));
+    if let Err(error) = limited {
+        tracing::debug!(%error, "core dumps could not be switched off");
+    }
 }
 
 /// Whether the arguments that could not be read were for `send`, whose exit codes are sendmail's.

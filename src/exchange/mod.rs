@@ -56,6 +56,9 @@ pub enum Way {
     Ntlm,
     /// The same within SPNEGO.
     Negotiate,
+    /// A token with each request, of those that [`Server::grant`] makes good.
+    #[value(skip)]
+    Bearer,
 }
 
 /// What somebody may do in a folder that is not their own.

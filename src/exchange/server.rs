@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::oneshot;
 
 use super::faults::Faults;
+use super::sign_in::Tokens;
 use super::store::{self, Store};
 use super::subscriptions::Subscriptions;
 use super::{Error, List, Mailbox, Options, Personality, User, Way, http, sample};
@@ -37,6 +38,7 @@ pub(super) struct Shared {
     pub(super) like: Personality,
     pub(super) ways: Vec<Way>,
     pub(super) certificate: Option<Vec<u8>>,
+    pub(super) tokens: Tokens,
     public_url: Option<String>,
     address: SocketAddr,
     pub(super) latency: Duration,
@@ -93,6 +95,7 @@ impl Server {
             like: options.like,
             ways: options.ways,
             certificate: options.certificate,
+            tokens: Tokens::default(),
             public_url: options.public_url,
             address,
             latency: options.latency,
@@ -121,6 +124,16 @@ impl Server {
     /// Where EWS clients find it.
     pub fn url(&self) -> String {
         format!("http://{}/EWS/Exchange.asmx", self.address)
+    }
+
+    /// Makes a token good, as if an authority had issued it: for who is named, till then.
+    pub fn grant(&self, token: &str, user: &str, until: SystemTime) {
+        self.shared.tokens.grant(token, user, until);
+    }
+
+    /// Takes a token's good back before its time.
+    pub fn revoke(&self, token: &str) {
+        self.shared.tokens.revoke(token);
     }
 
     /// A mailbox, to look into it and to change it as if by another client.

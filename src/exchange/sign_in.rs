@@ -1,4 +1,8 @@
-//! Who is at the door: Basic, NTLMv2 (MS-NLMP §3.2), and NTLMv2 within SPNEGO, the latter two for a whole connection.
+//! Who is at the door: Basic, NTLMv2 (MS-NLMP §3.2), and NTLMv2 within SPNEGO, the latter two for a whole connection; and tokens (RFC 6750).
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -28,6 +32,37 @@ pub(super) enum Entry {
     Out(Vec<String>),
 }
 
+/// The tokens that are good, with whose they are and until when.
+#[derive(Default)]
+pub(super) struct Tokens(Mutex<HashMap<String, (String, SystemTime)>>);
+
+impl Tokens {
+    pub(super) fn grant(&self, token: &str, user: &str, until: SystemTime) {
+        let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.insert(token.to_owned(), (user.to_lowercase(), until));
+    }
+
+    pub(super) fn revoke(&self, token: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(token);
+    }
+
+    fn owner(&self, token: &str) -> Option<String> {
+        let tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (user, until) = tokens.get(token)?;
+        (SystemTime::now() < *until).then(|| user.clone())
+    }
+}
+
+impl std::fmt::Debug for Tokens {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Tokens").finish_non_exhaustive()
+    }
+}
+
+/// What Exchange says to who brings no token: which ones it takes.
+const BEARER: &str = "Bearer client_id=\"00000002-0000-0ff1-ce00-000000000000\", trusted_issuers=\"00000001-0000-0000-c000-000000000000@*\", \
+                      token_types=\"app_asserted_user_v1 service_asserted_app_v1\"";
+
 /// A handshake after its second message.
 #[derive(Debug)]
 struct Begun {
@@ -52,6 +87,7 @@ const NTLM: &[u8] = &[0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x02, 0x02, 0x0a
 pub(super) fn offers(shared: &Shared) -> Vec<String> {
     let offer = |way: &Way| match way {
         Way::Basic => "Basic realm=\"pimsync demo server\"".to_owned(),
+        Way::Bearer => BEARER.to_owned(),
         way => name(*way).to_owned(),
     };
     shared.ways.iter().map(offer).collect()
@@ -62,6 +98,7 @@ fn name(way: Way) -> &'static str {
         Way::Basic => "Basic",
         Way::Ntlm => "NTLM",
         Way::Negotiate => "Negotiate",
+        Way::Bearer => "Bearer",
     }
 }
 
@@ -76,6 +113,11 @@ impl Door {
         let begun = self.begun.take();
         let Some((word, token)) = said.to_str().ok().and_then(|said| said.split_once(' ')) else { return out() };
         let way = shared.ways.iter().find(|way| name(**way).eq_ignore_ascii_case(word));
+        if let Some(Way::Bearer) = way {
+            // RFC 6750 §3.1.
+            let refused = || Entry::Out(vec![format!("{BEARER}, error=\"invalid_token\"")]);
+            return shared.tokens.owner(token.trim()).map_or_else(refused, Entry::In);
+        }
         let (Some(way), Ok(token)) = (way, STANDARD.decode(token.trim())) else { return out() };
         let entered = match (way, begun) {
             (Way::Basic, _) => basic(shared, &token),
@@ -111,7 +153,7 @@ impl Begun {
                 let init = Der(Der(outer.expect(context(0))?).expect(SEQUENCE)?);
                 (Der(init.find(context(2))?).expect(OCTETS)?, Some(init.find(context(0))?.to_vec()))
             }
-            Way::Basic | Way::Ntlm => (token, None),
+            Way::Basic | Way::Ntlm | Way::Bearer => (token, None),
         };
         let challenge = challenge(hello)?;
         let answer = match mechanisms {

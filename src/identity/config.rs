@@ -8,8 +8,13 @@
 //! email = "anna@example.org"
 //! server = "https://mail.example.org/EWS/Exchange.asmx"   # or "demo:"
 //! user = "EXAMPLE\\anna"             # default: the address
-//! auth = "ntlm"                      # default: what the server offers; or "negotiate", "basic"
-//! password = "file"                  # the default; or password_command = "pass show mail/anna"
+//! auth = "ntlm"                      # default: what the server offers; or "negotiate", "basic", "oauth2"
+//! client_id = "0123…"                # of oauth2: the name of the program at the authority
+//! tenant = "example.org"             # of oauth2: Microsoft's tenant; or authority = "https://login.example.org/realm"
+//! grant = "device"                   # of oauth2: the default; or "browser", "application"
+//! scope = "…"                        # of oauth2: default: EWS on the account's server
+//! token_command = "oama access anna" # of oauth2: prints a token, in place of all these
+//! password = "file"                  # the default; or password_command = "pass show mail/anna"; or password_credential = "mail"
 //! ca_file = "/etc/ssl/our-ca.pem"    # optional
 //! pin = "sha256:0123…"               # optional: the only certificate that the server may have
 //! client_certificate = "/etc/me.pem" # optional: one's own, with its key
@@ -34,13 +39,14 @@ use serde::Deserialize;
 use toml::Spanned;
 use url::{Host, Url};
 
+use super::auth::Auth;
 use super::layout::FORMAT;
-use super::{AccountName, PasswordSource};
+use super::{AccountName, PasswordSource, secrets};
 use crate::local::foldername;
 use crate::pim::event::Mailing;
 use crate::pim::{OtherMailbox, PublicPath, SpecialFolder};
 use crate::plan::ConflictPolicy;
-use crate::remote::auth::Scheme;
+use crate::remote::auth::oauth::Grant;
 use crate::remote::reach::Reach;
 
 pub use super::config_edit::store_account;
@@ -63,11 +69,11 @@ pub struct Account {
     pub server: Server,
     /// Who signs in; the address, if not given.
     pub user: String,
-    /// How to sign in; `None` takes what the server offers.
-    pub auth: Option<Scheme>,
+    /// How to sign in.
+    pub auth: Auth,
     /// How the server is reached, and whom to trust; paths are absolute.
     pub reach: Reach,
-    /// Where the password comes from; `None` for the demo account.
+    /// Where the password comes from, or a program's own secret; `None` where there is neither.
     pub password: PasswordSource,
     /// What to do when both sides changed the same thing.
     pub conflicts: ConflictPolicy,
@@ -136,6 +142,12 @@ impl Account {
             watch: WatchSettings { at_once, notifications: Notifications::Off, ..self.watch.clone() },
             ..self.clone()
         }
+    }
+
+    /// The address of the mailbox as whose owner one acts: the one that the settings name, or the account's own where a program signs in, which has none.
+    pub fn acts_as(&self) -> Option<String> {
+        let is_program = matches!(&self.auth, Auth::OAuth2(settings) if settings.grant == Grant::Application);
+        self.impersonate.clone().or_else(|| is_program.then(|| self.email.clone()))
     }
 
     /// The name under which the password is stored.
@@ -280,18 +292,25 @@ struct RawConfig {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawAccount {
+pub(super) struct RawAccount {
     name: Spanned<String>,
     email: Spanned<String>,
     server: Spanned<String>,
     user: Option<Spanned<String>>,
-    auth: Option<Spanned<String>>,
+    pub(super) auth: Option<Spanned<String>>,
+    pub(super) client_id: Option<Spanned<String>>,
+    pub(super) tenant: Option<Spanned<String>>,
+    pub(super) authority: Option<Spanned<String>>,
+    pub(super) grant: Option<Spanned<String>>,
+    pub(super) scope: Option<Spanned<String>>,
+    pub(super) token_command: Option<Spanned<String>>,
     ca_file: Option<Spanned<String>>,
     pin: Option<Spanned<String>>,
     client_certificate: Option<Spanned<String>>,
     proxy: Option<Spanned<String>>,
     password: Option<Spanned<String>>,
     password_command: Option<Spanned<String>>,
+    password_credential: Option<Spanned<String>>,
     conflicts: Option<Spanned<String>>,
     meetings: Option<Spanned<String>>,
     folders_at_a_time: Option<Spanned<i64>>,
@@ -305,9 +324,9 @@ struct RawAccount {
 }
 
 /// What is wrong, and where in the text.
-type Fault = (Option<usize>, String);
+pub(super) type Fault = (Option<usize>, String);
 
-fn fault<T>(at: &Spanned<T>, reason: impl Into<String>) -> Fault {
+pub(super) fn fault<T>(at: &Spanned<T>, reason: impl Into<String>) -> Fault {
     (Some(at.span().start), reason.into())
 }
 
@@ -367,13 +386,14 @@ impl RawAccount {
         let server = Server::parse(self.server.get_ref()).map_err(|reason| fault(&self.server, reason))?;
         let email = self.email.get_ref();
         AccountName::from_email(email).map_err(|error| fault(&self.email, error.to_string()))?;
+        let auth = self.auth()?;
         Ok(Account {
             name: AccountName::new(self.name.get_ref()).map_err(|error| fault(&self.name, error.to_string()))?,
             email: email.clone(),
-            password: self.password(&server)?,
+            password: self.password(&server, &auth)?,
+            auth,
             server,
             user: self.user.as_ref().map_or_else(|| email.clone(), |user| user.get_ref().clone()),
-            auth: self.auth()?,
             reach: self.reach()?,
             conflicts: self.conflicts()?,
             meetings: self.meetings()?,
@@ -386,7 +406,26 @@ impl RawAccount {
         })
     }
 
-    fn password(&self, server: &Server) -> Result<PasswordSource, Fault> {
+    fn password(&self, server: &Server, auth: &Auth) -> Result<PasswordSource, Fault> {
+        if !auth.takes_secret() {
+            let given = [&self.password, &self.password_command, &self.password_credential];
+            return match given.into_iter().flatten().next() {
+                Some(password) => Err(fault(
+                    password,
+                    "with auth = \"oauth2\" there is no password; with grant = \"application\" it is the program's own secret",
+                )),
+                None => Ok(PasswordSource::None),
+            };
+        }
+        if let Some(name) = &self.password_credential {
+            if let Some(other) = self.password.as_ref().or(self.password_command.as_ref()) {
+                return Err(fault(other, "give password_credential alone, or another source of the password"));
+            }
+            if !secrets::is_credential_name(name.get_ref()) {
+                return Err(fault(name, "password_credential is the name that LoadCredential= gives, and no path"));
+            }
+            return Ok(PasswordSource::Credential(name.get_ref().clone()));
+        }
         match (&self.password, &self.password_command) {
             (Some(password), Some(_)) => Err(fault(password, "give password or password_command, not both")),
             // Not told back: it may be the password.
@@ -401,17 +440,6 @@ impl RawAccount {
             (_, None) if *server == Server::Demo => Ok(PasswordSource::None),
             (_, None) => Ok(PasswordSource::File),
         }
-    }
-
-    fn auth(&self) -> Result<Option<Scheme>, Fault> {
-        let Some(word) = &self.auth else { return Ok(None) };
-        let scheme = Scheme::from_word(word.get_ref());
-        scheme.map(Some).ok_or_else(|| {
-            fault(
-                word,
-                "auth must be \"basic\", \"ntlm\" or \"negotiate\"; without it the server is asked what it takes",
-            )
-        })
     }
 
     fn reach(&self) -> Result<Reach, Fault> {
@@ -533,6 +561,9 @@ fn seconds(key: &str, number: Option<&Spanned<i64>>, range: RangeInclusive<u32>)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::auth::OAuth2Settings;
+    use crate::remote::auth::Scheme;
+    use crate::remote::auth::oauth::Authority;
     use crate::remote::reach::Pin;
 
     fn parse(text: &str) -> Result<Config, String> {
@@ -549,7 +580,7 @@ mod tests {
     fn what_is_left_out_has_its_default() {
         let config = parse(&account("")).unwrap();
         let account = config.account("A@X.org").unwrap();
-        assert_eq!((account.user.as_str(), account.auth), ("a@x.org", None));
+        assert_eq!((account.user.as_str(), &account.auth), ("a@x.org", &Auth::Offered));
         assert_eq!(account.password, PasswordSource::File);
         assert_eq!((account.conflicts, account.folders_at_a_time), (ConflictPolicy::KeepBoth, 4));
         assert_eq!(account.meetings, Mailing::Nobody, "nobody is mailed unless that is asked for");
@@ -568,7 +599,7 @@ mod tests {
         )));
         let config = config.unwrap();
         let account = &config.accounts[0];
-        assert_eq!((account.user.as_str(), account.auth), ("X\\a", Some(Scheme::Ntlm)));
+        assert_eq!((account.user.as_str(), &account.auth), ("X\\a", &Auth::Password(Scheme::Ntlm)));
         assert_eq!(account.password, PasswordSource::Command("pass show x".into()));
         let pin = Some(Pin::of(b"x"));
         let proxy = Some("socks5://p:1080".parse().unwrap());
@@ -600,6 +631,29 @@ mod tests {
     }
 
     #[test]
+    fn a_token_is_signed_in_by_as_the_settings_say() {
+        let auth = |extra: &str| {
+            let account = parse(&account(&format!("auth = 'oauth2'\n{extra}"))).unwrap().accounts.remove(0);
+            (account.auth, account.password)
+        };
+        let settings = OAuth2Settings {
+            client_id: "x".to_owned(),
+            authority: Authority::tenant("organizations").unwrap(),
+            grant: Grant::Device,
+            scope: None,
+        };
+        assert_eq!(auth("client_id = 'x'"), (Auth::OAuth2(settings.clone()), PasswordSource::None));
+        let (authority, scope) = (Authority::issuer("https://x.org/r").unwrap(), Some("a b".to_owned()));
+        let all = OAuth2Settings { authority, grant: Grant::Application, scope, ..settings.clone() };
+        let said = "client_id = 'x'\nauthority = 'https://x.org/r'\ngrant = 'application'\nscope = 'a b'";
+        assert_eq!(auth(said), (Auth::OAuth2(all), PasswordSource::File), "the program's own secret");
+        assert_eq!(auth("token_command = 'p x'"), (Auth::TokenCommand("p x".to_owned()), PasswordSource::None));
+        let server = Server::Ews("https://mail.x.org/EWS/Exchange.asmx".to_owned());
+        let scope = settings.registration(&server).scope;
+        assert_eq!(scope, "openid profile offline_access https://mail.x.org/EWS.AccessAsUser.All");
+    }
+
+    #[test]
     fn a_mistake_is_told_with_its_line_and_what_is_allowed() {
         for (extra, told) in [
             ("conflict = 'local'", "line 7: unknown field `conflict`, expected"),
@@ -611,7 +665,21 @@ mod tests {
             ("push_delay = -1", "line 7: push_delay must be 0 to 86400 seconds"),
             ("notifications = 'never'", "line 7: notifications must be \"on\" or \"off\""),
             ("at_once = ['/']", "line 7: at_once names no folder in one place"),
-            ("auth = 'NTLM'", "line 7: auth must be \"basic\", \"ntlm\" or \"negotiate\""),
+            ("auth = 'NTLM'", "line 7: auth must be \"basic\", \"ntlm\", \"negotiate\" or \"oauth2\""),
+            ("auth = 'oauth2'", "line 7: auth = \"oauth2\" needs a client_id, or a token_command"),
+            ("client_id = 'x'", "line 7: client_id only goes with auth = \"oauth2\""),
+            ("auth = 'oauth2'\nclient_id = 'x'\ntoken_command = 'y'", "line 8: give client_id or token_command"),
+            (
+                "auth = 'oauth2'\nclient_id = 'x'\ntenant = 'a'\nauthority = 'https://x.org'",
+                "line 10: give tenant or authority",
+            ),
+            ("auth = 'oauth2'\nclient_id = 'x'\nauthority = 'http://x.org'", "line 9: an authority is written like"),
+            ("auth = 'oauth2'\nclient_id = 'x'\ntenant = 'a/b'", "line 9: a tenant is a domain"),
+            ("auth = 'oauth2'\nclient_id = 'x'\ngrant = 'code'", "line 9: grant must be \"device\", \"browser\" or"),
+            (
+                "auth = 'oauth2'\nclient_id = 'x'\npassword_command = 'p'",
+                "line 9: with auth = \"oauth2\" there is no password",
+            ),
             ("pin = 'sha1:00'", "line 7: a pin is written sha256: and 64"),
             ("proxy = 'p:1'", "line 7: a proxy is written like"),
             ("client_certificate = 'c.pem'", "line 7: client_certificate must be a whole path"),
@@ -620,6 +688,8 @@ mod tests {
             ("impersonate = 'X'", "line 7: "),
             ("ca_file = 'c.pem'", "line 7: ca_file must be a whole path"),
             ("password_command = ' '", "line 7: password_command is empty"),
+            ("password_credential = '../x'", "line 7: password_credential is the name"),
+            ("password_credential = 'x'\npassword = 'file'", "line 8: give password_credential alone"),
             ("user = ", "line 7: "),
         ] {
             let error = parse(&account(extra)).unwrap_err();

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, Value, value};
 
+use super::auth::Auth;
 use super::config::{Config, ConfigError, MOST_FOLDERS};
 use super::layout::FORMAT;
 use super::{Account, PasswordSource, Server, files};
 use crate::pim::event::Mailing;
 use crate::plan::ConflictPolicy;
+use crate::remote::auth::oauth::Authority;
 
 const HEADER: &str = "\
 # The accounts of this identity and their options. Passwords never belong in here: they are stored by `pimsync setup`,
@@ -60,9 +62,10 @@ fn edit(text: &str, account: &Account) -> Option<String> {
 
 /// Says all that is not the default; a default that is written out stays written out.
 fn fill(table: &mut Table, account: &Account) {
-    let command = match &account.password {
-        PasswordSource::Command(command) => Some(command.as_str()),
-        PasswordSource::File | PasswordSource::None => None,
+    let (command, credential) = match &account.password {
+        PasswordSource::Command(command) => (Some(command.as_str()), None),
+        PasswordSource::Credential(name) => (None, Some(name.as_str())),
+        PasswordSource::File | PasswordSource::None => (None, None),
     };
     let file = (account.password == PasswordSource::File).then_some("file");
     let user = (account.server != Server::Demo || account.user != account.email).then_some(account.user.as_str());
@@ -70,9 +73,10 @@ fn fill(table: &mut Table, account: &Account) {
     set(table, "email", Some(account.email.as_str().into()));
     set(table, "server", Some(account.server.as_str().into()));
     set(table, "user", user.map(Value::from));
-    set(table, "auth", account.auth.map(|scheme| scheme.word().into()));
+    fill_auth(table, &account.auth);
     set(table, "password", file.map(Value::from));
     set(table, "password_command", command.map(Value::from));
+    set(table, "password_credential", credential.map(Value::from));
     let reach = &account.reach;
     let path = |path: &Option<PathBuf>| path.as_deref().map(|path| path.to_string_lossy().as_ref().into());
     set(table, "ca_file", path(&reach.ca_file));
@@ -92,6 +96,24 @@ fn fill(table: &mut Table, account: &Account) {
     if unless_default(table, "folders_at_a_time", account.folders_at_a_time == MOST_FOLDERS) {
         set(table, "folders_at_a_time", Some(i64::from(account.folders_at_a_time).into()));
     }
+}
+
+fn fill_auth(table: &mut Table, auth: &Auth) {
+    let (settings, command) = match auth {
+        Auth::OAuth2(settings) => (Some(settings), None),
+        Auth::TokenCommand(command) => (None, Some(command.as_str())),
+        Auth::Offered | Auth::Password(_) => (None, None),
+    };
+    let authority = settings.map(|settings| &settings.authority);
+    let tenant = authority.filter(|authority| matches!(authority, Authority::Tenant(_)));
+    let issuer = authority.filter(|authority| matches!(authority, Authority::Issuer(_)));
+    set(table, "auth", auth.word().map(Value::from));
+    set(table, "client_id", settings.map(|settings| settings.client_id.as_str().into()));
+    set(table, "tenant", tenant.map(|authority| authority.as_str().into()));
+    set(table, "authority", issuer.map(|authority| authority.as_str().into()));
+    set(table, "grant", settings.map(|settings| settings.grant.word().into()));
+    set(table, "scope", settings.and_then(|settings| settings.scope.as_deref()).map(Value::from));
+    set(table, "token_command", command.map(Value::from));
 }
 
 /// Sets or removes one key; the comment behind a value stays behind it.
@@ -130,8 +152,10 @@ mod tests {
 
     use super::*;
     use crate::identity::AccountName;
+    use crate::identity::auth::OAuth2Settings;
     use crate::identity::config::{Tree, WatchSettings};
     use crate::remote::auth::Scheme;
+    use crate::remote::auth::oauth::Grant;
     use crate::remote::reach::{Pin, Reach};
 
     fn account(email: &str) -> Account {
@@ -140,7 +164,7 @@ mod tests {
             email: email.to_owned(),
             server: Server::Ews("https://x.org/e".to_owned()),
             user: "X\\a".to_owned(),
-            auth: None,
+            auth: Auth::Offered,
             reach: Reach::default(),
             password: PasswordSource::File,
             conflicts: ConflictPolicy::KeepBoth,
@@ -158,7 +182,7 @@ mod tests {
     fn what_is_stored_is_read_back() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("identity.toml");
-        let mut all = [account("a@x.org"), account("b@x.org"), account("c@x.org")];
+        let mut all = ["a@x.org", "b@x.org", "c@x.org", "d@x.org", "e@x.org", "f@x.org"].map(account);
         all[1].password = PasswordSource::Command("pass 'show' \"x\"".to_owned());
         all[1].reach.ca_file = Some("/etc/ca.pem".into());
         all[1].reach.pin = Some(Pin::of(b"x"));
@@ -166,10 +190,24 @@ mod tests {
         all[1].reach.proxy = Some("http://proxy:8080".parse().unwrap());
         (all[1].conflicts, all[1].folders_at_a_time) = (ConflictPolicy::Server, 2);
         all[1].meetings = Mailing::Concerned;
-        all[1].auth = Some(Scheme::Negotiate);
+        all[1].auth = Auth::Password(Scheme::Negotiate);
         all[1].mailboxes = vec!["shared@x.org".parse().unwrap(), "archive".parse().unwrap()];
         all[1].impersonate = Some("b@x.org".to_owned());
         (all[2].server, all[2].password, all[2].user) = (Server::Demo, PasswordSource::None, "c@x.org".to_owned());
+        let settings = OAuth2Settings {
+            client_id: "x".to_owned(),
+            authority: Authority::issuer("https://x.org/realm").unwrap(),
+            grant: Grant::Browser,
+            scope: Some("a b".to_owned()),
+        };
+        let tenant = Authority::tenant("x.org").unwrap();
+        let application =
+            OAuth2Settings { authority: tenant, grant: Grant::Application, scope: None, ..settings.clone() };
+        all[3].auth = Auth::OAuth2(settings);
+        all[4].auth = Auth::OAuth2(application);
+        all[5].auth = Auth::TokenCommand("oama access 'x'".to_owned());
+        all[4].password = PasswordSource::Credential("mail".to_owned());
+        (all[3].password, all[5].password) = (PasswordSource::None, PasswordSource::None);
         for one in &all {
             store_account(&path, one).unwrap();
         }

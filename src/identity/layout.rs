@@ -9,7 +9,7 @@
 //! │  ├─ Backups/
 //! │  ├─ backups.json                 what is known of the backup targets
 //! │  └─ lock                         outside Database: a backup never holds it, a restore never replaces it
-//! └─ Secrets/NAME/ACCOUNT            outside the identity: no backup of it ever holds a password
+//! └─ Secrets/NAME/ACCOUNT            outside the identity: no backup of it ever holds a password or a token
 //! ```
 
 use std::fmt;
@@ -281,7 +281,12 @@ impl Layout {
         self.home().join("backups.lock")
     }
 
-    /// Where a stored password of the account lies.
+    /// The file whose lock says that a token of the identity is being renewed. No account has its name.
+    pub fn renewal_lock(&self) -> PathBuf {
+        self.root.join("Secrets").join(self.identity.as_str()).join(".renewal")
+    }
+
+    /// Where a stored password of the account lies, or its tokens.
     pub fn secret(&self, account: &AccountName) -> PathBuf {
         self.root.join("Secrets").join(self.identity.as_str()).join(account.as_str())
     }

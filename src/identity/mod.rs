@@ -1,5 +1,6 @@
-//! An identity: where its files lie, its marker, what its configuration says, where its passwords come from, and its lock.
+//! An identity: where its files lie, its marker, what its configuration says, where its passwords and tokens come from, and its lock.
 
+pub mod auth;
 pub mod config;
 mod config_edit;
 pub(crate) mod files;
@@ -7,7 +8,9 @@ pub mod layout;
 pub mod lock;
 pub mod marker;
 pub mod secrets;
+pub mod tokens;
 
+pub use auth::{Auth, OAuth2Settings};
 pub use config::{Account, Config, ConfigError, Server};
 pub use layout::{AccountName, IdentityName, Layout, LayoutError};
 pub use lock::{Holder, IdentityLock, LockError};

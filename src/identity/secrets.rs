@@ -1,5 +1,6 @@
 //! Where passwords come from. They are in no file of the identity, no log and no argument list.
 
+use std::ffi::OsString;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,9 @@ pub enum PasswordSource {
     Command(String),
     /// The file under `Secrets`, which only its owner can read.
     File,
-    /// There is none: the demo account.
+    /// What the service manager hands over under this name (systemd.exec(5), `LoadCredential=`).
+    Credential(String),
+    /// There is none: the demo account, and who signs in with tokens.
     None,
 }
 
@@ -34,6 +37,14 @@ pub enum SecretError {
     Missing {
         /// Where it should be.
         path: PathBuf,
+    },
+    /// The service manager hands none over.
+    #[error("there is no credential {name}: {reason}")]
+    NoCredential {
+        /// Its name.
+        name: String,
+        /// Why not, and what to do.
+        reason: String,
     },
     /// Others can read it.
     #[error("others than you can read {}: run chmod 600 on it, and change the password if the machine is shared", path.display())]
@@ -85,6 +96,9 @@ pub enum SecretError {
     },
 }
 
+/// Names the directory in which the service manager hands secrets over.
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
 const PASSWORD_COMMAND: &str = "password_command";
 
 /// How long a command may take: it may ask its person for a passphrase.
@@ -99,11 +113,9 @@ impl PasswordSource {
     /// A command's input is empty, its error output goes to ours, and it gets two minutes.
     pub async fn read(&self, file: &Path, clock: &dyn Clock) -> Result<Option<SecretString>, SecretError> {
         match self {
-            Self::Command(command) => {
-                let output = run(PASSWORD_COMMAND, command, LIMIT, clock).await?;
-                first_line(&output, &format!("{PASSWORD_COMMAND} `{command}`")).map(Some)
-            }
+            Self::Command(command) => secret_line(PASSWORD_COMMAND, command, clock).await.map(Some),
             Self::File => read_file(file).map(Some),
+            Self::Credential(name) => read_credential(name, std::env::var_os(CREDENTIALS)).map(Some),
             Self::None => Ok(None),
         }
     }
@@ -111,10 +123,18 @@ impl PasswordSource {
 
 /// Stores a password in a file for its owner alone, in a directory for its owner alone; durable, replacing an earlier one.
 pub fn store_file(file: &Path, password: &SecretString) -> Result<(), SecretError> {
-    let io = |source| SecretError::Io { action: "write", path: file.to_owned(), source };
-    let mut content = Zeroizing::new(password.expose_secret().as_bytes().to_vec());
+    let password = password.expose_secret().as_bytes();
+    // Made in one piece, so that no part of it is left behind in freed memory.
+    let mut content = Zeroizing::new(Vec::with_capacity(password.len() + 1));
+    content.extend_from_slice(password);
     content.push(b'\n');
-    file.parent().map_or(Ok(()), files::make_dirs).and_then(|()| files::write(file, &content)).map_err(io)
+    store_content(file, &content)
+}
+
+/// The same with all that the file is to hold.
+pub(super) fn store_content(file: &Path, content: &[u8]) -> Result<(), SecretError> {
+    let io = |source| SecretError::Io { action: "write", path: file.to_owned(), source };
+    file.parent().map_or(Ok(()), files::make_dirs).and_then(|()| files::write(file, content)).map_err(io)
 }
 
 /// Removes a stored password. Returns whether there was one.
@@ -128,6 +148,32 @@ pub fn remove_file(file: &Path) -> Result<bool, SecretError> {
 
 /// Reads a stored password.
 pub fn read_file(path: &Path) -> Result<SecretString, SecretError> {
+    first_line(&read_content(path)?, &path.display().to_string())
+}
+
+/// Whether a credential can have that name: that of a file, and no path.
+pub(super) fn is_credential_name(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with('.')
+        && !name.chars().any(|character| character == '/' || character.is_control())
+}
+
+/// Reads what the service manager hands over. It guards who can read that, in ways of its own.
+fn read_credential(name: &str, directory: Option<OsString>) -> Result<SecretString, SecretError> {
+    let none = |reason: String| SecretError::NoCredential { name: name.to_owned(), reason };
+    let Some(directory) = directory.filter(|directory| !directory.is_empty()) else {
+        return Err(none(format!(
+            "{CREDENTIALS} is not set; pimsync must run as a service that has LoadCredential={name}:FILE, or in systemd-run -p with that"
+        )));
+    };
+    let path = Path::new(&directory).join(name);
+    let file = std::fs::File::open(&path).map_err(|error| none(format!("{}: {error}", path.display())))?;
+    let content = read_all(file).map_err(|error| none(format!("{}: {error}", path.display())))?;
+    first_line(&content, &format!("the credential {name}"))
+}
+
+/// All that a file holds that its owner alone can read.
+pub(super) fn read_content(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let io = |source| SecretError::Io { action: "read", path: path.to_owned(), source };
     let file = match platform::open_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -142,8 +188,15 @@ pub fn read_file(path: &Path) -> Result<SecretString, SecretError> {
     if meta.permissions().mode() & 0o077 != 0 {
         return Err(SecretError::Exposed { path: path.to_owned() });
     }
-    let content = read_all(file).map_err(io)?;
-    first_line(&content, &path.display().to_string())
+    read_all(file).map_err(io)
+}
+
+/// The first line that a command prints, run as a password's is. `what` names it in errors.
+///
+/// # Errors
+/// That it failed, took too long, or printed nothing.
+pub async fn secret_line(what: &'static str, command: &str, clock: &dyn Clock) -> Result<SecretString, SecretError> {
+    first_line(&run(what, command, LIMIT, clock).await?, &format!("{what} `{command}`"))
 }
 
 /// All that a command prints, run as a password's is. `what` names it in errors.
@@ -236,6 +289,26 @@ mod tests {
         assert!(matches!(command("printf '\\377'"), Err(SecretError::NotText { .. })));
         let hanging = within_time("exec tail -f /dev/null", Duration::from_millis(50));
         assert!(matches!(hanging, Err(SecretError::TimedOut { .. })));
+    }
+
+    #[test]
+    fn a_service_manager_hands_a_password_over() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("mail"), "geheim\n").unwrap();
+        let directory = || Some(root.path().as_os_str().to_owned());
+        assert_eq!(read_credential("mail", directory()).unwrap().expose_secret(), "geheim");
+        for (name, directory, told) in [
+            ("mail", None, "LoadCredential=mail"),
+            ("mail", Some(OsString::new()), "LoadCredential=mail"),
+            ("other", directory(), "no credential other"),
+        ] {
+            let error = read_credential(name, directory).unwrap_err().to_string();
+            assert!(error.contains(told), "{error}");
+        }
+        assert!(is_credential_name("mail.anna@x"));
+        for bad in ["", "..", ".x", "a/b", "/etc/passwd", "a\n"] {
+            assert!(!is_credential_name(bad), "{bad:?}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::auth::Scheme;
+use super::auth::oauth::TokenError;
 
 /// An error that concerns the account or a whole folder, not one item.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +16,22 @@ pub enum RemoteError {
         /// What happened at the last try.
         reason: String,
     },
+    /// The server's certificate is not trusted.
+    #[error("the server at {host} cannot be reached: {reason} (--ca-file names a private authority)")]
+    Untrusted {
+        /// The server's host name.
+        host: String,
+        /// Why not.
+        reason: String,
+    },
+    /// EWS is switched off for the mailbox, for the whole organisation, or for this program.
+    #[error("the server at {host} refuses EWS for this mailbox or this program (HTTP {status})")]
+    EwsDisabled {
+        /// The server's host name.
+        host: String,
+        /// The HTTP status that says so.
+        status: u16,
+    },
     /// The sign-in was refused.
     #[error("the server at {host} refused the sign-in of {user} by {scheme}")]
     SignInRefused {
@@ -25,6 +42,19 @@ pub enum RemoteError {
         /// How.
         scheme: Scheme,
     },
+    /// The server does not take the token.
+    #[error("the server at {host} refused the token of {user}{}", reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default())]
+    TokenRefused {
+        /// The server's host name.
+        host: String,
+        /// The user whose it is.
+        user: String,
+        /// The server's words.
+        reason: Option<String>,
+    },
+    /// There is no token to show.
+    #[error(transparent)]
+    Token(#[from] TokenError),
     /// The server offers no way to sign in that can be used.
     #[error("the server at {host} does not let anybody sign in by {}: it offers {}", wanted_words(*.wanted), offered_words(.offered))]
     NoSignIn {
@@ -41,10 +71,10 @@ pub enum RemoteError {
         /// How long from now.
         wait: Duration,
     },
-    /// EWS is switched off for this mailbox, or this program is not allowed.
-    #[error("the server refuses EWS for this mailbox ({code}): {hint}")]
+    /// Something about the way to the server cannot be used.
+    #[error("{code} cannot be used: {hint}")]
     Refused {
-        /// HTTP status or response code.
+        /// What it is.
         code: String,
         /// What the person or an administrator can do.
         hint: String,

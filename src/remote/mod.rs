@@ -9,6 +9,7 @@ pub mod ews;
 mod listen;
 pub mod reach;
 mod send;
+mod tls;
 
 use std::future::Future;
 use std::io;

@@ -306,7 +306,7 @@ fn a_certificate_that_is_not_trusted_ends_it_without_a_password() {
     let door = answer("401 Unauthorized", "WWW-Authenticate: Basic realm=\"mail\"\r\n", "");
     let hosts = [("autodiscover.example.org", Host::Untrusted(door))];
     let internet = Internet::new(&server, &hosts, None);
-    let ran = internet.setup(&machine, &[]).expect_code(6).expect_err("autodiscover.example.org is not trusted");
+    let ran = internet.setup(&machine, &[]).expect_code(7).expect_err("autodiscover.example.org is not trusted");
     ran.expect_err("--ca-file");
     assert!(internet.heard.lock().unwrap().iter().all(|(host, _)| host == "http"), "no request went through");
 }

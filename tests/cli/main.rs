@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, unreachable_pub)]
 
+#[path = "../world/authority.rs"]
+mod authority;
 mod backup;
 mod chain;
 mod discovery;
@@ -11,6 +13,8 @@ mod elsewhere;
 mod groups;
 mod groups_import;
 mod local;
+mod oauth;
+mod provision;
 mod public;
 mod restore_into;
 mod retention;

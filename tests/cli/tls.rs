@@ -70,7 +70,7 @@ fn a_servers_own_authority_is_trusted_when_its_certificate_is_given() {
         arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
         arguments
     };
-    machine.run(&arguments(&[])).expect_code(6).expect_err("certificate").expect_err("--ca-file");
+    machine.run(&arguments(&[])).expect_code(7).expect_err("certificate").expect_err("--ca-file");
     assert!(!machine.root().exists(), "nothing was written");
 
     fs::write(machine.home.path().join("ca.pem"), &proxy.authority).unwrap();
@@ -94,7 +94,7 @@ fn a_pinned_certificate_is_kept_and_another_is_never_taken() {
         arguments
     };
     let other = Pin::of(b"another").to_string();
-    let ran = machine.run(&arguments(&other)).expect_code(6).expect_err("not the pinned one");
+    let ran = machine.run(&arguments(&other)).expect_code(7).expect_err("not the pinned one");
     ran.expect_err(&proxy.pin.to_string());
     machine.run(&arguments("sha256:1234")).expect_code(2).expect_err("64 hexadecimal digits");
     assert!(!machine.root().exists(), "nothing was written");

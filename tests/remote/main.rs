@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+#[path = "../world/authority.rs"]
+mod authority;
 mod canned;
 mod client;
 #[path = "../world/clock.rs"]
@@ -11,6 +13,7 @@ mod contract;
 mod golden;
 mod golden_files;
 mod house;
+mod oauth;
 mod odd_answers;
 mod odd_entries;
 mod samples;

@@ -120,7 +120,7 @@ async fn a_connection_is_left_after_a_fault_that_came_as_a_success() {
 #[tokio::test]
 async fn statuses_say_what_to_do() {
     let error = changes(http("403 No", b"")).await.unwrap_err();
-    assert!(matches!(&error, RemoteError::Refused { hint, .. } if hint.contains("EwsEnabled")), "{error}");
+    assert!(matches!(&error, RemoteError::EwsDisabled { status: 403, .. }), "{error}");
     let error = changes(http("404 No", b"")).await.unwrap_err();
     assert!(error.to_string().contains("is there EWS at"), "{error}");
     let error = changes(http("302 Found\r\nLocation: https://evil.example.org/", b"")).await.unwrap_err();

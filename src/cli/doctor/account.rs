@@ -111,13 +111,14 @@ async fn mailbox(context: &Context, account: &Account) -> Vec<Check> {
             checks
         }
         Err(error) => {
-            let is_about =
-                |text: &str| matches!(&error, RemoteError::Unreachable { reason, .. } if reason.contains(text));
-            let (is_certificate, is_far) = (is_about("certificate"), matches!(error, RemoteError::Unreachable { .. }));
+            let is_certificate = matches!(error, RemoteError::Untrusted { .. });
+            let is_far = matches!(error, RemoteError::Unreachable { .. });
+            let is_sign_in = matches!(error, RemoteError::Token(_) | RemoteError::TokenRefused { .. });
             let failure = Failure::of(&error.into());
             match failure.kind {
                 _ if is_certificate => vec![Check::failed("certificate", failure)],
                 _ if is_far => vec![Check::failed("connection", failure)],
+                _ if is_sign_in => vec![secure, Check::failed("sign-in", failure)],
                 "sign-in-refused" | "sign-in-not-offered" => vec![secure, Check::failed("sign-in", failure)],
                 _ => vec![secure, signed_in(), Check::failed("mailbox", failure)],
             }

@@ -3,8 +3,11 @@
 //! Nothing is written before the server has accepted the sign-in. What is written then, in this order: the directories, the lock, the
 //! marker, the account's directory, the password, identity.toml. With the same values nothing of it is written again.
 
+mod changes;
+mod from;
 mod search;
 mod store;
+mod tokens;
 mod values;
 
 use std::path::PathBuf;
@@ -12,14 +15,13 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::account::{self, AccountRun};
-use super::context::{Company, Context, Link};
+use super::context::{Company, Context, Fresh, Link};
 use super::output::Output;
 use super::{ExitCode, Global, sync};
 use crate::identity::config::Tree;
-use crate::identity::{Account, IdentityLock, Server};
+use crate::identity::{Account, Auth, IdentityLock, Server};
 use crate::pim::OtherMailbox;
 use crate::remote::RemoteRead as _;
-use crate::remote::auth::Scheme;
 use crate::remote::reach::Pin;
 use crate::state::State;
 use crate::sync::{Mode, Request};
@@ -30,12 +32,13 @@ use values::Values;
 /// What is not given is asked for on a terminal. The server is found by the mail address (Autodiscover): the password goes only to servers with a trusted
 /// certificate in the address's own domain, and anywhere else only after a yes (or --allow-redirect). The sign-in is tried before anything is written. Run again with other values it changes
 /// the account; with the same values it changes nothing, so scripts can run it each time. The password is never taken from the command line: it
-/// stays with a command that prints it (--password-command), or goes into a file that only you can read, outside the identity.
+/// stays with a command that prints it (--password-command), or goes into a file that only you can read, outside the identity. --from sets many accounts up
+/// from one file, and --check only tells what would be changed.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("password"))]
 pub(super) struct Args {
     /// The mailbox's address, such as anna@example.org
-    #[arg(value_name = "EMAIL", required_if_eq("non_interactive", "true"))]
+    #[arg(value_name = "EMAIL")]
     email: Option<String>,
     /// The server: its host, the address of its Outlook on the web, or the URL of its EWS end point; without it, it is looked for (Autodiscover)
     #[arg(long, value_name = "URL")]
@@ -51,10 +54,15 @@ pub(super) struct Args {
     user: Option<String>,
     /// How to sign in; auto takes the best that the server offers, and keeps to that
     #[arg(long, value_name = "WAY", value_enum)]
-    auth: Option<Auth>,
+    auth: Option<Way>,
+    #[command(flatten)]
+    tokens: tokens::TokenArgs,
     /// A command that prints the password, such as "pass show work/mail"; it is run each time, by sh -c
     #[arg(long, value_name = "COMMAND", group = "password")]
     password_command: Option<String>,
+    /// The name under which the service manager hands the password over (systemd's LoadCredential=); this has to run as such a service, too
+    #[arg(long, value_name = "NAME", group = "password")]
+    password_credential: Option<String>,
     /// Read the password from the first line of standard input, and store it
     #[arg(long, group = "password")]
     password_stdin: bool,
@@ -79,6 +87,17 @@ pub(super) struct Args {
     /// Act as the owner of this mailbox, where who signs in may (ApplicationImpersonation)
     #[arg(long, value_name = "ADDRESS")]
     impersonate: Option<String>,
+    /// Set up the accounts that this file describes, in whichever identities it says, instead of one; what it does not say stays as it is
+    /// (see pimsync-identity(5))
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["email", "server", "user", "auth", "password", "ca_file", "pin", "client_certificate", "proxy", "allow_redirect", "explain", "demo", "client_id", "tenant", "authority", "grant", "scope", "token_command", "mailbox", "impersonate"],
+    )]
+    from: Option<PathBuf>,
+    /// Only say what would be changed, and whether the sign-in works; nothing is changed
+    #[arg(long, conflicts_with_all = ["explain", "demo"])]
+    check: bool,
     /// Never ask, but fail if something is missing
     #[arg(long)]
     non_interactive: bool,
@@ -88,7 +107,7 @@ pub(super) struct Args {
     /// Set up an account on the embedded server, with a sample mailbox
     #[arg(
         long,
-        conflicts_with_all = ["email", "server", "user", "auth", "password", "ca_file", "pin", "client_certificate", "proxy", "allow_redirect", "explain", "mailbox", "impersonate"],
+        conflicts_with_all = ["email", "server", "user", "auth", "password", "ca_file", "pin", "client_certificate", "proxy", "allow_redirect", "explain", "client_id", "tenant", "authority", "grant", "scope", "token_command", "mailbox", "impersonate"],
     )]
     demo: bool,
     /// Print the results as a JSON document (see pimsync-json(5))
@@ -98,7 +117,7 @@ pub(super) struct Args {
 
 /// How to sign in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Auth {
+enum Way {
     /// As the server offers: NTLM before Negotiate before Basic
     Auto,
     /// Name and password with each request
@@ -107,17 +126,8 @@ enum Auth {
     Ntlm,
     /// NTLMv2 within Negotiate
     Negotiate,
-}
-
-impl Auth {
-    fn scheme(self) -> Option<Scheme> {
-        match self {
-            Self::Auto => None,
-            Self::Basic => Some(Scheme::Basic),
-            Self::Ntlm => Some(Scheme::Ntlm),
-            Self::Negotiate => Some(Scheme::Negotiate),
-        }
-    }
+    /// A token that an authority such as Microsoft's issues
+    Oauth2,
 }
 
 /// What is told of a run.
@@ -128,6 +138,8 @@ struct Results {
     server: String,
     /// Whether anything about the account was written.
     changed: bool,
+    /// What was written, in words; with --check what would be.
+    changes: Vec<String>,
     database: String,
     directory: String,
     config: String,
@@ -135,30 +147,54 @@ struct Results {
     sync: Option<AccountRun>,
     /// The same of its public folders and other mailboxes.
     others: Vec<AccountRun>,
+    #[serde(skip)]
+    code: ExitCode,
 }
 
 pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result<ExitCode> {
+    if let Some(file) = &args.from {
+        return from::run(file, &args, &global, output);
+    }
     let context = Context::new(global)?;
     if args.explain {
         return search::explain(&context, &args, output);
     }
     let mut values = Values::gather(&context, &args)?;
-    IdentityLock::check(&context.layout)?;
-    store::check(&context, &values.account)?;
-    let link = sign_in(&context, &values)?;
+    if !args.check {
+        IdentityLock::check(&context.layout)?;
+    }
+    let results = set_up(&context, &mut values, &args, output)?;
+    output.results(results.code, results, |results| text(results, &args, output))
+}
+
+/// Sets an account up, or only looks at what that would change.
+fn set_up(context: &Context, values: &mut Values, args: &Args, output: &Output) -> anyhow::Result<Results> {
+    store::check(context, &values.account)?;
+    let mut link = sign_in(context, values, args)?;
     // Kept, so that later runs need not ask, and nobody in between can talk them into sending the password itself.
-    values.account.auth = values.account.auth.or_else(|| link.client.scheme().filter(|_| is_real(&values.account)));
-    let missing = store::Missing::of(&context, &values);
+    if let (Auth::Offered, Server::Ews(_), Some(scheme)) =
+        (&values.account.auth, &values.account.server, link.client.scheme())
+    {
+        values.account.auth = Auth::Password(scheme);
+    }
+    let missing = store::Missing::of(context, values);
     let (account, changed) = (&values.account, missing.anything());
-    let wants_sync = !args.no_sync && (changed || !was_synchronized(&context, account)?);
+    let changes = changes::of(values, &missing);
+    if args.check {
+        return Ok(results(context, account, false, changes, Vec::new()));
+    }
+    let wants_sync = !args.no_sync && (changed || !was_synchronized(context, account)?);
     let mut runs = Vec::new();
     if changed || wants_sync {
-        let _lock = store::lock(&context)?;
-        let marker = store::store(&context, &values, &missing)?;
+        let _lock = store::lock(context)?;
+        let marker = store::store(context, values, &missing)?;
+        if let Some(Fresh::Tokens(_)) = values.fresh {
+            // From here on the tokens are renewed where they are kept.
+            link = context.connect(account, Company::Alone)?;
+        }
         if wants_sync {
-            let sync = |tree: &Account, link| {
-                account::sync_account(&context, &marker, tree, link, &Request::default(), output)
-            };
+            let sync =
+                |tree: &Account, link| account::sync_account(context, &marker, tree, link, &Request::default(), output);
             runs.push(sync(account, Ok(link)));
             let others = account.trees().into_iter().filter(|tree| tree.tree != Tree::Mailbox);
             runs.extend(others.map(|tree| sync(&tree, context.connect(&tree, Company::Others))));
@@ -167,33 +203,33 @@ pub(super) fn run(args: Args, global: Global, output: &Output) -> anyhow::Result
     for failure in runs.iter().filter_map(|run| run.error.as_ref()) {
         output.complain(failure);
     }
-    let code = account::code_of(&runs);
-    let mut runs = runs.into_iter();
-    let results = results(&context, account, changed, (runs.next(), runs.collect()));
-    output.results(code, results, |results| text(results, &args, output))
+    Ok(results(context, account, changed, changes, runs))
 }
 
-fn is_real(account: &Account) -> bool {
-    account.server != Server::Demo
-}
-
-/// Makes sure that the server takes the sign-in, and shows the mailboxes that are new.
-fn sign_in(context: &Context, values: &Values) -> anyhow::Result<Link> {
-    let link = match &values.new_password {
-        Some(password) => context.connect_with(&values.account, Some(password.clone()), Company::Alone)?,
-        None => context.connect(&values.account, Company::Alone)?,
+/// Makes sure that the server takes the sign-in, and shows the mailboxes that are new. A person who has to sign in to an authority does so here.
+fn sign_in(context: &Context, values: &mut Values, args: &Args) -> anyhow::Result<Link> {
+    let kept = tokens::kept(context, values)?;
+    if let (Some(settings), None) = (values.account.auth.by_person().cloned(), &kept) {
+        values.fresh = Some(Fresh::Tokens(tokens::sign_in(context, &values.account, &settings, args)?));
+    }
+    let connect = |tree: &Account, company| match &values.fresh {
+        Some(fresh) => context.connect_with(tree, fresh, company),
+        None => context.connect(tree, company),
     };
-    context.runtime.block_on(link.client.special_folders())?;
+    let link = match kept {
+        Some(link) => link,
+        None => {
+            let link = connect(&values.account, Company::Alone)?;
+            context.runtime.block_on(link.client.special_folders())?;
+            link
+        }
+    };
     let known = values.before.as_ref().map(|account| account.mailboxes.as_slice()).unwrap_or_default();
     for tree in values.account.trees() {
         if let Tree::OtherMailbox { mailbox, .. } = &tree.tree
             && !known.contains(mailbox)
         {
-            let password = values.new_password.clone();
-            let other = match password {
-                Some(password) => context.connect_with(&tree, Some(password), Company::Others)?,
-                None => context.connect(&tree, Company::Others)?,
-            };
+            let other = connect(&tree, Company::Others)?;
             context.runtime.block_on(other.client.special_folders())?;
         }
     }
@@ -217,23 +253,42 @@ fn results(
     context: &Context,
     account: &Account,
     changed: bool,
-    (sync, others): (Option<AccountRun>, Vec<AccountRun>),
+    changes: Vec<String>,
+    runs: Vec<AccountRun>,
 ) -> Results {
     let layout = &context.layout;
+    let code = account::code_of(&runs);
+    let mut runs = runs.into_iter();
+    let (sync, others) = (runs.next(), runs.collect());
     Results {
         account: account.name.to_string(),
         email: account.email.clone(),
         server: account.server.as_str().to_owned(),
         changed,
+        changes,
         database: layout.database().display().to_string(),
         directory: layout.account(&account.name).display().to_string(),
         config: layout.config().display().to_string(),
         sync,
         others,
+        code,
     }
 }
 
+/// What `--check` tells of an account.
+fn checked(results: &Results) -> String {
+    let Results { account, changes, .. } = results;
+    if changes.is_empty() {
+        return format!("{account}: the sign-in works, and nothing would be changed.\n");
+    }
+    let changes: String = changes.iter().map(|change| format!("  {change}\n")).collect();
+    format!("{account}: the sign-in works. This would be changed:\n{changes}")
+}
+
 fn text(results: &Results, args: &Args, output: &Output) -> String {
+    if args.check {
+        return checked(results);
+    }
     let Results { account, directory, config, .. } = results;
     let told = if output.is_quiet() { sync::Told::Attention } else { sync::Told::All };
     let synced: String =

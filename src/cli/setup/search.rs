@@ -8,8 +8,12 @@ use crate::cli::ExitCode;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
-use crate::identity::Server;
+use crate::identity::{Auth, OAuth2Settings, Server};
+use crate::remote::auth::oauth::Authority;
 use crate::remote::ews::autodiscover::{Attempt, Consent, DiscoveryError, Search, Verdict};
+
+/// Whom Microsoft's tenants have their mailboxes with, where nothing else is said.
+const EXCHANGE_ONLINE: &str = "https://outlook.office365.com/EWS/Exchange.asmx";
 
 /// What was looked at, and what came of it.
 #[derive(Serialize)]
@@ -21,6 +25,9 @@ struct Explanation {
 
 /// Looks for the server. Where none is found, the person is asked, if there is one.
 pub(super) fn server(context: &Context, args: &Args, who: &Who, asker: &Asker) -> anyhow::Result<Server> {
+    if let Auth::OAuth2(OAuth2Settings { authority: Authority::Tenant(_), .. }) = &who.auth {
+        return Ok(Server::Ews(EXCHANGE_ONLINE.to_owned()));
+    }
     let (found, attempts) = search(context, args, who, asker)?;
     for Attempt { way, place, outcome } in &attempts {
         tracing::info!(%way, place, outcome, "looked for the server");
@@ -73,7 +80,10 @@ fn search(context: &Context, args: &Args, who: &Who, asker: &Asker) -> anyhow::R
         address: who.email.clone(),
         user: who.user.clone(),
         password: context.runtime.block_on(who.password(context))?,
-        auth: who.auth,
+        auth: match who.auth {
+            Auth::Password(scheme) => Some(scheme),
+            Auth::Offered | Auth::OAuth2(_) | Auth::TokenCommand(_) => None,
+        },
         reach: who.reach.clone(),
         clock: context.env.clock.clone(),
     };

@@ -2,8 +2,8 @@
 
 use secrecy::ExposeSecret as _;
 
-use super::Values;
-use crate::cli::context::Context;
+use super::{Values, tokens};
+use crate::cli::context::{Context, Fresh};
 use crate::cli::failure::Hinted;
 use crate::identity::{Account, IdentityLock, Marker, MarkerError, config, secrets};
 use crate::local::{MailTree, on_my_computer};
@@ -33,8 +33,8 @@ pub(super) fn check(context: &Context, account: &Account) -> anyhow::Result<()> 
 
 /// What is not yet as it is to be.
 pub(super) struct Missing {
-    place: bool,
-    password: bool,
+    pub(super) place: bool,
+    pub(super) secret: bool,
     account: bool,
 }
 
@@ -43,17 +43,20 @@ impl Missing {
         let (layout, account) = (&context.layout, &values.account);
         Self {
             place: !layout.marker().exists() || !layout.account(&account.name).exists(),
-            password: values.new_password.as_ref().is_some_and(|password| {
-                // One that cannot be read, or that others can read, is replaced.
-                let stored = secrets::read_file(&layout.secret(&account.name)).ok();
-                stored.is_none_or(|stored| stored.expose_secret() != password.expose_secret())
+            secret: values.fresh.as_ref().is_some_and(|fresh| match fresh {
+                Fresh::Password(password) => {
+                    // One that cannot be read, or that others can read, is replaced.
+                    let stored = secrets::read_file(&layout.secret(&account.name)).ok();
+                    stored.is_none_or(|stored| stored.expose_secret() != password.expose_secret())
+                }
+                Fresh::Tokens(_) => true,
             }),
             account: values.before.as_ref() != Some(account),
         }
     }
 
     pub(super) fn anything(&self) -> bool {
-        self.place || self.password || self.account
+        self.place || self.secret || self.account
     }
 }
 
@@ -72,8 +75,10 @@ pub(super) fn store(context: &Context, values: &Values, missing: &Missing) -> an
     if missing.place {
         MailTree::create(&layout.database(), account.name.as_str(), context.env.clock.clone())?;
     }
-    if let Some(password) = values.new_password.as_ref().filter(|_| missing.password) {
-        secrets::store_file(&layout.secret(&account.name), password)?;
+    match values.fresh.as_ref().filter(|_| missing.secret) {
+        Some(Fresh::Password(password)) => secrets::store_file(&layout.secret(&account.name), password)?,
+        Some(Fresh::Tokens(kept)) => tokens::store(context, account, kept)?,
+        None => {}
     }
     if missing.account {
         config::store_account(&layout.config(), account)?;

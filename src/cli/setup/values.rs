@@ -7,16 +7,15 @@ use anyhow::Context as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
-use super::{Args, search};
-use crate::cli::context::{Context, DEMO_ADDRESS};
+use super::{Args, search, tokens};
+use crate::cli::context::{Context, DEMO_ADDRESS, Fresh};
 use crate::cli::failure::UsageError;
 use crate::cli::server_url::server;
 use crate::identity::config::{MOST_FOLDERS, Tree, WatchSettings};
-use crate::identity::{Account, AccountName, PasswordSource, Server};
+use crate::identity::{Account, AccountName, Auth, PasswordSource, Server};
 use crate::pim::OtherMailbox;
 use crate::pim::event::Mailing;
 use crate::plan::ConflictPolicy;
-use crate::remote::auth::Scheme;
 use crate::remote::reach::Reach;
 
 /// All that setting an account up takes.
@@ -24,8 +23,8 @@ pub(super) struct Values {
     pub(super) account: Account,
     /// The account as identity.toml has it.
     pub(super) before: Option<Account>,
-    /// A password to be stored.
-    pub(super) new_password: Option<SecretString>,
+    /// What is to be stored.
+    pub(super) fresh: Option<Fresh>,
 }
 
 impl Values {
@@ -62,6 +61,7 @@ impl Values {
             None => search::server(context, args, &who, &asker)?,
         };
         let Who { email, user, auth, reach, password, new_password } = who;
+        let fresh = new_password.map(Fresh::Password);
         let account = Account {
             name,
             email,
@@ -79,7 +79,7 @@ impl Values {
             impersonate: args.impersonate.clone().or_else(|| known?.impersonate.clone()),
             tree: Tree::Mailbox,
         };
-        Ok(Self { account, before, new_password })
+        Ok(Self { account, before, fresh })
     }
 
     fn demo(email: String, before: Option<Account>) -> anyhow::Result<Self> {
@@ -90,7 +90,7 @@ impl Values {
                 user: email.clone(),
                 email,
                 server: Server::Demo,
-                auth: None,
+                auth: Auth::Offered,
                 reach: Reach::default(),
                 password: PasswordSource::None,
                 conflicts: ConflictPolicy::default(),
@@ -103,7 +103,7 @@ impl Values {
                 tree: Tree::Mailbox,
             },
         };
-        Ok(Self { account, before, new_password: None })
+        Ok(Self { account, before, fresh: None })
     }
 }
 
@@ -111,7 +111,7 @@ impl Values {
 pub(super) struct Who {
     pub(super) email: String,
     pub(super) user: String,
-    pub(super) auth: Option<Scheme>,
+    pub(super) auth: Auth,
     pub(super) reach: Reach,
     password: PasswordSource,
     new_password: Option<SecretString>,
@@ -124,22 +124,22 @@ impl Who {
             (None, Some(account)) => account.user.clone(),
             (None, None) => asker.ask_or("User name", &email)?,
         };
-        let auth = match args.auth {
-            Some(auth) => auth.scheme(),
-            None => known.and_then(|account| account.auth),
-        };
+        let auth = tokens::auth(args, known.map(|account| &account.auth))?;
         let reach = reach(args, known.map(|account| account.reach.clone()).unwrap_or_default())?;
-        let (password, new_password) = password(args, known, asker)?;
+        let (password, new_password) = password(args, &auth, known, asker)?;
         Ok(Self { email, user, auth, reach, password, new_password })
     }
 
-    /// The password, wherever it is.
-    pub(super) async fn password(&self, context: &Context) -> anyhow::Result<SecretString> {
+    /// The password, wherever it is; none where there is none to be shown to servers.
+    pub(super) async fn password(&self, context: &Context) -> anyhow::Result<Option<SecretString>> {
+        if let Auth::OAuth2(_) | Auth::TokenCommand(_) = self.auth {
+            return Ok(None);
+        }
         if let Some(password) = &self.new_password {
-            return Ok(password.clone());
+            return Ok(Some(password.clone()));
         }
         let file = context.layout.secret(&AccountName::from_email(&self.email)?);
-        Ok(self.password.read(&file, &*context.env.clock).await?.unwrap_or_default())
+        Ok(Some(self.password.read(&file, &*context.env.clock).await?.unwrap_or_default()))
     }
 }
 
@@ -187,11 +187,25 @@ fn reach(args: &Args, mut reach: Reach) -> anyhow::Result<Reach> {
 /// Where the password comes from, and the password if it is to be stored.
 fn password(
     args: &Args,
+    auth: &Auth,
     known: Option<&Account>,
     asker: &Asker,
 ) -> anyhow::Result<(PasswordSource, Option<SecretString>)> {
+    if !auth.takes_secret() {
+        let Args { password_command, password_credential, password_stdin, password_file, .. } = args;
+        let is_given = password_command.is_some() || password_credential.is_some() || password_file.is_some();
+        if is_given || *password_stdin {
+            let reason =
+                "with --auth oauth2 there is no password; with --grant application it is the program's own secret";
+            return Err(UsageError(reason.to_owned()).into());
+        }
+        return Ok((PasswordSource::None, None));
+    }
     if let Some(command) = &args.password_command {
         return Ok((PasswordSource::Command(command.clone()), None));
+    }
+    if let Some(name) = &args.password_credential {
+        return Ok((PasswordSource::Credential(name.clone()), None));
     }
     if args.password_stdin {
         let password = first_line(io::stdin().lock()).context("cannot read standard input")?;
@@ -204,9 +218,13 @@ fn password(
             first_line(io::BufReader::new(file)).with_context(|| format!("cannot read {}", path.display()))?;
         return stored(password, &path.display().to_string());
     }
-    match known {
+    // A password is no program's secret, and neither of them a token.
+    let serves = |known: &&Account| {
+        known.auth.takes_secret() && matches!(known.auth, Auth::OAuth2(_)) == matches!(auth, Auth::OAuth2(_))
+    };
+    match known.filter(serves) {
         Some(account) => Ok((account.password.clone(), None)),
-        None => stored(asker.password()?, "the prompt"),
+        None => stored(asker.password(auth)?, "the prompt"),
     }
 }
 
@@ -278,11 +296,12 @@ impl Asker {
         Ok(if answer.is_empty() { default.to_owned() } else { answer })
     }
 
-    fn password(&self) -> anyhow::Result<SecretString> {
+    fn password(&self, auth: &Auth) -> anyhow::Result<SecretString> {
+        let question = if let Auth::OAuth2(_) = auth { "Secret of the program: " } else { "Password: " };
         if !self.can_ask {
             return Err(missing("--password-command, --password-stdin or --password-file"));
         }
-        rpassword::prompt_password("Password: ").map(SecretString::from).context("cannot ask for the password")
+        rpassword::prompt_password(question).map(SecretString::from).context("cannot ask for the password")
     }
 }
 

@@ -360,9 +360,14 @@ fn outcome_of(result: &anyhow::Result<Report>) -> Outcome {
         error.chain().any(|cause| cause.is::<SecretError>() || cause.is::<ConfigError>() || cause.is::<MarkerError>());
     match remote {
         Some(RemoteError::Throttled { wait }) => Outcome::Wait(*wait),
+        Some(RemoteError::Token(error)) if error.is_passing() => Outcome::Unreachable,
         Some(
-            RemoteError::SignInRefused { .. }
+            RemoteError::Token(_)
+            | RemoteError::SignInRefused { .. }
+            | RemoteError::TokenRefused { .. }
             | RemoteError::NoSignIn { .. }
+            | RemoteError::Untrusted { .. }
+            | RemoteError::EwsDisabled { .. }
             | RemoteError::Account { .. }
             | RemoteError::Refused { .. },
         ) => Outcome::Failed,

@@ -1,11 +1,12 @@
 //! Signing in to a server. One trait, [`SignIn`]; each way to sign in is an implementation.
 //!
 //! Some ways sign each request ([`Basic`]); others sign a connection once, which then belongs to who signed in ([`Ntlm`], alone or carried by
-//! Negotiate). [`Offered`] asks the server first what it takes.
+//! Negotiate). [`Offered`] asks the server first what it takes. [`OAuth2`] signs each request with a token that somebody else issues.
 
 mod channel;
 pub(crate) mod der;
 mod ntlm;
+pub mod oauth;
 mod offer;
 mod spnego;
 
@@ -16,10 +17,11 @@ use zeroize::{Zeroize, Zeroizing};
 
 pub use channel::Channel;
 pub use ntlm::Ntlm;
+pub use oauth::OAuth2;
 pub use offer::{Challenges, Offered, Unknown};
 pub use spnego::Negotiate;
 
-/// A scheme of HTTP authentication, as servers name it in `WWW-Authenticate` (RFC 9110 §11.6.1).
+/// A scheme of HTTP authentication that takes a name and a password, as servers name it in `WWW-Authenticate` (RFC 9110 §11.6.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
     /// Name and password with each request (RFC 7617).
@@ -89,13 +91,15 @@ pub enum Manner<'s> {
     Request(Scheme, SecretString),
     /// A handshake on each connection.
     Connection(&'s dyn Handshakes),
+    /// A token in each request, renewed from time to time.
+    Token(&'s OAuth2),
 }
 
 impl Manner<'_> {
-    /// The scheme, once it is known.
+    /// The scheme, once it is known; none where no password is used.
     pub fn scheme(&self) -> Option<Scheme> {
         match self {
-            Self::Ask(_) => None,
+            Self::Ask(_) | Self::Token(_) => None,
             Self::Request(scheme, _) => Some(*scheme),
             Self::Connection(handshakes) => Some(handshakes.scheme()),
         }

@@ -22,7 +22,7 @@ use super::xml::{Source, XmlError};
 use super::{Settings, TimeLimits};
 use crate::clock::{Clock, within};
 use crate::remote::RemoteError;
-use crate::remote::auth::{Scheme, SignIn};
+use crate::remote::auth::{Manner, Scheme, SignIn};
 
 /// Requests to a server at once: Exchange allows a mailbox few (`EWSMaxConcurrency`, 10 in 2010), and the user's other programs need some.
 const MOST_REQUESTS: usize = MOST_CONNECTIONS;
@@ -214,9 +214,8 @@ impl Transport {
         if let Some(pages) = &pages {
             pages.status(status.as_u16(), &headers);
         }
-        if status == StatusCode::UNAUTHORIZED && standing == Standing::Presumed {
-            self.http.trust_no_lane();
-            return Err(Failure::Again);
+        if status == StatusCode::UNAUTHORIZED {
+            return Err(self.unproven(standing, &headers).await);
         }
         if !matches!(status.as_u16(), 200 | 500 | 503) {
             return Err(self.refusal(operation, status, &headers, payload.length()));
@@ -309,12 +308,7 @@ impl Transport {
             429 => self.slow_down(headers),
             300..400 => self.redirected(operation, headers),
             401 => self.unauthorized(headers),
-            403 => Failure::Final(RemoteError::Refused {
-                code: "HTTP 403".to_owned(),
-                hint: "EWS may be switched off for this mailbox or for this program: ask the administrator for \
-                       EwsEnabled and EwsApplicationAccessPolicy"
-                    .to_owned(),
-            }),
+            403 => Failure::Final(RemoteError::EwsDisabled { host: self.host().to_owned(), status: 403 }),
             413 | 507 => Failure::TooLarge(reason),
             400 | 404 if sent > SUSPICIOUSLY_LARGE => Failure::TooLarge(reason),
             408 | 504 => Failure::Lost { reason, how: Loss::Silence },
@@ -325,6 +319,30 @@ impl Transport {
             }
             _ => Failure::Final(RemoteError::Protocol { operation, reason }),
         }
+    }
+
+    /// A 401 in answer to a request: what was thought to hold may have ended.
+    async fn unproven(&self, standing: Standing, headers: &HeaderMap) -> Failure {
+        match (standing, self.sign_in.manner()) {
+            (Standing::Presumed, _) => {
+                self.http.trust_no_lane();
+                Failure::Again
+            }
+            (Standing::Borne(serial), Manner::Token(tokens)) => {
+                // Where others noted it before, a newer token is there. Else another is got, once.
+                if !tokens.discard(serial).await || !self.doubted.swap(true, Ordering::Relaxed) {
+                    return Failure::Again;
+                }
+                self.refused.store(true, Ordering::Relaxed);
+                Failure::Final(self.token_refused(headers))
+            }
+            (Standing::Borne(_) | Standing::Proved, _) => self.unauthorized(headers),
+        }
+    }
+
+    fn token_refused(&self, headers: &HeaderMap) -> RemoteError {
+        let (host, user) = (self.host().to_owned(), self.sign_in.user().to_owned());
+        RemoteError::TokenRefused { host, user, reason: diagnosis(headers) }
     }
 
     fn slow_down(&self, headers: &HeaderMap) -> Failure {
@@ -354,6 +372,9 @@ impl Transport {
     }
 
     fn sign_in_refused(&self) -> RemoteError {
+        if let Manner::Token(_) = self.sign_in.manner() {
+            return self.token_refused(&HeaderMap::new());
+        }
         let (host, user) = (self.host().to_owned(), self.sign_in.user().to_owned());
         RemoteError::SignInRefused { host, user, scheme: self.scheme().unwrap_or(Scheme::Basic) }
     }
@@ -439,7 +460,7 @@ impl Transport {
             Unsent::Broken(reason) => Failure::Lost { reason, how: Loss::Broken },
             Unsent::Silence => silence(),
             Unsent::Untrusted(reason) => {
-                Failure::Final(self.unreachable(format!("{reason} (--ca-file names a private authority)")))
+                Failure::Final(RemoteError::Untrusted { host: self.host().to_owned(), reason })
             }
             Unsent::NoWay(unknown) => Failure::Final(RemoteError::NoSignIn {
                 host: self.host().to_owned(),
@@ -452,6 +473,7 @@ impl Transport {
             Unsent::Refused => self.unauthorized(&HeaderMap::new()),
             Unsent::Answered(status, headers) => self.refusal(operation, status, &headers, 0),
             Unsent::Unsendable => Failure::Final(self.sign_in_refused()),
+            Unsent::Tokenless(error) => Failure::Final(error.into()),
         }
     }
 }
@@ -503,6 +525,15 @@ pub(super) fn account_error(verdict: &Verdict) -> RemoteError {
 /// The error of a request that was rejected as a whole.
 pub(super) fn rejected(operation: &'static str, fault: &Verdict) -> RemoteError {
     RemoteError::Rejected { operation, code: fault.code.clone(), message: fault.message.clone() }
+}
+
+/// Why Exchange does not take a token: `x-ms-diagnostics: 2000000;reason="…";error_category="…"`.
+fn diagnosis(headers: &HeaderMap) -> Option<String> {
+    /// The longest text that is passed on.
+    const LONGEST: usize = 400;
+    let said = headers.get("x-ms-diagnostics")?.to_str().ok()?;
+    let (_, rest) = said.split_once("reason=\"")?;
+    Some(rest.split('"').next()?.chars().filter(|character| !character.is_control()).take(LONGEST).collect())
 }
 
 /// `Retry-After` in seconds (RFC 9110 §10.2.3); the form with a date is not met in practice.

@@ -39,8 +39,8 @@ pub struct Search {
     pub address: String,
     /// Who signs in.
     pub user: String,
-    /// The password.
-    pub password: SecretString,
+    /// The password; none where tokens are used, which are good for one server only: then nobody is signed in to.
+    pub password: Option<SecretString>,
     /// How to sign in; `None` takes what a server offers.
     pub auth: Option<Scheme>,
     /// How servers are reached, and whom to trust. A pin holds for all of them.
@@ -384,7 +384,10 @@ impl Hunt<'_> {
         if !self.may_go_to(&host, &candidate.by) {
             return Err("asks for a sign-in, but the password may not go to that host".to_owned());
         }
-        let (user, password) = (self.search.user.clone(), self.search.password.clone());
+        let Some(password) = self.search.password.clone() else {
+            return Err("asks for a sign-in, and there is no password".to_owned());
+        };
+        let user = self.search.user.clone();
         let sign_in: Box<dyn SignIn> = match self.search.auth {
             Some(scheme) if offered.said_to(scheme).is_none() => {
                 return Err(format!("offers {}, not {scheme}", offered.names().join(", ")));

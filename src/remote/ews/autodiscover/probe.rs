@@ -13,7 +13,8 @@ use crate::clock::{Clock, within};
 use crate::remote::auth::{Scheme, SignIn};
 use crate::remote::ews::TimeLimits;
 use crate::remote::ews::autodiscover::words::Said;
-use crate::remote::ews::http::{self, Asker, Content, Http, Unsent, challenges};
+use crate::remote::ews::http::{Asker, Content, Http, Unsent, challenges};
+use crate::remote::tls::chain;
 
 /// The longest answer that is read.
 const LONGEST: usize = 1 << 20;
@@ -36,13 +37,13 @@ impl Network {
             None => Ok(reqwest::Client::builder()),
         };
         let plain = plain
-            .map_err(|error| DiscoveryError::Unusable(http::chain(&error)))?
+            .map_err(|error| DiscoveryError::Unusable(chain(&error)))?
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(PATIENCE)
             .tls_certs_only(Vec::new())
             .http1_only()
             .build()
-            .map_err(|error| DiscoveryError::Unusable(http::chain(&error)))?;
+            .map_err(|error| DiscoveryError::Unusable(chain(&error)))?;
         Ok(Self { asker, clock: search.clock.clone(), plain })
     }
 
@@ -104,6 +105,7 @@ fn words_of(unsent: Unsent) -> String {
         Unsent::Silence => "no answer in time".to_owned(),
         Unsent::NoWay(unknown) => format!("offers only {}", unknown.offered.join(", ")),
         Unsent::Odd(challenge) => challenge.to_string(),
+        Unsent::Tokenless(error) => error.to_string(),
         Unsent::Refused | Unsent::Unsendable => "refused the sign-in".to_owned(),
         Unsent::Answered(status, _) => format!("HTTP {}", status.as_u16()),
     }
@@ -160,7 +162,7 @@ impl Wire for Network {
 
     async fn plain_redirect(&self, url: &Url) -> Result<String, String> {
         let asked = within(&*self.clock, PATIENCE, self.plain.get(url.clone()).send()).await;
-        let response = asked.ok_or("no answer in time")?.map_err(|error| last_cause(&http::chain(&error)))?;
+        let response = asked.ok_or("no answer in time")?.map_err(|error| last_cause(&chain(&error)))?;
         let heard =
             Heard { status: response.status().as_u16(), headers: response.headers().clone(), body: Bytes::new() };
         heard.location().ok_or_else(|| format!("HTTP {}", heard.status))

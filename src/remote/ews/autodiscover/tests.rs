@@ -83,7 +83,7 @@ fn search_as(wire: &Made, yes: &'static [&'static str], auth: Option<Scheme>) ->
     let search = Search {
         address: ANNA.to_owned(),
         user: ANNA.to_owned(),
-        password: "sesame".into(),
+        password: Some("sesame".into()),
         auth,
         reach: Reach::default(),
         clock: Arc::new(SystemClock::new()),
@@ -255,7 +255,7 @@ fn a_chain_of_redirects_ends() {
     let search = Search {
         address: ANNA.to_owned(),
         user: ANNA.to_owned(),
-        password: "sesame".into(),
+        password: Some("sesame".into()),
         auth: None,
         reach: Reach::default(),
         clock: Arc::new(SystemClock::new()),

@@ -31,12 +31,11 @@ use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
 use super::unzip::Unzip;
-use super::{
-    Content, Http, MOST_CONNECTIONS, Reply, Standing, Unsent, authorization_header, broken, chain, challenges,
-};
+use super::{Content, Http, MOST_CONNECTIONS, Reply, Standing, Unsent, authorization_header, broken, challenges};
 use crate::clock::within;
 use crate::remote::auth::{Channel, Handshakes, Unknown};
 use crate::remote::reach::Proxy;
+use crate::remote::tls::chain;
 
 /// The longest answer to the beginning of a handshake.
 const MAX_REFUSAL: usize = 256 * 1024;

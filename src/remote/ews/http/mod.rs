@@ -2,7 +2,6 @@
 //! where a connection is.
 
 mod lanes;
-mod tls;
 mod unzip;
 
 use std::io;
@@ -22,8 +21,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{Settings, TimeLimits};
 use crate::clock::{Clock, within};
 use crate::remote::RemoteError;
+use crate::remote::auth::oauth::{Serial, TokenError};
 use crate::remote::auth::{BadChallenge, Challenges, Manner, SignIn, Unknown};
 use crate::remote::reach::{Proxy, Reach};
+use crate::remote::tls::{self, chain};
 use lanes::{Lane, Lanes};
 
 /// Connections that are kept for the next request.
@@ -58,6 +59,8 @@ pub(super) enum Unsent {
     Answered(StatusCode, HeaderMap),
     /// The user's name or the password cannot be sent.
     Unsendable,
+    /// There is no token to send.
+    Tokenless(TokenError),
 }
 
 /// What an answer says of the sign-in.
@@ -67,6 +70,8 @@ pub(super) enum Standing {
     Proved,
     /// The connection had been signed in before, which the server may have forgotten.
     Presumed,
+    /// The request bore this token, which may have ended.
+    Borne(Serial),
 }
 
 /// An answer that begins.
@@ -79,7 +84,7 @@ pub(super) struct Reply {
 
 /// A connection for one request, signed in as far as that goes without it.
 pub(super) enum Carrier {
-    Pooled(reqwest::Client, SecretString),
+    Pooled(reqwest::Client, SecretString, Standing),
     Lane(Box<Lane>),
 }
 
@@ -164,7 +169,13 @@ impl Http {
         loop {
             match sign_in.manner() {
                 Manner::Ask(offered) => offered.choose(&self.ask().await?).map_err(Unsent::NoWay)?,
-                Manner::Request(_, authorization) => return Ok(Carrier::Pooled(self.pool(), authorization)),
+                Manner::Request(_, authorization) => {
+                    return Ok(Carrier::Pooled(self.pool(), authorization, Standing::Proved));
+                }
+                Manner::Token(tokens) => {
+                    let (authorization, serial) = tokens.authorization().await.map_err(Unsent::Tokenless)?;
+                    return Ok(Carrier::Pooled(self.pool(), authorization, Standing::Borne(serial)));
+                }
                 Manner::Connection(handshakes) => {
                     return self.lane(handshakes).await.map(|lane| Carrier::Lane(Box::new(lane)));
                 }
@@ -180,7 +191,7 @@ impl Http {
         content: Content,
     ) -> Result<Reply, Unsent> {
         match carrier {
-            Carrier::Pooled(client, authorization) => {
+            Carrier::Pooled(client, authorization, standing) => {
                 headers.insert(header::AUTHORIZATION, authorization_header(&authorization)?);
                 let request = client.post(self.url.clone()).headers(headers);
                 let request = match content {
@@ -189,7 +200,7 @@ impl Http {
                         request.header(header::CONTENT_LENGTH, length).body(reqwest::Body::wrap_stream(pieces))
                     }
                 };
-                begun(request.send().await, Standing::Proved)
+                begun(request.send().await, standing)
             }
             Carrier::Lane(lane) => self.send_on(*lane, headers, content).await,
         }
@@ -275,12 +286,6 @@ fn broken(error: &dyn std::error::Error, connecting: bool) -> Unsent {
         return Unsent::Untrusted(reason);
     }
     Unsent::Broken(reason)
-}
-
-/// An error with all its causes: the first alone rarely says anything.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// Passwords travel over HTTPS, or not beyond this machine.

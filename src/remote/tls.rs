@@ -10,9 +10,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 
-use super::chain;
-use crate::remote::RemoteError;
-use crate::remote::reach::{Pin, Reach};
+use super::RemoteError;
+use super::reach::{Pin, Reach};
 
 /// TLS 1.2 or later to servers that the system trusts, or whom `reach` names.
 pub(super) fn config(reach: &Reach) -> Result<ClientConfig, RemoteError> {
@@ -39,6 +38,12 @@ pub(super) fn config(reach: &Reach) -> Result<ClientConfig, RemoteError> {
 }
 
 const OWN: &str = "--client-certificate";
+
+/// An error with all its causes: the first alone rarely says anything.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
 
 fn unusable(error: &dyn std::error::Error) -> RemoteError {
     refused("TLS", format!("the client cannot be set up: {}", chain(error)))
