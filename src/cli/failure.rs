@@ -121,6 +121,9 @@ const NO_WAY: &str =
     "ask the administrator of the server which of these can be switched on for EWS: Basic, NTLM or Negotiate";
 const NOT_FOUND: &str = "name it with --server: the host that you know from Outlook on the web; the same command with --explain shows where it was looked for";
 const NOT_ALLOWED: &str = "if you know that host to be your organisation's or its provider's, add --allow-redirect HOST; else somebody may be after the password";
+/// What to do about a clock that is wrong.
+pub(super) const WRONG_CLOCK: &str = "this machine's clock differs from the server's by five minutes or more, and a sign-in is refused for that: set it right (timedatectl \
+                                      set-ntp true), then run the same command again; the password may be right";
 const TOKENS: &str = "the server takes tokens, which an authority such as Microsoft's issues: pimsync setup --auth oauth2 --client-id ID";
 const TOKEN_REFUSED: &str = "the token was new, and is refused all the same: the application may not be among those that the server allows EWS (in Exchange Online                              EWSAllowedAppIDs), --scope may be of another server, or this machine's clock may be wrong. pimsync setup with the account's address lets you sign in anew";
 const PASSWORD_EXPIRED: &str = "the password has expired or must be changed: sign in to Outlook on the web, which lets you change it, then run pimsync setup with the new one";
@@ -136,6 +139,12 @@ fn remote(error: &RemoteError) -> Class {
     match error {
         RemoteError::Unreachable { .. } => ("unreachable", ExitCode::Unreachable, Some(NETWORK)),
         RemoteError::Untrusted { .. } => ("certificate", ExitCode::Untrusted, Some(CERTIFICATE)),
+        RemoteError::SignInRefused { ahead: Some(ahead), .. } if is_far(*ahead) => {
+            ("sign-in-refused", ExitCode::SignInRefused, Some(WRONG_CLOCK))
+        }
+        RemoteError::TokenRefused { ahead: Some(ahead), .. } if is_far(*ahead) => {
+            ("token-refused", ExitCode::SignInRefused, Some(WRONG_CLOCK))
+        }
         RemoteError::SignInRefused { scheme, .. } => {
             let hint = if *scheme == Scheme::Basic { REFUSED } else { REFUSED_HANDSHAKE };
             ("sign-in-refused", ExitCode::SignInRefused, Some(hint))
@@ -179,6 +188,11 @@ fn remote(error: &RemoteError) -> Class {
         }
         RemoteError::Io(_) => ("disk", ExitCode::Failed, Some(LATER)),
     }
+}
+
+/// Whether clocks differ by more than what servers bear in a sign-in (five minutes, which is Kerberos' default).
+pub(super) fn is_far(ahead: i64) -> bool {
+    ahead.unsigned_abs() >= 300
 }
 
 /// Whether a mailbox is with Microsoft, in any of its clouds.
@@ -291,7 +305,8 @@ mod tests {
     fn a_script_can_tell_what_to_do_from_the_exit_code() {
         let host = || "mail.example.org".to_owned();
         let unreachable = || RemoteError::Unreachable { host: host(), reason: "timed out".to_owned() };
-        let refused = RemoteError::SignInRefused { host: host(), user: "demo".to_owned(), scheme: Scheme::Ntlm };
+        let refused =
+            RemoteError::SignInRefused { host: host(), user: "demo".to_owned(), scheme: Scheme::Ntlm, ahead: None };
         let not_offered = RemoteError::NoSignIn { host: host(), offered: vec!["Bearer".to_owned()], wanted: None };
         let expired = RemoteError::Account { code: "ErrorPasswordExpired".to_owned(), message: String::new() };
         let untrusted = RemoteError::Untrusted { host: host(), reason: "expired".to_owned() };
@@ -309,6 +324,16 @@ mod tests {
         assert_eq!(failure(SyncError::NoSuchFolder("x".to_owned())).code, ExitCode::Usage);
         assert_eq!(failure(UsageError(String::new())).code, ExitCode::Usage);
         assert_eq!(failure(anyhow::anyhow!("odd")).code, ExitCode::Failed);
+    }
+
+    #[test]
+    fn a_wrong_clock_is_told_before_a_wrong_password() {
+        let hint = |ahead| {
+            let (host, user) = ("mail.example.org".to_owned(), "demo".to_owned());
+            failure(RemoteError::SignInRefused { host, user, scheme: Scheme::Ntlm, ahead }).hint.unwrap()
+        };
+        assert!([None, Some(0), Some(-299), Some(299)].into_iter().all(|ahead| hint(ahead) != WRONG_CLOCK));
+        assert!([i64::MIN, -300, 300, 7200].into_iter().all(|ahead| hint(Some(ahead)) == WRONG_CLOCK));
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub enum RemoteError {
         user: String,
         /// How.
         scheme: Scheme,
+        /// How many seconds the server's clock is ahead of this machine's, where that is known.
+        ahead: Option<i64>,
     },
     /// The server does not take the token.
     #[error("the server at {host} refused the token of {user}{}", reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default())]
@@ -51,6 +53,8 @@ pub enum RemoteError {
         user: String,
         /// The server's words.
         reason: Option<String>,
+        /// How many seconds the server's clock is ahead of this machine's, where that is known.
+        ahead: Option<i64>,
     },
     /// There is no token to show.
     #[error(transparent)]

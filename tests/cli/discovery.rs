@@ -338,3 +338,21 @@ fn a_wrong_password_is_no_missing_server() {
     let ran: Ran = command.args(arguments).output().unwrap().into();
     ran.expect_code(4).expect_err("refused the sign-in of ben@example.org by NTLM");
 }
+
+#[test]
+fn doctor_tells_of_a_server_that_has_moved() {
+    let machine = Machine::new();
+    let server = exchange(&[Way::Ntlm], Personality::Exchange);
+    let hosts = ["autodiscover.example.org", "mail.example.org", "old.example.org"].map(|host| (host, Host::Exchange));
+    let internet = Internet::new(&server, &hosts, None);
+    internet.setup(&machine, &[]).expect_code(0);
+    let doctor = || -> Ran { internet.command(&machine).arg("doctor").output().unwrap().into() };
+    doctor().expect_code(0).expect_out("it leads to mail.example.org, too");
+    fs::write(machine.config(), config(&machine).replace("mail.example.org", "old.example.org")).unwrap();
+    doctor().expect_code(3).expect_out("it leads to https://mail.example.org/EWS/Exchange.asmx").expect_out("--server");
+    // Where the sign-in is refused it is not tried again elsewhere.
+    fs::write(machine.root().join("Secrets/Main").join(ANNA), "wrong\n").unwrap();
+    internet.heard.lock().unwrap().clear();
+    doctor().expect_code(4);
+    assert_eq!(internet.shown(), ["old.example.org"]);
+}

@@ -18,7 +18,9 @@ fn where_all_is_well_each_step_is_and_nothing_is_changed() {
     let machine = Machine::with_messages(1);
     let before = tree(machine.home.path());
     let found = machine.json(&["doctor"], 0);
-    for check in ["identity", "disk", "lock", "state.db", "password", "name", "connection", "sign-in", "mailbox"] {
+    for check in
+        ["identity", "disk", "lock", "state.db", "password", "name", "connection", "sign-in", "mailbox", "clock"]
+    {
         assert_eq!(outcome(&found, check), "ok", "{check}");
     }
     machine.run(&["doctor"]).expect_code(0).expect_out("sign-in");

@@ -199,7 +199,7 @@ fn what_is_missing_or_wrong_is_told_before_anything_is_done() {
     let before = tree(machine.home.path());
     for (arguments, words) in [
         (vec!["setup"], "EMAIL is missing"),
-        (vec!["setup", "--non-interactive"], "required arguments were not provided"),
+        (vec!["setup", "--non-interactive"], "EMAIL is missing"),
         (
             vec!["setup", ANNA, "--non-interactive"],
             "--password-command, --password-stdin or --password-file is missing",

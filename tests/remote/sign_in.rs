@@ -277,7 +277,21 @@ async fn a_certificate_that_is_not_trusted_sees_no_handshake() {
     let ca_file = Some(other.ca_file.path().to_owned());
     for sign_in in [Scheme::Ntlm.sign_in(USER, "demo".into()), Box::new(Offered::new(USER, "demo".into()))] {
         let error = client_of(url.clone(), sign_in, ca_file.clone()).special_folders().await.unwrap_err();
-        assert!(matches!(&error, RemoteError::Unreachable { reason, .. } if reason.contains("--ca-file")), "{error}");
+        assert!(matches!(&error, RemoteError::Untrusted { .. }) && error.to_string().contains("--ca-file"), "{error}");
     }
     assert!(server.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_refusal_tells_how_far_the_clocks_are_apart() {
+    for (ahead, hour) in [(0, 0), (3600, -3600)] {
+        let server = server(&[Way::Ntlm]);
+        let clock = Arc::new(TestClock::ahead(std::time::Duration::from_secs(ahead)));
+        let sign_in = Scheme::Ntlm.sign_in(USER, "wrong".into());
+        let client = EwsClient::new(Settings::new(server.url(), sign_in, clock)).unwrap();
+        match client.special_folders().await.unwrap_err() {
+            RemoteError::SignInRefused { ahead: Some(told), .. } => assert!((told - hour).abs() < 30, "{told}"),
+            other => panic!("{other}"),
+        }
+    }
 }

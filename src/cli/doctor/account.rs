@@ -1,5 +1,7 @@
-//! What is looked at of an account: its password, and each step of the way to its mailbox.
+//! What is looked at of an account: its password or tokens, each step of the way to its mailbox, the server's clock, and whether the server is where
+//! its domain says.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -7,11 +9,12 @@ use tokio::net::{TcpStream, lookup_host};
 use url::Url;
 
 use super::super::context::{Company, Context};
-use super::super::failure::Failure;
+use super::super::failure::{Failure, WRONG_CLOCK, is_far};
 use super::{Check, Outcome};
 use crate::clock::Clock;
 use crate::identity::config::Tree;
-use crate::identity::{Account, Server};
+use crate::identity::{Account, Auth, Server};
+use crate::remote::ews::autodiscover::{Consent, Search, Verdict};
 use crate::remote::{RemoteError, RemoteRead as _};
 
 /// A step of the network that takes longer has failed.
@@ -31,10 +34,25 @@ pub(super) async fn checks(context: &Context, account: &Account) -> Vec<Check> {
     } else {
         checks.extend(mailbox(context, account).await);
     }
+    let is_refused =
+        checks.iter().any(|check| matches!(check.check, "password" | "sign-in") && check.outcome == Outcome::Failed);
+    checks.push(if is_refused {
+        // Another try could lock the account.
+        Check::skipped("discovery", "the sign-in failed")
+    } else {
+        discovery(context, account, url).await
+    });
     checks
 }
 
 async fn password(context: &Context, account: &Account) -> Check {
+    match &account.auth {
+        Auth::TokenCommand(_) => return Check::skipped("password", "there is none: a command prints tokens"),
+        Auth::OAuth2(_) if !account.auth.takes_secret() => {
+            return Check::skipped("password", "there is none: tokens are renewed");
+        }
+        Auth::Offered | Auth::Password(_) | Auth::OAuth2(_) => {}
+    }
     let file = context.layout.secret(&account.name);
     match account.password.read(&file, &*context.env.clock).await {
         Ok(_) => Check::ok("password", "it can be had"),
@@ -104,7 +122,9 @@ async fn mailbox(context: &Context, account: &Account) -> Vec<Check> {
         Check::skipped("certificate", "there is none: the server is this machine")
     };
     let signed_in = || Check::ok("sign-in", format!("the server takes it of {}", account.user));
-    match link.client.special_folders().await {
+    let looked = link.client.special_folders().await;
+    let clock = link.client.ahead().map(clock);
+    let mut checks = match looked {
         Ok(_) => {
             let mut checks = vec![secure, signed_in(), Check::ok("mailbox", "it answers")];
             checks.extend(other_mailboxes(context, account).await);
@@ -123,6 +143,61 @@ async fn mailbox(context: &Context, account: &Account) -> Vec<Check> {
                 _ => vec![secure, signed_in(), Check::failed("mailbox", failure)],
             }
         }
+    };
+    checks.extend(clock);
+    checks
+}
+
+/// By how many seconds the server's clock is ahead.
+fn clock(ahead: i64) -> Check {
+    let seconds = ahead.unsigned_abs();
+    // An answer takes its time.
+    if seconds < 5 {
+        return Check::ok("clock", "it agrees with the server's");
+    }
+    let told = format!("it is {seconds} seconds {} the server's", if ahead > 0 { "behind" } else { "ahead of" });
+    if is_far(ahead) { Check::warning("clock", told, WRONG_CLOCK) } else { Check::ok("clock", told) }
+}
+
+/// Where Autodiscover says that the server is. The password goes where it went when the account was set up: to hosts in the address's own domain,
+/// and to the server itself.
+async fn discovery(context: &Context, account: &Account, url: &str) -> Check {
+    let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+    if url.starts_with("http:") {
+        return Check::skipped("discovery", "the server is this machine");
+    }
+    let file = context.layout.secret(&account.name);
+    let password = match &account.auth {
+        Auth::Offered | Auth::Password(_) => account.password.read(&file, &*context.env.clock).await.ok().flatten(),
+        Auth::OAuth2(_) | Auth::TokenCommand(_) => None,
+    };
+    let auth = match account.auth {
+        Auth::Password(scheme) => Some(scheme),
+        Auth::Offered | Auth::OAuth2(_) | Auth::TokenCommand(_) => None,
+    };
+    let (reach, clock) = (account.reach.clone(), Arc::clone(&context.env.clock));
+    let search = Search { address: account.email.clone(), user: account.user.clone(), password, auth, reach, clock };
+    match search.run(&mut OnlyTo(&host), &mut Vec::new()).await {
+        Ok(found) if found.host_str().is_some_and(|found| found.eq_ignore_ascii_case(&host)) => {
+            Check::ok("discovery", format!("it leads to {host}, too"))
+        }
+        Ok(found) => Check::warning(
+            "discovery",
+            format!("it leads to {found}, not to {host}"),
+            "if the server has moved, run pimsync setup with the account's address and --server with that URL",
+        ),
+        Err(error) => {
+            Check::skipped("discovery", format!("the settings name the server, and nothing else does: {error}"))
+        }
+    }
+}
+
+/// Nobody is there to be asked.
+struct OnlyTo<'a>(&'a str);
+
+impl Consent for OnlyTo<'_> {
+    fn may_go_to(&mut self, host: &str, _: &str) -> Verdict {
+        if host.eq_ignore_ascii_case(self.0) { Verdict::Yes } else { Verdict::No }
     }
 }
 

@@ -13,7 +13,8 @@ use super::{ExitCode, Global};
 /// Find out what is wrong: try each step that a sync takes, and say which one fails
 ///
 /// Looked at are the identity and its settings, the disk, the lock, state.db and the limits of watching; and for each account the password, the
-/// server's name, its connection and certificate, the sign-in, the mailbox, and the clock. Nothing is changed on either side.
+/// server's name, its connection and certificate, the sign-in, the mailbox, the clock, and whether Autodiscover leads to that server. Nothing is changed on
+/// either side; tokens that are about to end are renewed.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Only this account, by its name or its address

@@ -397,7 +397,8 @@ mod tests {
     fn a_refused_sign_in_is_not_tried_every_minute() {
         let error = |error: RemoteError| outcome_of(&Err(SyncError::from(error).into()));
         let host = || "x.org".to_owned();
-        let refused = RemoteError::SignInRefused { host: host(), user: String::new(), scheme: Scheme::Basic };
+        let refused =
+            RemoteError::SignInRefused { host: host(), user: String::new(), scheme: Scheme::Basic, ahead: None };
         assert_eq!(error(refused), Outcome::Failed);
         assert_eq!(error(RemoteError::Unreachable { host: host(), reason: String::new() }), Outcome::Unreachable);
         let wait = Duration::from_secs(7);

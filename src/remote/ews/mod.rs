@@ -161,6 +161,11 @@ impl EwsClient {
     pub fn scheme(&self) -> Option<Scheme> {
         self.transport.scheme()
     }
+
+    /// How many seconds the server's clock is ahead of this machine's; `None` until the server told the time.
+    pub fn ahead(&self) -> Option<i64> {
+        self.transport.ahead()
+    }
 }
 
 impl std::fmt::Debug for EwsClient {

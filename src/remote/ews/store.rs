@@ -42,6 +42,14 @@ impl Store {
             Self::Public(folders) => folders.client().scheme(),
         }
     }
+
+    /// As [`EwsClient::ahead`].
+    pub fn ahead(&self) -> Option<i64> {
+        match self {
+            Self::Mailbox(client) => client.ahead(),
+            Self::Public(folders) => folders.client().ahead(),
+        }
+    }
 }
 
 impl RemoteRead for Store {

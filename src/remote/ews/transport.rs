@@ -94,6 +94,8 @@ pub(super) struct Transport {
     pub(super) throttle: Throttle,
     version: AtomicU8,
     build: Mutex<Option<ServerBuild>>,
+    /// How many seconds the server's clock is ahead of ours.
+    ahead: Mutex<Option<i64>>,
     /// The sign-in worked before: a refusal may be a mood.
     signed_in: AtomicBool,
     /// The sign-in was refused after it had worked; it is tried once more and never again.
@@ -120,6 +122,7 @@ impl Transport {
             http,
             version: AtomicU8::new(0),
             build: Mutex::new(None),
+            ahead: Mutex::new(None),
             signed_in: AtomicBool::new(false),
             doubted: AtomicBool::new(false),
             refused: AtomicBool::new(false),
@@ -137,6 +140,18 @@ impl Transport {
     /// What the server said of itself, once it did.
     pub(super) fn build(&self) -> Option<ServerBuild> {
         *self.build.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many seconds the server's clock is ahead of this machine's, once it told the time.
+    pub(super) fn ahead(&self) -> Option<i64> {
+        *self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes what the server's clock says. An answer takes its time, but not minutes.
+    fn compare_clocks(&self, headers: &HeaderMap) {
+        if let Some(told) = date(headers) {
+            *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) = Some(told - self.clock.now().0);
+        }
     }
 
     /// The error for when all tries were lost.
@@ -214,6 +229,7 @@ impl Transport {
         if let Some(pages) = &pages {
             pages.status(status.as_u16(), &headers);
         }
+        self.compare_clocks(&headers);
         if status == StatusCode::UNAUTHORIZED {
             return Err(self.unproven(standing, &headers).await);
         }
@@ -342,7 +358,7 @@ impl Transport {
 
     fn token_refused(&self, headers: &HeaderMap) -> RemoteError {
         let (host, user) = (self.host().to_owned(), self.sign_in.user().to_owned());
-        RemoteError::TokenRefused { host, user, reason: diagnosis(headers) }
+        RemoteError::TokenRefused { host, user, reason: diagnosis(headers), ahead: self.ahead() }
     }
 
     fn slow_down(&self, headers: &HeaderMap) -> Failure {
@@ -376,7 +392,8 @@ impl Transport {
             return self.token_refused(&HeaderMap::new());
         }
         let (host, user) = (self.host().to_owned(), self.sign_in.user().to_owned());
-        RemoteError::SignInRefused { host, user, scheme: self.scheme().unwrap_or(Scheme::Basic) }
+        let (scheme, ahead) = (self.scheme().unwrap_or(Scheme::Basic), self.ahead());
+        RemoteError::SignInRefused { host, user, scheme, ahead }
     }
 
     /// Sends the request; comes back when the answer's headers are there.
@@ -525,6 +542,12 @@ pub(super) fn account_error(verdict: &Verdict) -> RemoteError {
 /// The error of a request that was rejected as a whole.
 pub(super) fn rejected(operation: &'static str, fault: &Verdict) -> RemoteError {
     RemoteError::Rejected { operation, code: fault.code.clone(), message: fault.message.clone() }
+}
+
+/// The time of day that an answer tells (`Date`, RFC 9110 §6.6.1), in seconds since 1970.
+fn date(headers: &HeaderMap) -> Option<i64> {
+    let told = headers.get(header::DATE)?.to_str().ok()?;
+    Some(jiff::fmt::rfc2822::parse(told).ok()?.timestamp().as_second())
 }
 
 /// Why Exchange does not take a token: `x-ms-diagnostics: 2000000;reason="…";error_category="…"`.

@@ -404,7 +404,12 @@ impl Hunt<'_> {
             Reply::Elsewhere(to) => Ok(Said::Elsewhere(to)),
             Reply::Refused(scheme) => {
                 let user = self.search.user.clone();
-                self.refusal.get_or_insert(RemoteError::SignInRefused { host: host.clone(), user, scheme });
+                self.refusal.get_or_insert(RemoteError::SignInRefused {
+                    host: host.clone(),
+                    user,
+                    scheme,
+                    ahead: None,
+                });
                 self.refused_by.insert(host);
                 Err(format!("refused the sign-in by {scheme}"))
             }
