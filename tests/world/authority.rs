@@ -19,6 +19,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
@@ -57,6 +58,8 @@ pub struct State {
     pub asked: Vec<Form>,
     /// Told of each token.
     pub issued: Told,
+    /// Answers are ready, but wait here.
+    pub gate: Option<Arc<Semaphore>>,
     refresh: Option<String>,
     used: Vec<String>,
     challenge: String,
@@ -96,6 +99,7 @@ impl Authority {
             code_lives: 900,
             asked: Vec::new(),
             issued: Box::new(|_, _| {}),
+            gate: None,
             refresh: None,
             used: Vec::new(),
             challenge: String::new(),
@@ -114,6 +118,10 @@ impl Authority {
                     let Ok(mut stream) = acceptor.accept(stream).await else { return };
                     let Some((head, body)) = request(&mut stream).await else { return };
                     let (status, answer) = respond(&shared, address, &head, &body);
+                    let gate = shared.lock().unwrap().gate.clone();
+                    if let Some(gate) = gate {
+                        gate.acquire().await.unwrap().forget();
+                    }
                     let answer = format!(
                         "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{answer}",
                         answer.len()
