@@ -1525,7 +1525,7 @@ _pimsync() {
             return 0
             ;;
         pimsync__subcmd__setup)
-            opts="-q -v -h --server --allow-redirect --explain --user --auth --password-command --password-stdin --password-file --ca-file --pin --client-certificate --proxy --mailbox --impersonate --non-interactive --no-sync --demo --json --root --identity --trace-soap --quiet --verbose --help"
+            opts="-q -v -h --server --allow-redirect --explain --user --auth --client-id --tenant --authority --grant --scope --token-command --password-command --password-credential --password-stdin --password-file --ca-file --pin --client-certificate --proxy --mailbox --impersonate --from --check --non-interactive --no-sync --demo --json --root --identity --trace-soap --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1544,10 +1544,38 @@ _pimsync() {
                     return 0
                     ;;
                 --auth)
-                    COMPREPLY=($(compgen -W "auto basic ntlm negotiate" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "auto basic ntlm negotiate oauth2" -- "${cur}"))
+                    return 0
+                    ;;
+                --client-id)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tenant)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --authority)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --grant)
+                    COMPREPLY=($(compgen -W "device browser application" -- "${cur}"))
+                    return 0
+                    ;;
+                --scope)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-command)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --password-command)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --password-credential)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1576,6 +1604,10 @@ _pimsync() {
                     return 0
                     ;;
                 --impersonate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -49,8 +49,18 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l user -d 'Who s
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l auth -d 'How to sign in; auto takes the best that the server offers, and keeps to that' -r -f -a "auto\t'As the server offers: NTLM before Negotiate before Basic'
 basic\t'Name and password with each request'
 ntlm\t'NTLMv2: the password is proved, not sent'
-negotiate\t'NTLMv2 within Negotiate'"
+negotiate\t'NTLMv2 within Negotiate'
+oauth2\t'A token that an authority such as Microsoft\'s issues'"
+complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l client-id -d 'With oauth2: the id under which the program is registered with the authority; for Exchange Online an application that the tenant\'s administrator allows EWS' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l tenant -d 'With oauth2: the tenant of Microsoft\'s that issues the tokens, by its domain or its number; without it, that of who signs in' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l authority -d 'With oauth2: another authority that issues the tokens (OpenID Connect), by its URL' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l grant -d 'With oauth2: how tokens are got; device, if not given' -r -f -a "device\t'A person signs in on any device, with a code that is shown here'
+browser\t'A person signs in in a browser on this machine'
+application\t'A program signs in for itself, with a secret of its own, and acts for the owner of the mailbox'"
+complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l scope -d 'With oauth2: what the tokens are to be good for, where that is not EWS on the account\'s server' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l token-command -d 'With oauth2: a command that prints a token, in place of all these; it is run by sh -c, and again when the server refuses what it printed' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l password-command -d 'A command that prints the password, such as "pass show work/mail"; it is run each time, by sh -c' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l password-credential -d 'The name under which the service manager hands the password over (systemd\'s LoadCredential=); this has to run as such a service, too' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l password-file -d 'Read the password from the first line of this file, and store it' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l ca-file -d 'Trust the certificates in this file (PEM), besides those that the system trusts' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l pin -d 'Trust this one certificate of the server, whoever issued it, and no other; its fingerprint is what openssl x509 -fingerprint -sha256 prints' -r
@@ -58,11 +68,13 @@ complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l client-certifi
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l proxy -d 'Go through this proxy, such as http://proxy:8080 or socks5h://127.0.0.1:1080, in place of the environment\'s' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l mailbox -d 'Synchronize this mailbox, too: one that is shared with you, by its address, "archive" for your own archive, or archive:ADDRESS; can be repeated' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l impersonate -d 'Act as the owner of this mailbox, where who signs in may (ApplicationImpersonation)' -r
+complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l from -d 'Set up the accounts that this file describes, in whichever identities it says, instead of one; what it does not say stays as it is (see pimsync-identity(5))' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l root -d 'Where the identities lie, instead of the platform\'s data folder' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l identity -d 'The identity to work on' -r
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l trace-soap -d 'Write each request and response into a file of this directory, with passwords left out' -r -F
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l explain -d 'Only tell where the server is looked for and what comes of it; nothing is written'
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l password-stdin -d 'Read the password from the first line of standard input, and store it'
+complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l check -d 'Only say what would be changed, and whether the sign-in works; nothing is changed'
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l non-interactive -d 'Never ask, but fail if something is missing'
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l no-sync -d 'Leave the first sync out'
 complete -c pimsync -n "__fish_pimsync_using_subcommand setup" -l demo -d 'Set up an account on the embedded server, with a sample mailbox'

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::authority::{Authority, CLIENT_ID, CLIENT_SECRET, MARK};
-use crate::support::{ANNA, Machine, Ran, tree};
+use crate::support::{ANNA, Machine, PROGRAM, Ran, tree};
 use pimsync::exchange::Way;
 
 struct Office {
@@ -23,9 +23,10 @@ impl Office {
             let mut state = authority.state.lock().unwrap();
             state.who = ANNA.to_owned();
             state.interval = 1;
-            state.issued = Box::new(move |token, _| {
+            state.issued = Box::new(move |token, grant| {
+                let whose = if grant == "client_credentials" { PROGRAM } else { ANNA };
                 if let Some(machine) = granting.upgrade() {
-                    machine.server.grant(token, ANNA, SystemTime::now() + Duration::from_secs(3600));
+                    machine.server.grant(token, whose, SystemTime::now() + Duration::from_secs(3600));
                 }
             });
         }
@@ -150,5 +151,31 @@ fn what_does_not_go_together_is_refused() {
     setup(&["--password-command", "echo x", "--token-command", "y"]).expect_err("cannot be used with");
     assert!(!machine.root().exists(), "nothing was written");
     assert!(office.authority.state.lock().unwrap().asked.is_empty());
-    let _ = CLIENT_SECRET;
+}
+
+#[test]
+fn an_application_acts_for_the_owner_of_the_mailbox() {
+    let office = Office::new();
+    office.machine.arrive("Inbox", "hello");
+    let secret = office.machine.home.path().join("program-secret");
+    let application = ["--grant", "application", "--password-file", "program-secret", "--non-interactive"];
+    fs::write(&secret, "wrong\n").unwrap();
+    office.setup(&application).expect_code(4).expect_err("AADSTS7000215").expect_err("secret's");
+    assert!(!office.machine.root().exists(), "nothing was written");
+
+    fs::write(&secret, CLIENT_SECRET).unwrap();
+    office.setup(&application).expect_code(0);
+    let text = fs::read_to_string(office.machine.config()).unwrap();
+    assert!(text.contains("grant = \"application\"") && text.contains("password = \"file\""), "{text}");
+    office.machine.run(&["sync"]).expect_code(0).expect_out("1 downloaded");
+    office.machine.deliver("Drafts", "written");
+    office.machine.run(&["sync"]).expect_code(0).expect_out("1 uploaded");
+    assert_eq!(office.machine.subjects("Drafts"), ["written"]);
+    office.machine.run(&["doctor"]).expect_code(0);
+    office.setup(&application).expect_code(0).expect_out("nothing was changed");
+    for (path, (.., content)) in tree(office.machine.home.path()) {
+        let is_its_place = path.starts_with("root/Secrets") || path == std::path::Path::new("program-secret");
+        let holds = content.windows(CLIENT_SECRET.len()).any(|window| window == CLIENT_SECRET.as_bytes());
+        assert!(!holds || is_its_place, "{} holds the program's secret", path.display());
+    }
 }

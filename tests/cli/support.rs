@@ -25,6 +25,9 @@ pub const ANNA: &str = "anna@example.org";
 /// Long and odd, so that it is found wherever it should not be.
 pub const PASSWORD: &str = "Sesame-4711-öffne-dich";
 
+/// A program without a mailbox, which may act as the owner of any.
+pub const PROGRAM: &str = "program@example.org";
+
 pub struct Machine {
     pub home: tempfile::TempDir,
     pub server: Server,
@@ -86,7 +89,8 @@ impl Machine {
         let user = |name: &str| User { address: name.to_owned(), password: PASSWORD.to_owned() };
         let record = trace_folder();
         let users = vec![user(ANNA), user("ben@example.org")];
-        let options = Options { users, lists: List::samples(), record, ways: ways.to_vec(), ..Options::default() };
+        let (ways, impersonators) = (ways.to_vec(), vec![PROGRAM.to_owned()]);
+        let options = Options { users, lists: List::samples(), record, ways, impersonators, ..Options::default() };
         let server = Server::start(options).unwrap();
         let mailbox = server.mailbox(ANNA).unwrap();
         let home = tempfile::tempdir().unwrap();

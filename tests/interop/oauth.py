@@ -25,6 +25,8 @@ from acceptor import Certificates
 from sign_in import ANNA, Embedded, Machine
 
 SECRET = "Program-Secret-9182"
+# Who the door says it is where a program shows a token; it may act as the owner of any mailbox.
+PROGRAM = "program@example.org"
 
 
 class Authority:
@@ -33,7 +35,7 @@ class Authority:
     def __init__(self, modules, certificate, ca_file, embedded):
         script = pathlib.Path(modules) / "provider.js"
         user, password = embedded.user
-        command = ["node", str(script), str(certificate), embedded.url, f"{user}:{password}"]
+        command = ["node", str(script), str(certificate), embedded.url, f"{user}:{password}", f"{PROGRAM}:demo"]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         said = self.process.stdout.readline()
         if not said:
@@ -86,7 +88,8 @@ class Place:
     def __init__(self, program, modules, home):
         self.program, self.home, self.made = program, home, 0
         self.certificates = Certificates(home)
-        self.embedded = Embedded(program)
+        users = f"{ANNA}:demo,{PROGRAM}:demo"
+        self.embedded = Embedded(program, users, ["--impersonators", PROGRAM])
         certificate, self.ca_file, _ = self.certificates.issue()
         self.authority = Authority(modules, certificate, self.ca_file, self.embedded)
 
@@ -249,11 +252,17 @@ def by_application(place):
     said = machine.end(place.setup(machine, *more, client="program", scope="ews"))
     assert SECRET not in said
     machine.sync()
-    assert machine.messages() == 40 and place.authority.seen()["grants"]["client_credentials"] >= 2
+    seen = place.authority.seen()
+    assert machine.messages() == 40 and seen["grants"]["client_credentials"] >= 2, seen
+    assert seen["anchors"] == [ANNA], "each request is led to the owner's mailbox"
+    trace = place.home / "trace"
+    machine.end(machine.start("sync", "--trace-soap", str(trace)))
+    requests = [path.read_text() for path in trace.rglob("*-request*") if "Envelope" in path.read_text()]
+    assert requests and all(f"<t:PrimarySmtpAddress>{ANNA}<" in request for request in requests), "all act as the owner"
     secret.write_text("wrong\n")
     said = machine.end(place.setup(machine, *more, client="program", scope="ews"), 4)
     assert "invalid_client" in said, said
-    print("application: client credentials, and a wrong secret refused")
+    print("application: client credentials, acting as the owner of the mailbox; a wrong secret is refused")
 
 
 def main(program, modules):

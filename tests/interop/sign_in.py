@@ -23,8 +23,8 @@ PASSWORD = "Sesame-4711-öffne-dich"
 class Embedded:
     """The embedded Exchange behind the door."""
 
-    def __init__(self, program):
-        command = [program, "demo-server", "--messages", "40", "--users", f"{ANNA}:demo"]
+    def __init__(self, program, users=f"{ANNA}:demo", more=()):
+        command = [program, "demo-server", "--messages", "40", "--users", users, *more]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.url = self.process.stdout.readline().strip()
         self.user = (ANNA, "demo")

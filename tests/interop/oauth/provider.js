@@ -1,8 +1,9 @@
 // An authority that is not ours (oidc-provider) and, behind it, the door of a mail server that takes the tokens it issued: HTTPS both.
 //
-//     node provider.js CERTIFICATE BEHIND BASIC
+//     node provider.js CERTIFICATE BEHIND PERSON PROGRAM
 //
-// CERTIFICATE is a PEM file with certificate and key, BEHIND the URL of an Exchange that takes name and password, BASIC those ("name:password").
+// CERTIFICATE is a PEM file with certificate and key, BEHIND the URL of an Exchange that takes name and password, PERSON and PROGRAM those
+// ("name:password") of who shows a token that a person, or a program for itself, got.
 // Prints {"issuer": …, "ews": …}. Below /test/ are levers for the one who tests.
 
 import { readFileSync } from 'node:fs';
@@ -12,10 +13,10 @@ import process from 'node:process';
 
 import { Provider, errors } from 'oidc-provider';
 
-const [certificate, behind, basic] = process.argv.slice(2);
+const [certificate, behind, person, program] = process.argv.slice(2);
 const pem = readFileSync(certificate);
 
-const seen = { grants: {}, refused: 0, taken: 0, tooQuick: 0, rotated: 0, reused: 0 };
+const seen = { grants: {}, refused: 0, taken: 0, tooQuick: 0, rotated: 0, reused: 0, anchors: [] };
 // How many of the next polls of a device are told to slow down, and when each device asked last.
 let slowDowns = 0;
 const polls = new Map();
@@ -114,21 +115,26 @@ authority.now = async (request, response) => {
 const ended = new Set();
 let lastToken;
 
-async function isGood(token) {
-  if (ended.has(token)) return false;
-  const found = (await provider.AccessToken.find(token)) ?? (await provider.ClientCredentials.find(token));
-  return found?.isValid && found.scope?.split(' ').includes('ews');
+/** With which name and password a token goes on; nothing where it is not good. */
+async function passes(token) {
+  if (ended.has(token)) return undefined;
+  const isGood = (found) => found?.isValid && found.scope?.split(' ').includes('ews');
+  if (isGood(await provider.AccessToken.find(token))) return person;
+  return isGood(await provider.ClientCredentials.find(token)) ? program : undefined;
 }
 
 door.now = async (request, response) => {
   const body = await bodyOf(request);
   const [, token] = /^Bearer (\S+)$/.exec(request.headers.authorization ?? '') ?? [];
-  if (!token || !(await isGood(token))) {
+  const basic = token && await passes(token);
+  if (!basic) {
     seen.refused += 1;
     response.writeHead(401, { 'WWW-Authenticate': `Bearer realm="${issuer}", error="invalid_token"` }).end();
     return;
   }
   seen.taken += 1;
+  const anchor = request.headers['x-anchormailbox'];
+  if (basic === program && !seen.anchors.includes(anchor)) seen.anchors.push(anchor);
   lastToken = token;
   const headers = { ...request.headers, authorization: `Basic ${Buffer.from(basic).toString('base64')}` };
   delete headers.host;
