@@ -74,6 +74,8 @@ pub enum Action {
     Garbage,
     /// A page of changes repeats its changes, and the next page would too.
     DuplicateChanges,
+    /// UpdateItem is answered as done, and everything is as it was: some properties of some items are like that on real servers.
+    SilentlyUnchanged,
     /// Any SOAP fault, with HTTP 500.
     Fault {
         /// The response code.

@@ -293,6 +293,38 @@ fn a_meeting_of_somebody_else_is_not_rewritten() {
     assert!(!only_file(&world, "Calendar").1.contains("EXDATE"), "the file says what its owner wrote");
 }
 
+/// A server can take a request and leave everything as it was. Nothing of the file is lost by that, it is told once, and not tried for ever.
+#[test]
+fn what_the_server_keeps_of_a_series_is_told_once_and_the_file_stays() {
+    for like in BOTH {
+        for how in [Edit::TakeBackDeletion, Edit::TakeBackException] {
+            let world = before(like);
+            let agreed = there(&world);
+            change(&world, how);
+            world.server.faults().add(Rule::on("UpdateItem", Action::SilentlyUnchanged));
+            let report = world.sync();
+            let told = |notice: &&pimsync::sync::Notice| notice.text.contains("the server keeps it");
+            assert_eq!(report.notices.iter().filter(told).count(), 1, "{like:?} {how:?} {report:?}");
+            let asked = |world: &World| {
+                world.server.requests().iter().filter(|request| request.operation == "UpdateItem").count()
+            };
+            let requests = asked(&world);
+            world.sync();
+            assert_eq!(asked(&world), requests, "{like:?} {how:?}");
+            assert_eq!(
+                (exceptions(&there(&world)), there(&world).recurrence),
+                (exceptions(&agreed), agreed.recurrence)
+            );
+            assert_eq!(only_file(&world, "Calendar").1, edited(how).replace('\n', "\r\n"), "{like:?} {how:?}");
+            // When it does what it says, the file is carried out.
+            world.server.faults().clear();
+            world.advance(2 * 86_400);
+            settled(&world);
+            assert_done(&world, how, &format!("{like:?} {how:?}"));
+        }
+    }
+}
+
 /// An occurrence of a series in Berlin that takes place by the clock of another place.
 #[test]
 fn an_exception_can_be_in_another_zone_than_its_series() {

@@ -2,6 +2,7 @@
 
 use rusqlite::Connection;
 
+use super::super::faults::Action;
 use super::super::kinds::{self, Draft, Kind, Stage, twins};
 use super::super::props::{ExtendedProperty, PropertyName, PropertyPath, is_keywords, tag};
 use super::super::soap::{Answer, Refusal};
@@ -27,6 +28,9 @@ fn update_one(context: &Context<'_>, db: &Connection, request: &Element, slot: u
     context.spare(slot, &context.item_id(&item), &item.subject)?;
     check_attributes(context, db, request, &item)?;
     check_conflict(context, request, id, &item)?;
+    if context.has(&Action::SilentlyUnchanged) {
+        return Ok(format!("{}<m:ConflictResults><t:Count>0</t:Count></m:ConflictResults>", context.items_xml(&item)));
+    }
     let mut item = change_item(context, db, item, change.list("Updates"))?;
     if item.element == "CalendarItem" {
         meetings::invite(context, db, &mut item, request.attribute("SendMeetingInvitationsOrCancellations"))?;
