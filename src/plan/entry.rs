@@ -127,14 +127,13 @@ fn missing_on_the_way(from: &Said, to: &Said, now: &Said) -> Vec<EntryField> {
     }
 }
 
-/// What was agreed by an upload whose answer was lost: what was sent. Pictures, attachments and the exceptions of a series are sent one by one
-/// after it; one that the server does not have was never there.
-pub fn uploaded(sent: &Said, there: &Said) -> Said {
+/// What was agreed by an upload whose answer was lost: what was sent. Pictures, attachments, guests and the exceptions of a series are sent one by one
+/// after it; one that the server does not have was never there. Whose a meeting is, the server says for itself, and the file may say otherwise.
+pub fn uploaded(sent: &Said, there: &Said) -> Agreed {
     let missing: Vec<EntryField> = match (&sent.entry, &there.entry) {
         (Entry::Event(event), Entry::Event(now)) => {
-            // Those whose invitation is to bring files are invited when it has them.
-            let guests = !event.attachments.is_empty() && now.attendees.is_empty();
-            let guests = guests.then_some(EventField::Attendees);
+            // Those whose invitation is to bring files are invited when it has them, and nobody to what somebody else organises.
+            let guests = now.attendees.is_empty().then_some(EventField::Attendees);
             event.missing_after_creation(now).into_iter().chain(guests).map(EntryField::Event).collect()
         }
         (Entry::Contact(_), Entry::Contact(now)) if now.photo.is_none() => {
@@ -148,7 +147,20 @@ pub fn uploaded(sent: &Said, there: &Said) -> Said {
         agreed.attachments = agreed.attachments.common(&now.attachments);
         agreed.drop_files_on_the_way(&agreed.clone(), now);
     }
-    agreed
+    let mut server = agreed.clone();
+    if !has_same_organiser(sent, there) {
+        server.take(there, EntryField::Event(EventField::Organiser));
+    }
+    Agreed { server, here: agreed }
+}
+
+/// Whether both are meetings of the same person, or none.
+fn has_same_organiser(one: &Said, other: &Said) -> bool {
+    let (Entry::Event(one), Entry::Event(other)) = (&one.entry, &other.entry) else { return true };
+    match (&one.organiser, &other.organiser) {
+        (Some(one), Some(other)) => one.address.as_str().eq_ignore_ascii_case(other.address.as_str()),
+        (one, other) => one.is_none() && other.is_none(),
+    }
 }
 
 /// What a file is to say that is gone, and that comes back since the server's entry was edited, though what the server was told last did not
@@ -177,6 +189,10 @@ pub fn push(agreed: &Agreed, here: &Said) -> Option<(Said, Vec<EntryField>)> {
     let changed = agreed.here.diff(here);
     let mut shall = agreed.server.clone();
     changed.iter().for_each(|field| shall.take(here, *field));
+    // Who invites tells whether that may be sent.
+    if changed.contains(&EntryField::Event(EventField::Attendees)) && !has_same_organiser(&shall, here) {
+        shall.take(here, EntryField::Event(EventField::Organiser));
+    }
     // What did not change is remembered without its bytes, and may have to be put back.
     shall.entry.recall(&here.entry);
     let sent = agreed.server.diff(&shall);

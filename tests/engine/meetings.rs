@@ -338,6 +338,31 @@ fn an_invitation_brings_the_files_of_its_meeting_whatever_cuts_it_off() {
     });
 }
 
+/// The server has it without guests, since whoever makes a meeting there is its organiser. The file goes on saying who comes.
+#[test]
+fn nobody_is_invited_to_a_meeting_of_somebody_else_whatever_cuts_its_upload_off() {
+    for files in [String::new(), attach("plan.txt")] {
+        let prepared = |like| {
+            let world = world(like);
+            sync(&world, Mailing::Concerned);
+            write_own(&world, 2131);
+            let (path, text) = file(&world);
+            let text = text.replace(&format!("ORGANIZER:mailto:{USER}"), "ORGANIZER:mailto:eva@example.org");
+            fs::write(&path, text.replace("SUMMARY:Mine", &format!("{files}SUMMARY:Mine"))).unwrap();
+            world
+        };
+        cut_anywhere(&prepared, &|world, told| {
+            assert_eq!(subjects(world, BEN, "Inbox"), Vec::<String>::new(), "{told}");
+            let text = file(world).1;
+            assert!(text.contains("eva@example.org") && text.contains(BEN), "{told}: {text}");
+            let there = Others(world).all(SpecialFolder::Calendar);
+            let Entry::Event(event) = &there[0].entry else { panic!("{there:?}") };
+            assert_eq!((there.len(), event.attendees.len()), (1, 0), "{told}");
+            assert_eq!(super::entries::copies(world), Vec::<String>::new(), "{told}");
+        });
+    }
+}
+
 #[test]
 fn guests_who_are_told_of_a_change_get_the_files_that_come_with_it() {
     let prepared = |like| {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use super::super::tree::Place;
 use super::super::{Action, Progress, Step, SyncError, lock};
 use super::look::Found;
-use super::take::{Change, brief_of, said_of, said_with_uid};
+use super::take::{Change, brief_of, row_of, said_of, said_with_uid};
 use super::{Entries, says};
 use crate::format::entry::{EntryFile, extension, stem};
 use crate::local::vdir::digest_of;
@@ -85,7 +85,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
             let (lies_in, file) = self.file_of(place.key(), upload);
             let brief = brief_of(place.key(), &server, &file, Digest([0; 16]));
             let agreed = entry::uploaded(&upload.said, &said_with_uid(&server, &upload.said));
-            let row = EntryRow { brief, server: agreed, here: None, sent: None };
+            let row = row_of(brief, agreed);
             let key = self.note_new(place, lies_in, row).await?;
             let tag = upload.tag.clone();
             self.run.commit(move |tx| tx.end_entry_upload(&tag)).await?;
@@ -160,7 +160,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
             let (lies_in, file) = self.file_of(folder, &upload);
             let brief = brief_of(folder, &server, &file, Digest([0; 16]));
             let agreed = entry::uploaded(&upload.said, &said_with_uid(&server, &upload.said));
-            let mut row = EntryRow { brief, server: agreed, here: None, sent: None };
+            let mut row = row_of(brief, agreed);
             row.brief.key = self.note_new(from, lies_in, row.clone()).await?;
             self.run.commit(move |tx| tx.end_entry_upload(&upload.tag)).await?;
             return self.follow_move(place, row, server).await.map(|()| None);

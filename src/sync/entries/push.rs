@@ -6,7 +6,7 @@ use super::super::tree::{Place, remake};
 use super::super::{Action, NoticeKind, Progress, Step, SyncError};
 use super::look::Found;
 use super::pull::BATCH;
-use super::take::{brief_of, said_with_uid};
+use super::take::{brief_of, row_of, said_with_uid};
 use super::{Entries, INEXPRESSIBLE, Read};
 use crate::local::LocalWrite;
 use crate::pim::{Digest, Entry, EntryField, EntryKey, EntryKind, FileKey, FolderKey, ItemId, Said, Tag};
@@ -528,7 +528,7 @@ impl<R: RemoteWrite + 'static, L: LocalWrite + 'static> Entries<'_, '_, R, L> {
             // Until the file says what the server made of it, what was sent is what both said: a run that is cut off here sends nothing again.
             let agreed = entry::uploaded(&said, &back);
             let unread = EntryBrief { digest: Digest([0; 16]), standing: EntryStanding::Stale, ..brief.clone() };
-            let noted = EntryRow { brief: unread, server: agreed, here: None, sent: None };
+            let noted = row_of(unread, agreed);
             let mut row = EntryRow { brief, server: back, here: None, sent: None };
             row.brief.key = self
                 .run

@@ -297,3 +297,9 @@ pub(super) fn brief_of(folder: FolderKey, server: &ServerEntry, file: &str, dige
         standing: EntryStanding::Agreed,
     }
 }
+
+/// A row of what was agreed by an upload.
+pub(super) fn row_of(brief: EntryBrief, agreed: Agreed) -> EntryRow {
+    let here = Some(agreed.here).filter(|here| *here != agreed.server);
+    EntryRow { brief, server: agreed.server, here, sent: None }
+}

@@ -19,7 +19,7 @@ use super::request::{self, BodyType, Edit, ItemRef};
 use super::spelling::{self, Value};
 use super::uploads::{check, weight};
 use super::{contact, event, note, task};
-use crate::pim::event::{Details, Mailing};
+use crate::pim::event::{Details, Mailing, Person};
 use crate::pim::{ChangeKey, Entry, EntryKind, Event, ItemId, ServerEntry, Text};
 use crate::remote::{EntryUpdate, ItemError, ItemErrorClass, PerItem, RemoteError, RemoteRead, Versioned};
 
@@ -31,8 +31,15 @@ impl EwsClient {
         updates: &[EntryUpdate<'_>],
     ) -> Result<Vec<PerItem<ChangeKey>>, RemoteError> {
         let owners = self.owners(updates).await?;
+        let alone = self.without_guests_of_others(updates).await;
+        let updates: Vec<EntryUpdate<'_>> = updates
+            .iter()
+            .zip(&alone)
+            .map(|(update, alone)| EntryUpdate { to: alone.as_ref().unwrap_or(update.to), ..*update })
+            .collect();
+        let updates = updates.as_slice();
         let mut results: Results = updates.iter().map(refused).collect();
-        let attached = self.attach_first(updates, &owners, &mut results).await?;
+        let attached = Box::pin(self.attach_first(updates, &owners, &mut results)).await?;
         let updates: Vec<EntryUpdate<'_>> = updates.iter().zip(&attached).map(after_attaching).collect();
         let updates = updates.as_slice();
         let changing = Changing { client: self, updates, owners: &owners, mailing: Mailing::Concerned };
@@ -51,7 +58,7 @@ impl EwsClient {
         for ((update, owner), result) in updates.iter().zip(&owners).zip(settled) {
             finished.push(match (result, owner, &broken) {
                 (Ok(_), Owner::Mine, Some(reason)) if has_more(update) => Err(not_completed(reason)),
-                (Ok(key), Owner::Mine, _) => match self.complete_change(update, key).await {
+                (Ok(key), Owner::Mine, _) => match Box::pin(self.complete_change(update, key)).await {
                     Ok(result) => result,
                     Err(error) => {
                         let reason = error.to_string();
@@ -65,6 +72,26 @@ impl EwsClient {
             });
         }
         Ok(finished)
+    }
+
+    /// What these updates are to make of meetings that somebody else organises, as far as the file knows: whoever invites to one on the server is its
+    /// organiser, so its guests stay as they are.
+    async fn without_guests_of_others(&self, updates: &[EntryUpdate<'_>]) -> Vec<Option<Entry>> {
+        let other_organiser = |update: &EntryUpdate<'_>| match (update.from, update.to) {
+            (Entry::Event(from), Entry::Event(to)) if from.organiser != to.organiser => to.organiser.clone(),
+            _ => None,
+        };
+        let organisers: Vec<Option<Person>> = updates.iter().map(other_organiser).collect();
+        self.know_owner(organisers.iter().flatten().map(|person| person.address.as_str())).await;
+        let alone = |(update, organiser): (&EntryUpdate<'_>, Option<Person>)| match organiser {
+            Some(organiser) if !self.meetings.is_owner(organiser.address.as_str()) => {
+                let (Entry::Event(from), Entry::Event(to)) = (update.from, update.to) else { return None };
+                let to = Event { attendees: from.attendees.clone(), ..Event::clone(to) };
+                Some(Entry::Event(Box::new(to)))
+            }
+            _ => None,
+        };
+        updates.iter().zip(organisers).map(alone).collect()
     }
 
     /// Guests that are told of a change get the files that come with it: those are attached before.

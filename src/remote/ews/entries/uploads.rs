@@ -37,7 +37,7 @@ impl EwsClient {
         let mut placed = Vec::new();
         for (upload, result) in uploads.iter().zip(results) {
             placed.push(match result.and_then(|placed| placed.ok_or_else(unnamed)) {
-                Ok(created) => self.complete(created, upload.entry).await,
+                Ok(created) => Box::pin(self.complete(created, upload.entry)).await,
                 Err(error) => Err(error),
             });
         }
