@@ -146,20 +146,27 @@ impl Outgoing {
         Ok(note.map(|note| Letter { id: id.to_owned(), dir, note, _lock: file }))
     }
 
-    /// Removes messages that never were accepted, and of letters that are done with. What somebody works on stays.
+    /// Removes messages that never were accepted, and of letters that are done with, and what was half noted. What somebody works on stays.
     pub fn clear(&self) -> Result<(), LocalError> {
         let Ok(entries) = fs::read_dir(&self.dir) else { return Ok(()) };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            let Some(id) = name.to_str().and_then(|name| name.strip_suffix(".eml")) else { continue };
+        let names: Vec<String> = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        for id in names.iter().filter_map(|name| name.strip_suffix(".eml")) {
             if noted(&self.dir, id).exists() {
                 continue;
             }
-            let path = entry.path();
+            let path = message(&self.dir, id);
             let is_free =
                 platform::open_file(&path).is_ok_and(|file| file.try_lock().is_ok() && !noted(&self.dir, id).exists());
             if is_free {
-                fs::remove_file(&path).map_err(|error| LocalError::io("remove", &path, error))?;
+                remove(&path)?;
+            }
+        }
+        for id in names.iter().filter_map(|name| name.strip_prefix('.')?.strip_suffix(".draft")) {
+            match platform::open_file(&message(&self.dir, id)) {
+                // Whoever writes it has the message locked.
+                Ok(file) if file.try_lock().is_ok() => remove(&half_noted(&self.dir, id))?,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => remove(&half_noted(&self.dir, id))?,
+                Ok(_) | Err(_) => {}
             }
         }
         Ok(())
@@ -181,7 +188,7 @@ impl Letter {
     pub fn save(&self) -> Result<(), LocalError> {
         let path = noted(&self.dir, &self.id);
         let write = || -> io::Result<()> {
-            let draft = self.dir.join(format!(".{}.draft", self.id));
+            let draft = half_noted(&self.dir, &self.id);
             match fs::remove_file(&draft) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 Ok(()) | Err(_) => {}
@@ -236,6 +243,18 @@ fn noted(dir: &Path, id: &str) -> PathBuf {
     dir.join(format!("{id}.json"))
 }
 
+/// What is to be known of a letter while it is written.
+fn half_noted(dir: &Path, id: &str) -> PathBuf {
+    dir.join(format!(".{id}.draft"))
+}
+
+fn remove(path: &Path) -> Result<(), LocalError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(LocalError::io("remove", path, error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// What is known of a letter; `None` when it is gone.
 fn read(dir: &Path, id: &str) -> Result<Option<Note>, String> {
     const LONGEST: u64 = 16 << 20;
@@ -264,6 +283,22 @@ mod tests {
             not_before: 0,
             reason: None,
         }
+    }
+
+    #[test]
+    fn what_was_half_noted_when_its_writer_was_killed_goes() {
+        let database = tempfile::tempdir().unwrap();
+        let outgoing = Outgoing::of(database.path());
+        let letter = outgoing.accept("locked", b"", &mut io::empty(), note()).unwrap();
+        drop(outgoing.accept("free", b"", &mut io::empty(), note()).unwrap());
+        let drafts = ["locked", "free", "gone"].map(|id| half_noted(&outgoing.dir, id));
+        drafts.iter().for_each(|draft| fs::write(draft, "{").unwrap());
+        outgoing.clear().unwrap();
+        assert_eq!(drafts.map(|draft| draft.exists()), [true, false, false]);
+        drop(letter);
+        outgoing.clear().unwrap();
+        assert!(!half_noted(&outgoing.dir, "locked").exists());
+        assert_eq!(outgoing.list().unwrap().len(), 2, "both letters are there");
     }
 
     #[test]
