@@ -40,7 +40,7 @@
 //! - **Brake**: holds back deletions that are many for one run.
 //! - **Entry**: a contact, an event, a note or a task; one file. What both sides have fields for is merged field by field; what the file says besides is
 //!   its *extra*.
-//! - **Attachment**: a file of an event, in the event's own file; known by its name and its bytes. What no file can have is *only there*.
+//! - **Attachment**: a file of an event, or of one of its occurrences alone, in the event's own file; known by its name and its bytes. What no file can have is *only there*.
 //! - **Loose file**: a message or an entry in a directory that the base does not know.
 //! - **Check**: what `watch` does once a minute: a run over all folders, which leaves local changes alone that have more time.
 //! - **Hint**: a word that something changed in a folder. It only says where to look; the check finds what no hint told.
